@@ -1,0 +1,12 @@
+//! What executes instructions: one module an idea, each function a thin wrapper.
+
+#[macro_use]
+mod guard;
+pub mod clock;
+pub mod control;
+pub mod cpu;
+pub mod diagnose;
+pub mod essa;
+pub mod handler;
+pub mod sclp;
+pub mod storage;

@@ -1,0 +1,38 @@
+//! Clocks: time of day, clock comparator, CPU timer (Principles of Operation, "Timing").
+//!
+//! All values are in TOD units: 4096 of them are a microsecond.
+
+use core::arch::asm;
+
+/// TOD units in a microsecond.
+pub const UNITS_PER_MICROSECOND: u64 = 4096;
+
+/// The time of day (STORE CLOCK FAST).
+#[must_use]
+pub fn now() -> u64 {
+    let mut value = 0_u64;
+    // SAFETY: stores eight bytes into a local variable.
+    unsafe { asm!("stckf 0({at})", at = in(reg_addr) &raw mut value, options(nostack)) }
+    value
+}
+
+/// Sets the clock comparator: an external interruption 0x1004 is pending once the time of day exceeds `at`.
+pub fn set_comparator(at: u64) {
+    // SAFETY: reads eight bytes of a local variable.
+    unsafe { asm!("sckc 0({at})", at = in(reg_addr) &raw const at, options(nostack)) }
+}
+
+/// Sets the CPU timer, which counts down while the CPU runs; negative raises external interruption 0x1005.
+pub fn set_cpu_timer(units: i64) {
+    // SAFETY: reads eight bytes of a local variable.
+    unsafe { asm!("spt 0({at})", at = in(reg_addr) &raw const units, options(nostack)) }
+}
+
+/// The CPU timer.
+#[must_use]
+pub fn cpu_timer() -> i64 {
+    let mut value = 0_i64;
+    // SAFETY: stores eight bytes into a local variable.
+    unsafe { asm!("stpt 0({at})", at = in(reg_addr) &raw mut value, options(nostack)) }
+    value
+}

@@ -1,0 +1,63 @@
+//! Control registers (Principles of Operation, "Control Registers").
+
+use core::arch::asm;
+
+/// Control register 0: masks of external interruptions and system masks.
+pub mod cr0 {
+    /// Bit 35: low-address protection.
+    pub const LOW_ADDRESS_PROTECTION: u64 = 1 << (63 - 35);
+    /// Bit 40: enhanced DAT.
+    pub const ENHANCED_DAT: u64 = 1 << (63 - 40);
+    /// Bit 45: AFP registers may be used.
+    pub const AFP: u64 = 1 << (63 - 45);
+    /// Bit 49: emergency signals.
+    pub const EMERGENCY_SIGNAL: u64 = 1 << (63 - 49);
+    /// Bit 50: external calls.
+    pub const EXTERNAL_CALL: u64 = 1 << (63 - 50);
+    /// Bit 52: clock comparator.
+    pub const CLOCK_COMPARATOR: u64 = 1 << (63 - 52);
+    /// Bit 53: CPU timer.
+    pub const CPU_TIMER: u64 = 1 << (63 - 53);
+    /// Bit 54: service signals, and block I/O completion (external interruption 0x2603).
+    pub const SERVICE_SIGNAL: u64 = 1 << (63 - 54);
+}
+
+/// Control register 6: which I/O-interruption subclasses interrupt.
+pub mod cr6 {
+    /// All eight subclasses (bits 32-39).
+    pub const ALL_SUBCLASSES: u64 = 0xff << 24;
+}
+
+/// Reads control register `N`.
+#[must_use]
+pub fn get<const N: u8>() -> u64 {
+    let mut value = 0_u64;
+    // SAFETY: stores eight bytes into a local variable.
+    unsafe {
+        asm!("stctg {n},{n},0({at})", n = const N, at = in(reg_addr) &raw mut value, options(nostack));
+    }
+    value
+}
+
+/// Loads control register `N`. Emulators flush the CPU's whole TLB.
+///
+/// # Safety
+/// The value must keep translation and protection such that running code stays as it is.
+pub unsafe fn set<const N: u8>(value: u64) {
+    // SAFETY: reads eight bytes of a local variable; the caller vouches for the effect.
+    unsafe {
+        asm!("lctlg {n},{n},0({at})", n = const N, at = in(reg_addr) &raw const value, options(nostack));
+    }
+}
+
+/// Sets the given bits of control register 0, which must be interruption masks or [`cr0::AFP`].
+pub fn enable_cr0(bits: u64) {
+    // SAFETY: masks decide only which external interruptions may come, and each has a handler.
+    unsafe { set::<0>(get::<0>() | bits) }
+}
+
+/// Resets the given bits of control register 0.
+pub fn disable_cr0(bits: u64) {
+    // SAFETY: as for `enable_cr0`.
+    unsafe { set::<0>(get::<0>() & !bits) }
+}

@@ -1,0 +1,119 @@
+//! The CPU itself: identity, waiting, masks, contexts in the problem state, and the end.
+
+use core::arch::asm;
+
+use crate::interruption::{Class, Context};
+use crate::lowcore::Lowcore;
+use crate::psw::{Psw, PswMask};
+
+/// This CPU's lowcore.
+///
+/// Volatile, because interruptions store into it between any two instructions.
+#[must_use]
+pub fn lowcore() -> *mut Lowcore {
+    core::ptr::without_provenance_mut(0)
+}
+
+/// A copy of one field of this CPU's lowcore.
+#[macro_export]
+macro_rules! lowcore_field {
+    ($field:ident) => {{
+        // SAFETY: real address 0 is the lowcore of the running CPU; a volatile read of plain data.
+        unsafe { (&raw const (*$crate::cpu::lowcore()).$field).read_volatile() }
+    }};
+}
+
+/// Stores into one field of this CPU's lowcore.
+#[macro_export]
+macro_rules! set_lowcore_field {
+    ($field:ident, $value:expr) => {{
+        let value = $value;
+        // SAFETY: real address 0 is the lowcore of the running CPU; a volatile store of plain data
+        // into a field that the calling module is responsible for.
+        unsafe { (&raw mut (*$crate::cpu::lowcore()).$field).write_volatile(value) }
+    }};
+}
+
+/// The address of this CPU (STORE CPU ADDRESS).
+#[must_use]
+pub fn address() -> u16 {
+    let mut value = 0_u16;
+    // SAFETY: stores two bytes into a local variable.
+    unsafe { asm!("stap 0({at})", at = in(reg_addr) &raw mut value, options(nostack)) }
+    value
+}
+
+/// The CPU identification (STORE CPU ID).
+#[must_use]
+pub fn id() -> u64 {
+    let mut value = 0_u64;
+    // SAFETY: stores eight bytes into a local variable.
+    unsafe { asm!("stidp 0({at})", at = in(reg_addr) &raw mut value, options(nostack)) }
+    value
+}
+
+/// Waits until an interruption of the classes in `mask` has been handled; then all are disabled again.
+///
+/// The caller checks its condition disabled and calls this if it does not hold: opening the mask and
+/// waiting are one instruction, so no interruption slips in between.
+pub fn wait(mask: PswMask) {
+    let mut psw = Psw::new(mask | PswMask::WAIT, 0);
+    let mut old = 0_u8;
+    // SAFETY: loads a PSW that continues at label 2 in the same state with interruptions enabled
+    // and then disables them; handlers keep all registers and reset the wait bit of the old PSW.
+    unsafe {
+        asm!(
+            "larl {tmp}, 2f",
+            "stg {tmp}, 8({psw})",
+            "lpswe 0({psw})",
+            "2: stnsm 0({old}), 0xfc",
+            tmp = out(reg) _,
+            psw = in(reg_addr) &raw mut psw,
+            old = in(reg_addr) &raw mut old,
+            options(nostack),
+        );
+    }
+}
+
+/// Enables I/O and external interruptions.
+pub fn enable_interruptions() {
+    let mut old = 0_u8;
+    // SAFETY: sets two mask bits; handlers are installed before anything calls this.
+    unsafe { asm!("stosm 0({old}), 0x03", old = in(reg_addr) &raw mut old, options(nostack)) }
+}
+
+/// Disables I/O and external interruptions; returns whether any was enabled.
+pub fn disable_interruptions() -> bool {
+    let mut old = 0_u8;
+    // SAFETY: resets two mask bits.
+    unsafe { asm!("stnsm 0({old}), 0xfc", old = in(reg_addr) &raw mut old, options(nostack)) }
+    old & 3 != 0
+}
+
+/// Runs a problem-state context until it is interrupted; returns the class of the interruption.
+///
+/// Details of the interruption stand in the lowcore. No control register is loaded here: the
+/// caller has chosen the address space before.
+///
+/// # Safety
+/// Interruptions must be disabled, and the address space in the control registers must confine what
+/// the context can reach.
+pub unsafe fn run(context: &mut Context) -> Class {
+    unsafe extern "C" {
+        fn arch_enter_context(context: *mut Context) -> u64;
+    }
+    debug_assert!(
+        context.psw.contains(PswMask::PROBLEM),
+        "a context runs in the problem state"
+    );
+    // SAFETY: the assembler saves what the calling convention wants kept, and comes back here with
+    // the registers of the context stored in `context`.
+    Class::from_number(unsafe { arch_enter_context(context) })
+}
+
+/// Loads a disabled wait: the CPU stops for good, its PSW address is the message.
+pub fn stop(address: u64) -> ! {
+    let psw = Psw::new(PswMask::WAIT, address);
+    // SAFETY: a disabled wait executes nothing any more.
+    unsafe { asm!("lpswe 0({psw})", psw = in(reg_addr) &raw const psw, options(noreturn, nostack)) }
+}

@@ -1,0 +1,54 @@
+//! DIAGNOSE: the calls to the hypervisor that this project uses.
+
+use core::arch::asm;
+
+use crate::addr::Absolute;
+use crate::fault::Fault;
+use crate::machine::guard;
+
+/// DIAGNOSE X'10': releases the pages from `first` to `last`, both included; they read as zero afterwards.
+///
+/// # Errors
+/// The program interruption that it was answered with: a specification exception where it is not offered.
+///
+/// # Safety
+/// The content of the pages is lost: the caller must own them.
+pub unsafe fn release_pages(first: Absolute, last: Absolute) -> Result<(), Fault> {
+    let (code, identification): (u64, u64);
+    // SAFETY: changes storage only in the pages that the caller gives up.
+    unsafe {
+        asm!(
+            "lghi %r0, 0",
+            "2: .insn rs,0x83000000,{first},{last},0x10   # diag first,last,0x10",
+            "3:",
+            extable!("2b", "3b"),
+            first = in(reg) first.0,
+            last = in(reg) last.0,
+            out("r0") code,
+            out("r1") identification,
+            options(nostack),
+        );
+    }
+    guard::outcome(code, identification)
+}
+
+/// DIAGNOSE X'44': gives the rest of the time slice to others.
+///
+/// # Errors
+/// The program interruption that it was answered with.
+pub fn yield_time_slice() -> Result<(), Fault> {
+    let (code, identification): (u64, u64);
+    // SAFETY: no effect on registers or storage.
+    unsafe {
+        asm!(
+            "lghi %r0, 0",
+            "2: .insn rs,0x83000000,%r0,%r0,0x44   # diag 0,0,0x44",
+            "3:",
+            extable!("2b", "3b"),
+            out("r0") code,
+            out("r1") identification,
+            options(nostack),
+        );
+    }
+    guard::outcome(code, identification)
+}

@@ -1,0 +1,3 @@
+//! Simulated machine.
+pub mod essa {}
+pub mod storage {}

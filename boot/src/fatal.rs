@@ -1,0 +1,88 @@
+//! How an image ends, and what it says when it must.
+
+use core::fmt;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arch::interruption::{Class, Frame};
+use arch::{cpu, lowcore_field, program};
+
+/// PSW address of the disabled wait that QEMU takes as a normal end.
+const SUCCESS: u64 = 0xfff;
+/// PSW address of the disabled wait that tells of a failure.
+const FAILURE: u64 = 0xbad;
+
+/// Prints a message on the console; must work at any time after it was registered.
+pub type Printer = fn(fmt::Arguments<'_>);
+
+static PRINTER: AtomicUsize = AtomicUsize::new(0);
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Registers how the last words are printed.
+pub fn set_printer(printer: Printer) {
+    PRINTER.store(printer as usize, Ordering::Release);
+}
+
+fn print(message: fmt::Arguments<'_>) {
+    let printer = PRINTER.load(Ordering::Acquire);
+    if printer != 0 {
+        // SAFETY: only `set_printer` stores here, and only values of this type.
+        let printer = unsafe { core::mem::transmute::<usize, Printer>(printer) };
+        printer(message);
+    }
+}
+
+/// Ends the image: all is well.
+pub fn succeed() -> ! {
+    cpu::stop(SUCCESS)
+}
+
+/// Ends the image: something failed, and the console says what.
+pub fn fail() -> ! {
+    cpu::stop(FAILURE)
+}
+
+/// Prints the reason and ends the image. A failure while it prints ends it at once.
+pub fn stop_with(reason: fmt::Arguments<'_>) -> ! {
+    if !ENDING.swap(true, Ordering::AcqRel) {
+        print(reason);
+    }
+    fail()
+}
+
+/// Handler of interruptions that nobody expects: a register dump, then the end.
+pub fn unexpected_interruption(class: Class, frame: &mut Frame) {
+    match class {
+        Class::Program => {
+            let code = lowcore_field!(program_code);
+            stop_with(format_args!(
+                "unexpected program interruption {code:#06x}, {} exception, ILC {}, identification {:#x}\n{frame}",
+                program::name(code),
+                lowcore_field!(program_ilc) & 6,
+                lowcore_field!(translation_exception),
+            ))
+        }
+        Class::External => stop_with(format_args!(
+            "unexpected external interruption {:#06x}\n{frame}",
+            lowcore_field!(external_code)
+        )),
+        Class::SupervisorCall => stop_with(format_args!(
+            "unexpected supervisor call {}\n{frame}",
+            lowcore_field!(svc_code)
+        )),
+        Class::MachineCheck => stop_with(format_args!(
+            "machine check, code {:016x}\n{frame}",
+            lowcore_field!(machine_check_code)
+        )),
+        Class::Io => stop_with(format_args!(
+            "unexpected I/O interruption of subchannel {:08x}\n{frame}",
+            lowcore_field!(io_subchannel)
+        )),
+        Class::Restart => stop_with(format_args!("restart requested\n{frame}")),
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    stop_with(format_args!("{info}"))
+}

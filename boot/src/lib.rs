@@ -1,0 +1,12 @@
+//! How an s390x image starts, for kernel and host alike: entry, lowcore, stacks, parameter line,
+//! bundle, and how it ends.
+#![cfg_attr(target_os = "none", no_std)]
+#![deny(missing_docs)]
+
+pub mod bundle;
+pub mod params;
+
+#[cfg(target_os = "none")]
+pub mod fatal;
+#[cfg(target_os = "none")]
+pub mod start;

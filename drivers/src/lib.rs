@@ -1,0 +1,2 @@
+//! drivers
+#![cfg_attr(target_os = "none", no_std)]

@@ -1,0 +1,2 @@
+//! host
+#![cfg_attr(target_os = "none", no_std)]

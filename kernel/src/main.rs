@@ -1,0 +1,19 @@
+//! kernel
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(target_os = "none")]
+mod image {
+    use boot::start::Start;
+
+    boot::entry!(main);
+
+    fn main(_start: Start) -> ! {
+        boot::fatal::succeed()
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    eprintln!("this is a bare-metal image: run it with `cargo xtask qemu`");
+    std::process::exit(2);
+}
