@@ -2,22 +2,24 @@
 
 use cmm::{Access, Dialect, HostEvent, PageState, access, apply, extended, kvm};
 
-use Access::{AddressingException as Addressing, DiscardFault as Discard, Ok as Fine};
-use Access::{PageIn, ZeroFill as Fill};
+use Access::{
+    AddressingException as Addressing, DiscardFault as Discard, Ok as Fine, PageIn as Back,
+    ZeroFill as Fill,
+};
 
 /// State, then outcome in the model, on KVM and on newer KVM.
 const TABLE: [(&str, [Access; 3]); 11] = [
     ("Sr", [Fine, Fine, Fine]),
-    ("Sp", [PageIn, PageIn, PageIn]),
+    ("Sp", [Back, Back, Back]),
     ("Sz", [Fill, Fill, Fill]),
     ("Ur", [Fine, Fine, Fine]),
     ("Uz", [Addressing, Fill, Fill]),
     ("Vr", [Fine, Fine, Fine]),
     ("Vz", [Discard, Fill, Fill]),
     ("Pr", [Fine, Fine, Fine]),
-    ("Vp", [PageIn, PageIn, PageIn]),
-    ("Pp", [PageIn, PageIn, PageIn]),
-    ("Up", [PageIn, PageIn, PageIn]),
+    ("Vp", [Back, Back, Back]),
+    ("Pp", [Back, Back, Back]),
+    ("Up", [Back, Back, Back]),
 ];
 
 #[test]
