@@ -1,3 +1,5 @@
 //! Simulated machine.
+/// ESSA.
 pub mod essa {}
+/// Storage.
 pub mod storage {}

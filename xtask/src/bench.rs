@@ -1,0 +1,231 @@
+//! The subcommand `bench`: the figures, as a table for people or as JSON lines.
+
+use anyhow::Result;
+use clap::Parser as _;
+
+use crate::cli::{Arguments, BenchOptions, Command, QemuOptions};
+use crate::events::{Event, Figure, Measure, Status};
+use crate::images::{self, Variant};
+use crate::run::{self, Finished, Show};
+use crate::setup::{self, Setup};
+use crate::{failure, table, workspace};
+
+/// Takes all figures and prints them; the last ones need a minute or so.
+pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
+    let mut figures = sizes(options)?;
+    figures.extend(boot(options)?);
+    figures.extend(main_job(options)?);
+    figures.extend(paths(options)?);
+    if json {
+        for figure in figures {
+            println!("{}", Event::Figure(figure).to_line());
+        }
+    } else {
+        print!("{}", render(&figures));
+    }
+    Ok(())
+}
+
+fn figure(name: impl Into<String>, value: f64, unit: &str, bound: Option<f64>) -> Figure {
+    Figure {
+        name: name.into(),
+        value,
+        unit: unit.to_owned(),
+        bound,
+    }
+}
+
+fn sizes(options: &BenchOptions) -> Result<Vec<Figure>> {
+    let Setup { toolchain, .. } = setup::set_up(&options.setup)?;
+    let images = images::build(
+        &toolchain,
+        Variant {
+            controls: false,
+            quiet: true,
+        },
+    )?;
+    let (kernel, host) = (images.kernel.size as f64, images.host.size as f64);
+    Ok(vec![
+        figure("kernel image, stripped", kernel, "bytes", None),
+        figure("host image, stripped", host, "bytes", None),
+        figure("both images", kernel + host, "bytes", Some(512.0 * 1024.0)),
+    ])
+}
+
+fn boot(options: &BenchOptions) -> Result<Vec<Figure>> {
+    let finished = run_quietly(options, &["--bare", "--passes", "1"])?;
+    let guest = &finished.collector.guests()[&0];
+    let entry = guest
+        .work
+        .as_ref()
+        .map(|work| work.since_entry_us as f64 / 1e6);
+    let wall = finished.until_work.map(|wall| wall.as_secs_f64());
+    let descriptor = guest
+        .outcome
+        .as_ref()
+        .map(|outcome| outcome.page_descriptor_bytes as f64);
+    let figures = [
+        entry.map(|value| {
+            figure(
+                "bare kernel: first instruction to work",
+                value,
+                "s",
+                Some(0.3),
+            )
+        }),
+        wall.map(|value| figure("bare kernel: start of QEMU to work", value, "s", None)),
+        descriptor.map(|value| figure("page descriptor", value, "bytes", Some(64.0))),
+    ];
+    Ok(figures.into_iter().flatten().collect())
+}
+
+fn main_job(options: &BenchOptions) -> Result<Vec<Figure>> {
+    let finished = run_quietly(options, &[])?;
+    let guests = &finished.outcome.guests;
+    let sum = |count: fn(&crate::events::GuestOutcome) -> u64| -> f64 {
+        guests.iter().map(count).sum::<u64>() as f64
+    };
+    Ok(vec![
+        figure(
+            "main job: wall time",
+            finished.wall.as_secs_f64(),
+            "s",
+            Some(40.0),
+        ),
+        figure(
+            "main job: discards",
+            sum(|guest| guest.discards),
+            "pages",
+            None,
+        ),
+        figure(
+            "main job: discard faults",
+            sum(|guest| guest.discard_faults),
+            "faults",
+            Some(1000.0),
+        ),
+        figure(
+            "main job: mismatches",
+            sum(|guest| guest.mismatches),
+            "ranges",
+            Some(0.0),
+        ),
+        figure(
+            "main job: verified",
+            sum(|guest| guest.bytes_verified),
+            "bytes",
+            None,
+        ),
+    ])
+}
+
+/// Instructions a path, counted by the machine's clock: one instruction a nanosecond. The files
+/// are in memory, because the clock does not stop for a disk.
+fn paths(options: &BenchOptions) -> Result<Vec<Figure>> {
+    let files = workspace::root().join("cmm");
+    let files = files.to_string_lossy();
+    let arguments = [
+        "--work",
+        "measure",
+        "--icount",
+        "--memory-disk",
+        "--guests",
+        "1",
+        "--evict",
+        "steal",
+        "--files",
+        &files,
+    ];
+    let finished = run_quietly(options, &arguments)?;
+    let measures = &finished.collector.guests()[&0].measures;
+    Ok(measures.iter().map(per_time).collect())
+}
+
+fn per_time(measure: &Measure) -> Figure {
+    let each = measure.instructions as f64 / measure.count.max(1) as f64;
+    figure(
+        format!("path: {}", measure.name),
+        each,
+        "instructions",
+        None,
+    )
+}
+
+fn run_quietly(options: &BenchOptions, arguments: &[&str]) -> Result<Finished> {
+    let out = workspace::target().join("bench");
+    let out = out.to_string_lossy();
+    let words = ["xtask", "qemu", "--out", &out]
+        .into_iter()
+        .chain(arguments.iter().copied());
+    let parsed = Arguments::try_parse_from(words)?;
+    let Command::Qemu(qemu) = parsed.command else {
+        unreachable!("the words say qemu")
+    };
+    let qemu = QemuOptions {
+        setup: options.setup.clone(),
+        ..*qemu
+    };
+    let finished = run::execute(&qemu, Show::Nothing)?;
+    match (finished.outcome.status, &finished.outcome.reason) {
+        (Status::Ok, _) => Ok(finished),
+        (Status::Failed, reason) => {
+            let reason = reason.as_deref().unwrap_or("no reason known");
+            let run = arguments.join(" ");
+            Err(failure::with_status(
+                failure::FAILED,
+                format!("the run `qemu {run}` failed: {reason}"),
+            ))
+        }
+    }
+}
+
+fn render(figures: &[Figure]) -> String {
+    let header = ["figure", "value", "bound", ""].map(str::to_owned);
+    let rows: Vec<_> = figures
+        .iter()
+        .map(|figure| {
+            let bound = figure.bound.map(number).unwrap_or_default();
+            vec![
+                figure.name.clone(),
+                number(figure.value),
+                bound,
+                figure.unit.clone(),
+            ]
+        })
+        .collect();
+    table::layout(&header, &rows)
+}
+
+/// Whole numbers in groups, others with three digits behind the point.
+fn number(value: f64) -> String {
+    if value.fract() == 0.0 && value >= 0.0 {
+        table::grouped(value as u64)
+    } else {
+        format!("{value:.3}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_per_time() {
+        let measure = Measure {
+            seq: 0,
+            name: "essa".to_owned(),
+            count: 4,
+            instructions: 10,
+        };
+        assert_eq!(
+            per_time(&measure),
+            figure("path: essa", 2.5, "instructions", None)
+        );
+    }
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(number(524_288.0), "524,288");
+        assert_eq!(number(0.12345), "0.123");
+    }
+}

@@ -1,0 +1,345 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::packages::Permission;
+use crate::toolchain::Choice;
+
+/// Guest page hinting on s390x: build it, boot it, watch it, test it.
+///
+/// `cargo xtask qemu` runs the main job, `cargo xtask test` every test. Either sets up what is
+/// missing first. Exit statuses: 0 all is well, 1 a run or a test failed, 2 wrong usage, missing
+/// tool or unusable input, 124 timeout.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print only JSON lines on the standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build kernel and host for s390x and say how big they are.
+    ///
+    /// Example: cargo xtask build
+    Build(BuildOptions),
+    /// Boot the host with its guests, or the kernel alone, and report what they did.
+    ///
+    /// Every guest reads the same files through its page cache, hinting as it goes, while the
+    /// host discards pages behind its back; every byte is verified.
+    ///
+    /// Examples:
+    ///   cargo xtask qemu
+    ///   cargo xtask qemu --evict steal --guests 1 --passes 1
+    ///   cargo xtask qemu --bare --memory 64M
+    ///   cargo xtask qemu --files some.tar --out /tmp/run --json
+    #[command(verbatim_doc_comment)]
+    Qemu(Box<QemuOptions>),
+    /// Run every test: the libraries on this machine, then whole machines on QEMU.
+    ///
+    /// Example: cargo xtask test -- evict
+    #[command(verbatim_doc_comment)]
+    Test(TestOptions),
+    /// Print the figures: boot and run time, image sizes, instructions a path.
+    ///
+    /// Example: cargo xtask bench --json
+    Bench(BenchOptions),
+    /// Only install what the other commands would: library sources and QEMU.
+    ///
+    /// Example: cargo xtask setup --no-install
+    Setup(SetupOptions),
+}
+
+/// Options of everything that may have to install something.
+#[derive(Clone, Debug, Args)]
+pub struct SetupOptions {
+    /// Install nothing: print the commands that would, and end with status 2.
+    #[arg(long)]
+    pub no_install: bool,
+    /// Toolchain for the images.
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    pub toolchain: Choice,
+}
+
+impl SetupOptions {
+    /// Whether missing things may be installed.
+    #[must_use]
+    pub fn permission(&self) -> Permission {
+        if self.no_install {
+            Permission::Tell
+        } else {
+            Permission::Install
+        }
+    }
+}
+
+/// Options of `build`.
+#[derive(Clone, Debug, Args)]
+pub struct BuildOptions {
+    #[command(flatten)]
+    pub(crate) setup: SetupOptions,
+    /// Include the deliberate mistakes of the negative tests.
+    #[arg(long, hide = true)]
+    pub controls: bool,
+}
+
+/// Options of `test`.
+#[derive(Clone, Debug, Args)]
+pub struct TestOptions {
+    #[command(flatten)]
+    pub(crate) setup: SetupOptions,
+    /// Passed on to the tests: names to filter by, or options of the test harness.
+    #[arg(last = true)]
+    pub passed_on: Vec<String>,
+}
+
+/// Options of `bench`.
+#[derive(Clone, Debug, Args)]
+pub struct BenchOptions {
+    #[command(flatten)]
+    pub(crate) setup: SetupOptions,
+}
+
+/// How much of the hints counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Hinting {
+    /// ESSA is not installed.
+    None,
+    /// Unused and stable only.
+    Unused,
+    /// All page states.
+    Full,
+}
+
+impl Hinting {
+    /// The host's word for it.
+    #[must_use]
+    pub fn host_word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Unused => "unused",
+            Self::Full => "full",
+        }
+    }
+
+    /// The kernel's word for it.
+    #[must_use]
+    pub fn kernel_word(self) -> &'static str {
+        match self {
+            Self::None => "off",
+            Self::Unused => "unused",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// What a guest does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Work {
+    /// Reads and verifies all files.
+    #[default]
+    Verify,
+    /// Counts instructions.
+    Measure,
+    /// Waits.
+    Idle,
+}
+
+impl Work {
+    /// The kernel's word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Measure => "measure",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// A deliberate mistake, for tests that must fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Control {
+    /// The kernel uses pages without making them stable.
+    SkipMakeStable,
+    /// The kernel takes a copy that a discard fault stopped for a good one.
+    IgnoreDiscardFault,
+    /// The host discards stable pages.
+    DiscardStable,
+}
+
+impl Control {
+    /// The images' word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SkipMakeStable => "skip-make-stable",
+            Self::IgnoreDiscardFault => "ignore-discard-fault",
+            Self::DiscardStable => "discard-stable",
+        }
+    }
+
+    /// Whether the host makes the mistake; else the kernel does.
+    #[must_use]
+    pub fn is_of_host(self) -> bool {
+        self == Self::DiscardStable
+    }
+}
+
+/// Options of `qemu`.
+#[derive(Clone, Debug, Args)]
+pub struct QemuOptions {
+    #[command(flatten)]
+    pub(crate) setup: SetupOptions,
+    /// Boot the kernel alone, without a host (and so without ESSA).
+    #[arg(long)]
+    pub bare: bool,
+    /// Which hints count: for host and kernel alike.
+    #[arg(long, value_enum, default_value_t = Hinting::Full)]
+    pub hinting: Hinting,
+    /// How the host chooses pages: lru, random:RATE (mean evictions a second and guest), steal.
+    #[arg(long, value_name = "POLICY", default_value = "random:2000", value_parser = policy)]
+    pub evict: String,
+    /// Number of guests.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub guests: u16,
+    /// Memory that each guest sees.
+    #[arg(long, value_name = "SIZE", default_value = "24M", value_parser = size)]
+    pub guest_memory: u64,
+    /// Memory of the host for all guests; with --bare, of the machine. [default: 40M; with
+    /// --hinting none or unused, what the guests see; with --bare, 64M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory: Option<u64>,
+    /// How often each guest reads all files.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub passes: u32,
+    /// Seed of everything random; guest N adds N.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The files to read: a directory or a tar. [default: the Rust library sources]
+    #[arg(long, value_name = "DIR|X.tar")]
+    pub files: Option<PathBuf>,
+    /// Run this s390x image (ELF or flat) in the guests instead of our kernel.
+    #[arg(long, value_name = "IMAGE", conflicts_with = "bare")]
+    pub guest: Option<PathBuf>,
+    /// Where to leave run.jsonl and run.log. [default: target/run]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Give up after this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Wait for a debugger before the first instruction, and say how to attach one.
+    #[arg(long)]
+    pub gdb: bool,
+    /// Make one instruction one nanosecond: exact and repeatable, but slower.
+    #[arg(long)]
+    pub icount: bool,
+    /// More parameters for the host, or with --bare for the kernel (`key=value …`; through the
+    /// host, g.key=value reaches all guests and gN.key=value guest N).
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub append: String,
+
+    /// What the guests do.
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    pub work: Work,
+    /// A deliberate mistake.
+    #[arg(long, value_enum, hide = true)]
+    pub control: Option<Control>,
+    /// Use this packed image as it is.
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "files")]
+    pub image: Option<PathBuf>,
+    /// Flip one bit of the packed image at this offset.
+    #[arg(long, value_name = "OFFSET", hide = true)]
+    pub flip_byte: Option<u64>,
+    /// Flip one bit of the bundle at this offset.
+    #[arg(long, value_name = "OFFSET", hide = true, conflicts_with = "bare")]
+    pub flip_bundle_byte: Option<u64>,
+    /// Hand the packed image over in memory instead of on a disk.
+    #[arg(long, hide = true)]
+    pub memory_disk: bool,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let size = boot::params::parse_size(text).map_err(|_| "give a size such as 64M or 1G")?;
+    if size == 0 {
+        Err("give a size above 0".to_owned())
+    } else {
+        Ok(size)
+    }
+}
+
+fn policy(text: &str) -> Result<String, String> {
+    let rate = text.strip_prefix("random:").map(str::parse::<u32>);
+    match (text, rate) {
+        ("lru" | "steal", _) | (_, Some(Ok(1..))) => Ok(text.to_owned()),
+        _ => Err("give lru, random:RATE (RATE at least 1 a second) or steal".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound_and_every_subcommand_is_described() {
+        let mut command = Arguments::command();
+        command.build();
+        command.clone().debug_assert();
+        for subcommand in command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+        {
+            assert!(
+                subcommand.get_about().is_some(),
+                "{}",
+                subcommand.get_name()
+            );
+            let long = subcommand
+                .get_long_about()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                long.contains("cargo xtask"),
+                "{} has no example",
+                subcommand.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        for bad in [
+            vec!["xtask", "qemu", "--evict", "random"],
+            vec!["xtask", "qemu", "--evict", "random:0"],
+            vec!["xtask", "qemu", "--guests", "0"],
+            vec!["xtask", "qemu", "--memory", "lots"],
+            vec!["xtask", "qemu", "--memory", "0"],
+            vec!["xtask", "qemu", "--passes", "0"],
+            vec!["xtask", "qemu", "--hinting", "most"],
+            vec!["xtask", "qemu", "--bare", "--guest", "x"],
+            vec!["xtask", "fly"],
+        ] {
+            assert!(Arguments::try_parse_from(&bad).is_err(), "{bad:?}");
+        }
+        assert!(Arguments::try_parse_from(["xtask", "qemu", "--evict", "random:500"]).is_ok());
+    }
+}

@@ -1,0 +1,119 @@
+//! One sample line of every kind: read, written back, and looked up in the documentation.
+
+use std::fs;
+
+use super::*;
+use crate::workspace;
+
+const SAMPLES: &[&str] = &[
+    r#"{"kind":"boot","seq":0,"image":"kernel","version":"0.1.0","memory":25165824,"cpus":1,"essa":true,"discards":"not probed","hinting":"full","disk":"diag250","files":3,"bytes":4097}"#,
+    r#"{"kind":"work","seq":1,"work":"verify","since_entry_us":8123}"#,
+    r#"{"kind":"progress","seq":2,"pass":1,"passes":2,"files_done":1,"files":3,"bytes_verified":17}"#,
+    r#"{"kind":"mismatch","seq":3,"file":"a/b","offset":4096,"length":100,"page_state":"Vr","copy":"fault-tolerant"}"#,
+    r#"{"kind":"measure","seq":4,"name":"essa","count":1000,"instructions":120000}"#,
+    r#"{"kind":"guest","seq":5,"status":"failed","reason":"mismatch","work":"verify","files":3,"passes":2,"bytes_verified":8194,"cache_hits":1,"cache_misses":2,"essa":{"1":2,"6":1},"discard_faults":1,"stable_failures":1,"reloads":2,"mismatches":1,"fault_tolerant_copies":3,"stable_copies":3,"made_volatile":2,"volatile_refused":1,"made_stable":1,"reclaimed":0,"clears_skipped":4,"frames":100,"frames_free":90,"page_descriptor_bytes":64}"#,
+    r#"{"kind":"error","seq":6,"reason":"no disk"}"#,
+    r#"{"kind":"host_boot","seq":0,"image":"host","version":"0.1.0","memory":67108864,"frames":10240,"guests":2,"evict":"random:2000","hinting":"full"}"#,
+    r#"{"kind":"console","seq":1,"guest":0,"line":"hello"}"#,
+    r#"{"kind":"guest_end","seq":2,"guest":0,"status":"ok","reason":"disabled wait 0xfff"}"#,
+    r#"{"kind":"host","seq":3,"status":"ok","reason":null,"frames":10240,"frames_free":7,"guests":[{"id":0,"status":"ok","reason":null,"discards":5,"evicted":{"Vr":5},"discard_faults":3,"addressing_faults":0,"zero_fills":9,"exits":{"operation":4},"essa":{"0":1},"diagnose":{"x250":2},"cpu_us":12}]}"#,
+    r#"{"kind":"result","status":"ok","reason":null,"guests":[{"id":0,"bytes_verified":1,"mismatches":0,"discards":5,"discard_faults":3,"stable_failures":2,"reloads":5,"essa":{"1":2}}]}"#,
+    r#"{"kind":"image","name":"kernel","path":"target/kernel","bytes":100000}"#,
+    r#"{"kind":"figure","name":"boot","value":0.125,"unit":"s","bound":0.3}"#,
+];
+
+#[test]
+fn there_is_a_sample_of_every_kind() {
+    let kinds: Vec<_> = SAMPLES
+        .iter()
+        .map(|line| parse(line).unwrap().kind())
+        .collect();
+    assert_eq!(
+        kinds
+            .iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
+        kinds.len()
+    );
+    assert_eq!(kinds.len(), KINDS.len());
+    assert!(KINDS.iter().all(|kind| kinds.contains(kind)));
+}
+
+#[test]
+fn samples_are_read_and_written_without_loss() {
+    for sample in SAMPLES {
+        let event = parse(sample).unwrap();
+        let written: Value = serde_json::from_str(&event.to_line()).unwrap();
+        assert_eq!(written, serde_json::from_str::<Value>(sample).unwrap());
+        assert_eq!(event.seq(), written.get("seq").and_then(Value::as_u64));
+    }
+}
+
+#[test]
+fn unknown_kinds_and_fields_and_missing_fields_are_refused() {
+    assert!(
+        parse(r#"{"kind":"news","seq":0}"#)
+            .unwrap_err()
+            .contains("unknown kind")
+    );
+    assert!(parse(r#"{"seq":0}"#).unwrap_err().contains("no kind"));
+    assert!(parse("{").unwrap_err().contains("not JSON"));
+    for sample in SAMPLES {
+        let mut value: Value = serde_json::from_str(sample).unwrap();
+        value["surprise"] = Value::from(1);
+        assert!(
+            parse(&value.to_string())
+                .unwrap_err()
+                .contains("unknown field `surprise`")
+        );
+        let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        for field in fields {
+            let mut less: Value = serde_json::from_str(sample).unwrap();
+            // A field that may be null may also be left out; every other one must be there.
+            if !["reason", "bound"].contains(&field.as_str())
+                && less.as_object_mut().unwrap().remove(&field).is_some()
+            {
+                assert!(
+                    parse(&less.to_string()).is_err(),
+                    "{sample} without {field}"
+                );
+            }
+        }
+    }
+}
+
+/// All keys of a sample, those inside lists of objects too, but not those of counts.
+fn keys(value: &Value, found: &mut Vec<String>) {
+    for (key, inner) in value.as_object().unwrap() {
+        found.push(key.clone());
+        if let Some(first) = inner.as_array().and_then(|list| list.first()) {
+            keys(first, found);
+        }
+    }
+}
+
+#[test]
+fn the_documentation_names_every_kind_and_every_field() {
+    let text = fs::read_to_string(workspace::root().join("docs/output.md")).unwrap();
+    let sections: Vec<&str> = text.split("\n### ").collect();
+    for sample in SAMPLES {
+        let value: Value = serde_json::from_str(sample).unwrap();
+        let kind = value["kind"].as_str().unwrap();
+        let heading = format!("`{kind}`");
+        let section = sections
+            .iter()
+            .find(|section| section.starts_with(&heading));
+        let section = section.unwrap_or_else(|| panic!("docs/output.md has no section {heading}"));
+        let mut fields = Vec::new();
+        keys(&value, &mut fields);
+        for field in fields
+            .iter()
+            .filter(|field| *field != "kind" && *field != "seq")
+        {
+            assert!(
+                section.contains(&format!("`{field}`")),
+                "{heading} lacks `{field}`"
+            );
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Builds the images: kernel and host, with symbols for debuggers and stripped to run.
+
+pub mod check;
+mod strip;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::cli::BuildOptions;
+use crate::toolchain::{self, TARGET, Toolchain};
+use crate::{events, process, table, workspace};
+
+/// One image.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// With symbols and line tables, for a debugger.
+    pub with_symbols: PathBuf,
+    /// What is run.
+    pub stripped: PathBuf,
+    /// Size of the stripped file in bytes.
+    pub size: u64,
+}
+
+/// The two images of a build.
+#[derive(Clone, Debug)]
+pub struct Images {
+    /// The guest kernel.
+    pub kernel: Image,
+    /// The hypervisor.
+    pub host: Image,
+}
+
+/// What distinguishes one build from another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Variant {
+    /// Includes the deliberate mistakes that negative tests ask for by parameter.
+    pub controls: bool,
+    /// Says nothing unless it fails.
+    pub quiet: bool,
+}
+
+/// The subcommand `build`.
+pub(crate) fn command(options: &BuildOptions, json: bool) -> Result<()> {
+    let toolchain = toolchain::find(options.setup.toolchain, options.setup.permission())?;
+    let variant = Variant {
+        controls: options.controls,
+        quiet: json,
+    };
+    let images = build(&toolchain, variant)?;
+    for (name, image) in [("kernel", &images.kernel), ("host", &images.host)] {
+        let path = image.stripped.display().to_string();
+        if json {
+            let event = events::Image {
+                name: name.to_owned(),
+                path,
+                bytes: image.size,
+            };
+            println!("{}", events::Event::Image(event).to_line());
+        } else {
+            println!("{name:6} {:>9} bytes  {path}", table::grouped(image.size));
+        }
+    }
+    Ok(())
+}
+
+/// Builds both images with `toolchain`.
+///
+/// # Errors
+/// Cargo failed (it has said why), or its output cannot be read or written.
+pub fn build(toolchain: &Toolchain, variant: Variant) -> Result<Images> {
+    let suffix = if variant.controls { "-controls" } else { "" };
+    let folder = workspace::target().join(format!("s390x-{}{suffix}", toolchain.name));
+    let mut cargo = cargo(toolchain, &folder, variant);
+    if !variant.quiet && !folder.join(TARGET).exists() {
+        eprintln!("building core and alloc for s390x from source, once, then kernel and host");
+    }
+    let status = cargo
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .with_context(|| format!("cannot run {}", toolchain.cargo.display()))?;
+    if !status.success() {
+        bail!("the images do not build: cargo has said why");
+    }
+    let built = folder.join(TARGET).join("release");
+    Ok(Images {
+        kernel: finish(&built, "kernel")?,
+        host: finish(&built, "host")?,
+    })
+}
+
+fn cargo(toolchain: &Toolchain, folder: &Path, variant: Variant) -> Command {
+    let mut command = Command::new(&toolchain.cargo);
+    process::sanitize(&mut command);
+    command.current_dir(workspace::root());
+    command.args([
+        "build",
+        "--release",
+        "--package",
+        "kernel",
+        "--package",
+        "host",
+        "--bins",
+    ]);
+    command
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(folder);
+    command.args(["-Zbuild-std=core,alloc,compiler_builtins"]);
+    command.args(["-Zbuild-std-features=compiler-builtins-mem"]);
+    if variant.controls {
+        command.args(["--features", "kernel/controls,host/controls"]);
+    }
+    if variant.quiet {
+        command.arg("--quiet");
+    }
+    // Building the standard libraries is not stable yet; nothing else of this build is unstable.
+    command
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTC", &toolchain.rustc);
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain).join("\x1f"));
+    command
+}
+
+/// Compiler flags: the oldest machine to run on, and paths that do not tell where it was built.
+fn flags(toolchain: &Toolchain) -> Vec<String> {
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    let mut flags = vec!["-Ctarget-cpu=z10".to_owned()];
+    let registry = cargo_home().join("registry/src");
+    flags.push(remap(&workspace::root(), "/source"));
+    flags.push(remap(&toolchain.sysroot, "/rust"));
+    flags.push(remap(&registry, "/registry"));
+    if let Ok(library) = toolchain.library_sources().canonicalize() {
+        // Debian's sysroot links to the sources; the compiler resolves the link.
+        flags.push(remap(&library, "/rust/lib/rustlib/src/rust/library"));
+    }
+    if let Some(linker) = &toolchain.linker {
+        flags.push(format!("-Clinker={}", linker.display()));
+        flags.push("-Clinker-flavor=gnu-lld".to_owned());
+    }
+    flags
+}
+
+fn cargo_home() -> PathBuf {
+    let set = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    set.or_else(home).unwrap_or_default()
+}
+
+/// Makes the stripped copy beside the image that cargo wrote.
+fn finish(folder: &Path, name: &str) -> Result<Image> {
+    let with_symbols = folder.join(name);
+    let stripped = folder.join(format!("{name}.stripped"));
+    let bytes = fs::read(&with_symbols)
+        .with_context(|| format!("the build left no {}", with_symbols.display()))?;
+    let bytes = strip::strip(&bytes).with_context(|| with_symbols.display().to_string())?;
+    // Renamed into place: a run that starts meanwhile never sees half an image.
+    let partial = folder.join(format!("{name}.{}", std::process::id()));
+    fs::write(&partial, &bytes)
+        .and_then(|()| fs::rename(&partial, &stripped))
+        .with_context(|| format!("cannot write {}", stripped.display()))?;
+    Ok(Image {
+        with_symbols,
+        stripped,
+        size: bytes.len() as u64,
+    })
+}

@@ -1,0 +1,50 @@
+//! Builds the images, runs them on QEMU, tests them and reports what they did.
+//!
+//! ```text
+//! cli ──► setup ──► toolchain, emulator ──► packages      what must be there, found or installed
+//!     ──► run ────► images ► bundle, files ► machine      one run: build, pack, boot, watch
+//!             └──► events ► collect ► progress, table     what the images say, made one result
+//!     ──► testing, bench                                  everything above, many times
+//! ```
+//!
+//! The library has no state of its own: paths come from [`workspace`], what a user may choose
+//! from [`cli`], and every expected failure is a [`failure::Failure`] with its exit status.
+
+pub mod bench;
+pub mod bundle;
+pub mod cli;
+pub mod collect;
+pub mod emulator;
+pub mod events;
+pub mod failure;
+pub mod files;
+pub mod images;
+pub mod machine;
+pub mod pack;
+pub mod packages;
+pub mod parameters;
+pub mod process;
+pub mod progress;
+pub mod record;
+pub mod run;
+pub mod setup;
+pub mod table;
+pub mod testing;
+pub mod toolchain;
+pub mod workspace;
+
+use cli::{Arguments, Command};
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// The one-line reason; [`failure::status_of`] gives the exit status that goes with it.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    match &arguments.command {
+        Command::Build(options) => images::command(options, arguments.json),
+        Command::Qemu(options) => run::command(options, arguments.json),
+        Command::Test(options) => testing::command(options),
+        Command::Bench(options) => bench::command(options, arguments.json),
+        Command::Setup(options) => setup::command(options),
+    }
+}

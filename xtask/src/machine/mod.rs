@@ -1,0 +1,187 @@
+//! A machine as QEMU offers it: its command line, and running it to its end.
+
+mod child;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub use child::{End, Source, run};
+
+use crate::emulator::MACHINE;
+
+/// Device number of the files, read-only and shared.
+pub const FILES: u16 = 0x0100;
+/// Device number of the image that guests may write.
+pub const WRITABLE: u16 = 0x0101;
+/// Device number of the guests' swap space.
+pub const SWAP: u16 = 0x0102;
+
+/// A disk of the machine: a raw image.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// Device number in channel subsystem image 0.
+    pub number: u16,
+    /// The image.
+    pub path: PathBuf,
+    /// Whether the machine may only read it.
+    pub read_only: bool,
+}
+
+/// A machine before it is started.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The QEMU to run.
+    pub qemu: PathBuf,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// The image that it boots.
+    pub kernel: PathBuf,
+    /// What it finds in memory beside the image.
+    pub initrd: Option<PathBuf>,
+    /// The parameter line.
+    pub parameters: String,
+    /// Its disks.
+    pub disks: Vec<Disk>,
+    /// Whether it waits for a debugger at port 1234.
+    pub gdb: bool,
+    /// Whether one instruction takes one nanosecond of its time.
+    pub icount: bool,
+}
+
+impl Machine {
+    /// The command that runs it.
+    ///
+    /// A disabled wait ends QEMU: with 0 if the instruction address ends in fff, else, by
+    /// `-action panic=exit-failure`, with 1; `-no-reboot` makes a reset an end as well.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.qemu);
+        command.args([
+            "-machine",
+            MACHINE,
+            "-smp",
+            "1",
+            "-m",
+            &format!("{}M", self.memory_mib),
+        ]);
+        command.args([
+            "-nodefaults",
+            "-nographic",
+            "-chardev",
+            "stdio,id=console,signal=off",
+        ]);
+        command.args(["-device", "sclpconsole,chardev=console"]);
+        command.arg("-kernel").arg(&self.kernel);
+        if let Some(initrd) = &self.initrd {
+            command.arg("-initrd").arg(initrd);
+        }
+        for disk in &self.disks {
+            command.args(disk.arguments());
+        }
+        if !self.parameters.is_empty() {
+            command.args(["-append", &self.parameters]);
+        }
+        command.args([
+            "-action",
+            "panic=exit-failure",
+            "-no-reboot",
+            "-d",
+            "guest_errors",
+        ]);
+        if self.icount {
+            command.args(["-icount", "shift=0,sleep=off"]);
+        }
+        if self.gdb {
+            command.args(["-s", "-S"]);
+        }
+        command
+    }
+}
+
+impl Disk {
+    fn arguments(&self) -> [OsString; 4] {
+        let id = format!("disk{:04x}", self.number);
+        let options = if self.read_only {
+            "read-only=on"
+        } else {
+            "cache=unsafe,discard=unmap"
+        };
+        let mut drive = OsString::from("file=");
+        drive.push(escape(&self.path));
+        drive.push(format!(",if=none,id={id},format=raw,{options}"));
+        let device = format!("virtio-blk-ccw,devno=fe.0.{:04x},drive={id}", self.number);
+        ["-drive".into(), drive, "-device".into(), device.into()]
+    }
+}
+
+/// QEMU ends an option's value at a comma, unless it is doubled.
+fn escape(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+/// The command that attaches a debugger to a machine that waits for one.
+#[must_use]
+pub fn debugger_line(image_with_symbols: &Path) -> String {
+    let mut command = Command::new("gdb-multiarch");
+    command.args([
+        "-ex",
+        "set architecture s390:64-bit",
+        "-ex",
+        "target remote :1234",
+    ]);
+    command.arg(image_with_symbols);
+    crate::process::shell_line(&command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::shell_line;
+
+    fn machine() -> Machine {
+        Machine {
+            qemu: "qemu-system-s390x".into(),
+            memory_mib: 64,
+            kernel: "kernel".into(),
+            initrd: None,
+            parameters: "cmma=full passes=2".into(),
+            disks: vec![Disk {
+                number: FILES,
+                path: "a,b.img".into(),
+                read_only: true,
+            }],
+            gdb: false,
+            icount: false,
+        }
+    }
+
+    #[test]
+    fn the_line_names_every_part_of_the_machine() {
+        let line = shell_line(&machine().command());
+        for part in [
+            "qemu-system-s390x -machine s390-ccw-virtio -smp 1 -m 64M",
+            "-kernel kernel",
+            "file=a,,b.img,if=none,id=disk0100,format=raw,read-only=on",
+            "virtio-blk-ccw,devno=fe.0.0100,drive=disk0100",
+            "-append 'cmma=full passes=2'",
+            "-action panic=exit-failure -no-reboot",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+        assert!(!line.contains("-icount") && !line.contains("-initrd") && !line.contains(" -s "));
+    }
+
+    #[test]
+    fn counting_and_debugging_are_options() {
+        let line = shell_line(
+            &Machine {
+                gdb: true,
+                icount: true,
+                ..machine()
+            }
+            .command(),
+        );
+        assert!(line.ends_with("-icount shift=0,sleep=off -s -S"), "{line}");
+    }
+}

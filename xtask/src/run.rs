@@ -1,0 +1,208 @@
+//! One run: from options to a machine, and from its lines to an outcome.
+
+mod scenario;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::cli::QemuOptions;
+use crate::collect::{Collector, Seen};
+use crate::events::{Event, Outcome, Status};
+use crate::images::{self, Variant};
+use crate::machine::{self, End, Source};
+use crate::progress::Display;
+use crate::record::{Folder, Recorder};
+use crate::setup::{self, Setup};
+use crate::table::{self, grouped};
+use crate::{failure, files, process, workspace};
+
+pub use scenario::Scenario;
+
+/// What is known when a run is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// All that the images said.
+    pub collector: Collector,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How QEMU ended.
+    pub end: End,
+    /// Where the lines are.
+    pub folder: PathBuf,
+    /// From the start of QEMU to its end.
+    pub wall: Duration,
+    /// From the start of QEMU to the first line of work that arrived.
+    pub until_work: Option<Duration>,
+}
+
+/// What a run shows on the standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// Text, progress and tables.
+    People,
+    /// Only JSON lines.
+    Json,
+    /// Nothing.
+    Nothing,
+}
+
+/// The subcommand `qemu`.
+pub(crate) fn command(options: &QemuOptions, json: bool) -> Result<()> {
+    let show = if json { Show::Json } else { Show::People };
+    let finished = execute(options, show)?;
+    if show == Show::People {
+        print!("{}", table::guests(&finished.collector));
+    }
+    conclude(&finished, show)
+}
+
+/// Sets up, builds, packs, boots, and waits for the end.
+///
+/// # Errors
+/// The run could not take place, or its lines could not be written. A run that took place and
+/// failed is not an error here: see [`Finished::outcome`].
+pub fn execute(options: &QemuOptions, show: Show) -> Result<Finished> {
+    let guest = scenario::foreign_guest(options)?;
+    let folder = options
+        .out
+        .clone()
+        .unwrap_or_else(|| workspace::target().join("run"));
+    let folder = Folder::create(&folder)?;
+    let Setup { qemu, toolchain } = setup::set_up(&options.setup)?;
+    let library = toolchain.library_sources();
+    let packed = match &options.image {
+        Some(image) => image.clone(),
+        None => files::packed(options.files.as_deref().unwrap_or(&library))?,
+    };
+    let variant = Variant {
+        controls: options.control.is_some(),
+        quiet: show != Show::People,
+    };
+    let images = images::build(&toolchain, variant)?;
+    let scenario = Scenario {
+        options,
+        images: &images,
+        guest,
+        packed: &packed,
+    };
+    watch(&scenario, &qemu, folder, show)
+}
+
+/// Boots the machine of a scenario and follows it to its end.
+fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -> Result<Finished> {
+    let options = scenario.options;
+    let machine = scenario.machine(qemu, &mut folder)?;
+    let mut recorder = Recorder::start(folder)?;
+    let mut command = machine.command();
+    if show == Show::People {
+        println!("$ {}", process::shell_line(&command));
+    }
+    if options.gdb {
+        eprintln!(
+            "attach with: {}",
+            machine::debugger_line(scenario.image_with_symbols())
+        );
+    }
+
+    let expected = scenario.expected();
+    let mut collector = Collector::new(expected);
+    let mut display = Display::new(expected.guests, show != Show::People);
+    let (start, mut until_work) = (Instant::now(), None);
+    let timeout = (!options.gdb).then(|| Duration::from_secs(options.timeout));
+    let end = machine::run(&mut command, timeout, &mut |source, line| {
+        recorder.log(line)?;
+        if is_json(source, line) {
+            recorder.event(line)?;
+            if show == Show::Json {
+                println!("{line}");
+            }
+        }
+        match collector.line(source, line) {
+            Seen::Text(guest, text) => show_text(&display, guest.filter(|_| expected.host), &text),
+            Seen::Event(Some(guest), Event::Progress(progress)) => display.update(guest, &progress),
+            Seen::Event(_, Event::WorkStart(_)) if until_work.is_none() => {
+                until_work = Some(start.elapsed());
+            }
+            Seen::Event(..) => {}
+        }
+        Ok(())
+    })?;
+    let wall = start.elapsed();
+    drop(display);
+
+    let outcome = collector.outcome(end, options.timeout);
+    let line = Event::Outcome(outcome.clone()).to_line();
+    recorder.event(&line)?;
+    if show == Show::Json {
+        println!("{line}");
+    }
+    let folder = recorder.finish()?;
+    Ok(Finished {
+        collector,
+        outcome,
+        end,
+        folder,
+        wall,
+        until_work,
+    })
+}
+
+/// Whether a line belongs into the file that holds nothing but JSON.
+fn is_json(source: Source, line: &str) -> bool {
+    source == Source::Console
+        && line.starts_with('{')
+        && serde_json::from_str::<serde_json::Value>(line).is_ok()
+}
+
+fn show_text(display: &Display, guest: Option<u64>, text: &str) {
+    match guest {
+        Some(id) => display.text(&format!("guest {id}: {text}")),
+        None => display.text(text),
+    }
+}
+
+/// Says how a run ended; a bad end is an error with the exit status that goes with it.
+fn conclude(finished: &Finished, show: Show) -> Result<()> {
+    let folder = finished.folder.display();
+    if let (Status::Failed, reason) = (finished.outcome.status, &finished.outcome.reason) {
+        let status = match finished.end {
+            End::TimedOut => failure::TIMED_OUT,
+            End::Interrupted => failure::INTERRUPTED,
+            End::Exit(_) => failure::FAILED,
+        };
+        if finished.end == End::TimedOut && show == Show::People {
+            eprintln!("the last lines of the console:");
+            finished
+                .collector
+                .last_lines()
+                .for_each(|line| eprintln!("  {line}"));
+        }
+        let reason = reason.as_deref().unwrap_or("no reason known");
+        return Err(failure::with_status(
+            status,
+            format!("{reason} (see {folder}/run.log)"),
+        ));
+    }
+    if show == Show::People {
+        println!("{}; events in {folder}/run.jsonl", summary(finished));
+    }
+    Ok(())
+}
+
+/// The outcome of a good run in one line.
+fn summary(finished: &Finished) -> String {
+    let guests = &finished.outcome.guests;
+    let sum = |count: fn(&crate::events::GuestOutcome) -> u64| -> String {
+        grouped(guests.iter().map(count).sum())
+    };
+    format!(
+        "ok: {} bytes verified, {} pages discarded, {} discard faults survived, {} mismatches, {:.1} s",
+        sum(|guest| guest.bytes_verified),
+        sum(|guest| guest.discards),
+        sum(|guest| guest.discard_faults),
+        sum(|guest| guest.mismatches),
+        finished.wall.as_secs_f64(),
+    )
+}

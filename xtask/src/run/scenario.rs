@@ -1,0 +1,275 @@
+//! What the options ask for, as a machine: memory, disks, parameters, bundle.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::bundle::Contents;
+use crate::cli::{Control, Hinting, QemuOptions};
+use crate::collect::Expected;
+use crate::images::Images;
+use crate::images::check::{self, Format};
+use crate::machine::{Disk, FILES, Machine, SWAP, WRITABLE};
+use crate::parameters::Parameters;
+use crate::record::Folder;
+use crate::{failure, files};
+
+const MIB: u64 = 1 << 20;
+/// Memory of the machine without a host, unless the user says otherwise.
+const BARE_MEMORY: u64 = 64 * MIB;
+/// Memory of the host for its guests, unless the user says otherwise: less than they see.
+const HOST_MEMORY: u64 = 40 * MIB;
+/// What the host needs beside its guests' memory and the bundle: itself, tables, page states.
+const HOST_OVERHEAD: u64 = 32 * MIB;
+/// Size of the image that guests may write, and of their swap space.
+const SCRATCH_SIZE: u64 = 64 * MIB;
+/// Most memory increments that QEMU 7.2 has; more memory makes each one bigger.
+const MOST_INCREMENTS: u64 = 1020;
+
+/// Everything that decides what is booted.
+#[derive(Debug)]
+pub struct Scenario<'a> {
+    /// What the user asked for.
+    pub options: &'a QemuOptions,
+    /// Our images.
+    pub images: &'a Images,
+    /// Somebody else's guest image, instead of our kernel.
+    pub guest: Option<(Vec<u8>, Format)>,
+    /// The packed files.
+    pub packed: &'a Path,
+}
+
+/// Reads and checks the image that the user wants as a guest.
+pub(super) fn foreign_guest(options: &QemuOptions) -> Result<Option<(Vec<u8>, Format)>> {
+    let Some(path) = &options.guest else {
+        return Ok(None);
+    };
+    let bytes = fs::read(path).map_err(|error| {
+        failure::unusable(format!(
+            "--guest {}: {error}; give an s390x image",
+            path.display()
+        ))
+    })?;
+    let format = check::format_of(&bytes, path)?;
+    Ok(Some((bytes, format)))
+}
+
+impl Scenario<'_> {
+    /// What the run should bring.
+    #[must_use]
+    pub fn expected(&self) -> Expected {
+        Expected {
+            host: !self.options.bare,
+            guests: if self.options.bare {
+                1
+            } else {
+                self.options.guests
+            },
+            our_kernel: self.guest.is_none(),
+        }
+    }
+
+    /// The image that a debugger wants to know.
+    #[must_use]
+    pub fn image_with_symbols(&self) -> &Path {
+        let image = if self.options.bare {
+            &self.images.kernel
+        } else {
+            &self.images.host
+        };
+        &image.with_symbols
+    }
+
+    /// Writes what the machine needs into the run's directory and describes the machine.
+    ///
+    /// # Errors
+    /// A file cannot be written, or a parameter is no parameter.
+    pub fn machine(&self, qemu: &Path, folder: &mut Folder) -> Result<Machine> {
+        let options = self.options;
+        let files = self.files_image(folder)?;
+        let bundle = self.bundle(&files, folder)?;
+        let bundle_size = bundle.as_ref().map_or(0, |(_, size)| *size);
+        let memory = if options.bare {
+            self.memory() + bundle_size
+        } else {
+            self.memory() + HOST_OVERHEAD + bundle_size
+        };
+        let image = if options.bare {
+            &self.images.kernel
+        } else {
+            &self.images.host
+        };
+        Ok(Machine {
+            qemu: qemu.to_path_buf(),
+            memory_mib: machine_mib(memory),
+            kernel: image.stripped.clone(),
+            initrd: bundle.map(|(path, _)| path),
+            parameters: self.parameter_line()?,
+            disks: if options.memory_disk {
+                Vec::new()
+            } else {
+                disks(files, folder)?
+            },
+            gdb: options.gdb,
+            icount: options.icount,
+        })
+    }
+
+    /// Memory for all guests; without a host, of the machine.
+    fn memory(&self) -> u64 {
+        let options = self.options;
+        let all_guests = options.guest_memory * u64::from(options.guests);
+        options.memory.unwrap_or(match options.hinting {
+            _ if options.bare => BARE_MEMORY,
+            Hinting::Full => HOST_MEMORY.min(all_guests),
+            // Nothing can be discarded, and there is no paging: all must fit.
+            Hinting::None | Hinting::Unused => all_guests,
+        })
+    }
+
+    /// The packed files, spoilt in a copy if that is asked for.
+    fn files_image(&self, folder: &mut Folder) -> Result<PathBuf> {
+        let Some(offset) = self.options.flip_byte else {
+            return Ok(self.packed.to_path_buf());
+        };
+        folder.add("files.img", |path| fs::copy(self.packed, path))?;
+        let copy = folder.path().join("files.img");
+        files::flip_byte(&copy, offset)?;
+        Ok(copy)
+    }
+
+    /// Writes the bundle, if there is anything to put in; returns path and size in bytes.
+    fn bundle(&self, files: &Path, folder: &mut Folder) -> Result<Option<(PathBuf, u64)>> {
+        let options = self.options;
+        let mut contents = Contents::default();
+        if options.memory_disk {
+            let disk = fs::read(files).with_context(|| files.display().to_string())?;
+            contents.disk = Some(disk);
+        }
+        if options.bare && contents.disk.is_none() {
+            return Ok(None);
+        }
+        if !options.bare {
+            contents.image = Some(match &self.guest {
+                Some(guest) => guest.clone(),
+                None => (fs::read(&self.images.kernel.stripped)?, Format::Elf),
+            });
+            for guest in 0..options.guests {
+                contents
+                    .guest_parameters
+                    .push(self.kernel_parameters(guest).line()?);
+            }
+        }
+        let size = folder.add("bundle", |path| contents.write(path))?;
+        let path = folder.path().join("bundle");
+        if let Some(offset) = options.flip_bundle_byte {
+            files::flip_byte(&path, offset)?;
+        }
+        Ok(Some((path, size)))
+    }
+
+    /// The line for the image that QEMU boots.
+    fn parameter_line(&self) -> Result<String> {
+        let options = self.options;
+        let mut parameters = if options.bare {
+            self.kernel_parameters(0)
+        } else {
+            self.host_parameters()
+        };
+        parameters.extend(&options.append)?;
+        parameters.line()
+    }
+
+    fn host_parameters(&self) -> Parameters {
+        let options = self.options;
+        let mut parameters = Parameters::default();
+        parameters.set("memory", size(self.memory()));
+        parameters.set("guest-memory", size(options.guest_memory));
+        parameters.set("guests", options.guests);
+        parameters.set("hinting", options.hinting.host_word());
+        parameters.set("evict", &options.evict);
+        parameters.set("seed", options.seed);
+        if let Some(control) = options.control.filter(|control| control.is_of_host()) {
+            parameters.set("control", control.word());
+        }
+        parameters
+    }
+
+    /// What our kernel is told; somebody else's image gets only what the user appends.
+    fn kernel_parameters(&self, guest: u16) -> Parameters {
+        let options = self.options;
+        let mut parameters = Parameters::default();
+        if self.guest.is_some() {
+            return parameters;
+        }
+        parameters.set("work", options.work.word());
+        parameters.set("passes", options.passes);
+        parameters.set("seed", options.seed.wrapping_add(u64::from(guest)));
+        parameters.set("cmma", options.hinting.kernel_word());
+        if let Some(control) = options
+            .control
+            .filter(|control: &Control| !control.is_of_host())
+        {
+            parameters.set("control", control.word());
+        }
+        parameters
+    }
+}
+
+fn disks(files: PathBuf, folder: &mut Folder) -> Result<Vec<Disk>> {
+    let mut disks = vec![Disk {
+        number: FILES,
+        path: files,
+        read_only: true,
+    }];
+    for (number, name) in [(WRITABLE, "guest.img"), (SWAP, "swap.img")] {
+        folder.add(name, |path| files::make_sparse(path, SCRATCH_SIZE))?;
+        disks.push(Disk {
+            number,
+            path: folder.path().join(name),
+            read_only: false,
+        });
+    }
+    Ok(disks)
+}
+
+/// A size as the images read it.
+fn size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes.is_multiple_of(MIB) => format!("{}M", bytes / MIB),
+        _ if bytes.is_multiple_of(1024) => format!("{}K", bytes / 1024),
+        _ => bytes.to_string(),
+    }
+}
+
+/// Memory of a machine with at least `bytes`, in MiB: whole increments, as QEMU wants it.
+fn machine_mib(bytes: u64) -> u64 {
+    let mib = bytes.div_ceil(MIB).max(1);
+    let mut increment = 1;
+    while mib.div_ceil(increment) > MOST_INCREMENTS {
+        increment *= 2;
+    }
+    mib.next_multiple_of(increment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short_and_exact() {
+        assert_eq!(size(40 * MIB), "40M");
+        assert_eq!(size(MIB + 4096), "1028K");
+        assert_eq!(size(4097), "4097");
+    }
+
+    #[test]
+    fn the_machine_has_whole_increments() {
+        assert_eq!(machine_mib(1), 1);
+        assert_eq!(machine_mib(40 * MIB + 1), 41);
+        assert_eq!(machine_mib(1020 * MIB), 1020);
+        assert_eq!(machine_mib(1021 * MIB), 1022);
+        assert_eq!(machine_mib(4097 * MIB), 4104);
+    }
+}
