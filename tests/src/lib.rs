@@ -1,1 +1,1 @@
-//! Whole-machine tests stand in `tests/`.
+//! Whole-machine runs, and everything else that needs more than one crate: see `tests/`.

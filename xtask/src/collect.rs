@@ -282,7 +282,9 @@ impl Collector {
                 .get(&id)
                 .is_none_or(|guest| guest.outcome.is_none());
             if self.expected.our_kernel && silent {
-                return Some(self.prefix(id, &format!("it did not report its outcome: {}", why())));
+                let kernel = || "the kernel".to_owned();
+                let who = if self.expected.host { name(Some(id)) } else { kernel() };
+                return Some(format!("{who} did not report its outcome: {}", why()));
             }
             if self.expected.host && self.host_guest(id).is_none() {
                 return Some(format!("the host did not report on guest {id}"));

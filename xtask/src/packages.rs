@@ -68,8 +68,8 @@ fn has_candidate(policy: &str) -> bool {
 
 /// Installs the packages that `choose` names, or says how to.
 ///
-/// `choose` is asked again after the package lists were brought up to date; `why` completes the
-/// sentence "installing … because …".
+/// `choose` is asked again after the package lists were brought up to date; `why` says what the
+/// packages are for.
 ///
 /// # Errors
 /// Installing is not permitted or not possible here: the error holds the exact commands and
@@ -78,7 +78,7 @@ pub fn install(choose: impl Fn() -> Vec<String>, why: &str, permission: Permissi
     let by_hand = || {
         let list = choose().join(" ");
         failure::unusable(format!(
-            "{why}, and {list} is missing: type `sudo apt-get update && sudo apt-get install -y \
+            "missing: {list} ({why}); type `sudo apt-get update && sudo apt-get install -y \
              --no-install-recommends {list}`"
         ))
     };

@@ -13,13 +13,23 @@ pub fn root() -> PathBuf {
         .to_path_buf()
 }
 
+/// The path as short as it can be written where the user is.
+#[must_use]
+pub fn short(path: PathBuf) -> PathBuf {
+    let here = env::current_dir().unwrap_or_default();
+    match path.strip_prefix(here) {
+        Ok(rest) if !rest.as_os_str().is_empty() => rest.to_path_buf(),
+        _ => path,
+    }
+}
+
 /// Directory of everything that is built or recorded; `CARGO_TARGET_DIR` moves it.
 #[must_use]
 pub fn target() -> PathBuf {
-    match env::var_os("CARGO_TARGET_DIR") {
+    short(match env::var_os("CARGO_TARGET_DIR") {
         Some(folder) if !folder.is_empty() => root().join(folder),
         _ => root().join("target"),
-    }
+    })
 }
 
 /// Finds a program the way a shell does; a name with a slash is a path.

@@ -13,7 +13,7 @@
 //!
 //! Any tar program lists and unpacks it; the kernel needs the index only. The index holds a checksum
 //! of every byte of the image: of itself, of each file as a whole and by pieces (see
-//! [`digest`](super::digest)), and of each [`Gap`], which is what lies between two contents.
+//! [`digest`]), and of each [`Gap`], which is what lies between two contents.
 //!
 //! The index is a header, one record a file, the checksums of all pieces, and all paths. Numbers are
 //! big-endian, offsets count bytes from the start of the disk.
@@ -35,7 +35,7 @@ pub use error::Error;
 
 /// Length of a block of tar archive and disk, in bytes.
 pub const BLOCK: usize = 512;
-/// How much of the disk [`Extent::read`] needs, in bytes.
+/// How much of the disk [`index_extent`] needs, in bytes.
 pub const START: usize = 2 * BLOCK;
 /// Name of the first member of the archive.
 pub const INDEX_NAME: &str = ".index";

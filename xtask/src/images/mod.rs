@@ -105,6 +105,8 @@ fn cargo(toolchain: &Toolchain, folder: &Path, variant: Variant) -> Command {
         "host",
         "--bins",
     ]);
+    // Relative to where the user is, not to the root that cargo runs in.
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
     command
         .args(["--target", TARGET, "--target-dir"])
         .arg(folder);
@@ -129,16 +131,17 @@ fn flags(toolchain: &Toolchain) -> Vec<String> {
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
     let mut flags = vec!["-Ctarget-cpu=z10".to_owned()];
     let registry = cargo_home().join("registry/src");
-    flags.push(remap(&workspace::root(), "/source"));
+    // The last one that matches counts, and Debian's sysroot is all of /usr.
     flags.push(remap(&toolchain.sysroot, "/rust"));
     flags.push(remap(&registry, "/registry"));
+    flags.push(remap(&workspace::root(), "/source"));
     if let Ok(library) = toolchain.library_sources().canonicalize() {
         // Debian's sysroot links to the sources; the compiler resolves the link.
         flags.push(remap(&library, "/rust/lib/rustlib/src/rust/library"));
     }
     if let Some(linker) = &toolchain.linker {
         flags.push(format!("-Clinker={}", linker.display()));
-        flags.push("-Clinker-flavor=gnu-lld".to_owned());
+        flags.push("-Clinker-flavor=ld.lld".to_owned());
     }
     flags
 }

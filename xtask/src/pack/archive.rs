@@ -127,13 +127,19 @@ fn walk(path: &Path, take: &mut dyn FnMut(&Member, &mut dyn Read) -> Result<()>)
     let failed = |error: io::Error, last: &Option<String>| {
         if at_end.get() {
             cut_short(path, last.as_deref())
-        } else if last.is_none() {
+        } else if error.kind() != io::ErrorKind::Other {
+            cannot_read(path, &error)
+        } else if let Some(member) = last {
+            // What the reader of the format says quotes the damaged bytes: nothing for people.
             unusable(format!(
-                "{} is no tar archive ({error}); unpack it first if it is compressed",
+                "{} is damaged behind {member}: get or make it again",
                 path.display()
             ))
         } else {
-            cannot_read(path, &error)
+            unusable(format!(
+                "{} is no tar archive; unpack it first if it is compressed",
+                path.display()
+            ))
         }
     };
     for entry in archive.entries().map_err(|error| failed(error, &last))? {

@@ -60,7 +60,8 @@ impl Members for Directory {
 
 /// Adds what is below `root`/`below`, each with its time of modification in nanoseconds.
 fn list(root: &Path, below: &Path, found: &mut Vec<(Member, u128)>) -> Result<()> {
-    let directory = root.join(below);
+    // The components anew: joining an empty path would add a slash for people to read.
+    let directory: PathBuf = root.components().chain(below.components()).collect();
     let failed = |error| cannot_read(&directory, &error);
     for entry in fs::read_dir(&directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kernel::fs::digest;
 use kernel::fs::image::{Index, START, index_extent};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::directory::Directory;
@@ -68,6 +69,7 @@ impl Place {
     fn tar(&self) -> PathBuf {
         let path = self.path("source.tar");
         let mut builder = tar::Builder::new(File::create(&path).unwrap());
+        builder.follow_symlinks(false);
         builder.append_dir_all("./", self.path("source")).unwrap();
         builder.finish().unwrap();
         path
@@ -265,16 +267,30 @@ fn a_tar_cut_short_in_a_file_names_it() {
 fn what_is_no_tar_is_told_so() {
     let place = Place::new(&Tree::new());
     let path = place.path("source.tar");
-    fs::write(&path, [0x1f; 4096]).unwrap();
-    let text = place.refused(&Source::Tar(path), UNUSABLE);
-    assert!(text.contains("source.tar is no tar archive"), "{text}");
+    for bytes in [[0x1f; 4096], [b'\n'; 4096]] {
+        fs::write(&path, bytes).unwrap();
+        let text = place.refused(&Source::Tar(path.clone()), UNUSABLE);
+        assert!(text.contains("source.tar is no tar archive"), "{text}");
+    }
+}
+
+#[test]
+fn a_damaged_tar_is_told_so_with_the_last_good_member() {
+    let place = Place::new(&[("one".to_owned(), vec![]), ("two".to_owned(), vec![])].into());
+    let tar = place.tar();
+    let mut bytes = fs::read(&tar).unwrap();
+    let last = bytes.len() - 3 * 512;
+    bytes[last + 1] ^= 1;
+    fs::write(&tar, bytes).unwrap();
+    let text = place.refused(&Source::Tar(tar), UNUSABLE);
+    assert!(text.contains("source.tar is damaged behind "), "{text}");
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let place = Place::new(&sample());
     let path = place.path("source/a/page");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
     // The superuser may read it all the same; a file that has gone then stands for it.
     if File::open(&path).is_ok() {
         let listed = Directory::open(&place.path("source")).unwrap();
@@ -328,4 +344,27 @@ fn a_path_that_leads_out_of_the_archive_is_refused() {
     assert_eq!(member_path(Path::new("/./a//b/")).unwrap(), "a/b");
     let error = member_path(Path::new("a/../../b")).unwrap_err();
     assert_eq!(status_of(&error), UNUSABLE);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_files_are_read_back(
+        tree in prop::collection::btree_map(
+            // Names that are neither special nor the directory of another.
+            "[a-z]{1,3}/[A-Zäß ]{1,120}",
+            prop::collection::vec(any::<u8>(), 0..10_000),
+            1..6,
+        )
+    ) {
+        let place = Place::new(&tree);
+        let packed = pack(&place.source(), &place.image()).unwrap();
+        prop_assert_eq!(packed, summary(&tree));
+        prop_assert_eq!(&through_index(&place.image()), &tree);
+        prop_assert_eq!(&through_tar(&place.image()), &tree);
+        let again = place.path("again.img");
+        prop_assert_eq!(pack(&Source::Tar(place.tar()), &again).unwrap(), packed);
+        prop_assert_eq!(&through_index(&again), &tree);
+    }
 }

@@ -17,7 +17,7 @@ use crate::{failure, files};
 
 const MIB: u64 = 1 << 20;
 /// Memory of the machine without a host, unless the user says otherwise.
-const BARE_MEMORY: u64 = 64 * MIB;
+const BARE_MEMORY: u64 = 32 * MIB;
 /// Memory of the host for its guests, unless the user says otherwise: less than they see.
 const HOST_MEMORY: u64 = 40 * MIB;
 /// What the host needs beside its guests' memory and the bundle: itself, tables, page states.

@@ -38,7 +38,7 @@ pub(super) fn find(permission: Permission) -> Result<Toolchain> {
     let by_hand = format!("rustup component add rust-src --toolchain {name}");
     if permission == Permission::Tell {
         return Err(failure::unusable(format!(
-            "{WHY}, and rust-src is missing: type `{by_hand}`"
+            "missing: rust-src ({WHY}); type `{by_hand}`"
         )));
     }
     eprintln!("installing rust-src with rustup: {WHY}");

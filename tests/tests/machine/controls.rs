@@ -1,0 +1,50 @@
+//! Negative controls: deliberate mistakes that a run must notice.
+
+use libtest_mimic::Trial;
+
+use crate::check;
+use crate::files;
+use crate::support::{Verdict, run, trial};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        trial("controls::kernel_skips_make_stable", || {
+            // The plain read of a discarded page is a discard fault where none may be.
+            control("skip-make-stable", &["discard fault", "mismatch"])
+        }),
+        trial("controls::kernel_ignores_the_discard_fault", || {
+            control("ignore-discard-fault", &["mismatch"])
+        }),
+        trial("controls::host_discards_a_stable_page", || {
+            // What is lost may be a file's byte, or anything else that the kernel lives by.
+            control("discard-stable", &["mismatch", "guest "])
+        }),
+        trial("controls::are_off_in_the_usual_images", off),
+        trial("controls::the_same_images_without_a_mistake_are_good", sound),
+    ]
+}
+
+fn arguments(more: &[&'static str]) -> Vec<&'static str> {
+    let mut arguments = vec!["--files", files::directory(), "--guests", "1", "--passes", "2"];
+    arguments.extend(["--guest-memory", "6M", "--memory", "5M", "--evict", "random:5000"]);
+    arguments.extend(more);
+    arguments
+}
+
+fn control(name: &'static str, reasons: &[&str]) -> Verdict {
+    run(&arguments(&["--control", name]))?.must_fail(reasons)
+}
+
+fn off() -> Verdict {
+    let kernel = run(&arguments(&["--append", "g.control=skip-make-stable"]))?;
+    kernel.must_fail(&["control"])?;
+    let host = run(&arguments(&["--append", "control=discard-stable"]))?;
+    host.must_fail(&["control"])
+}
+
+fn sound() -> Verdict {
+    let run = run(&arguments(&[]))?;
+    run.must_be_good()?;
+    check!(run.outcome.guests[0].discard_faults > 0, "{:?}", run.outcome);
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Tests that boot whole machines, as users do: by the command line of `xtask`.
+//!
+//! Each test runs `cargo xtask …` with `--json` and reads what comes with `xtask::events`, which
+//! refuses kinds and fields that `docs/output.md` does not list. So every run here also checks the
+//! output's documentation.
+
+mod bad_input;
+mod controls;
+mod fake;
+mod files;
+mod runs;
+mod support;
+mod toolchains;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+/// Machines that run at the same time: each keeps a CPU of the build machine busy.
+const MACHINES_AT_ONCE: usize = 2;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(MACHINES_AT_ONCE);
+    let tests = [
+        runs::tests(),
+        bad_input::tests(),
+        controls::tests(),
+        fake::tests(),
+        toolchains::tests(),
+    ];
+    libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
+}

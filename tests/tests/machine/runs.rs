@@ -1,0 +1,256 @@
+//! Runs that must go well: every policy with every hinting mode, without a host, the main job.
+
+use libtest_mimic::Trial;
+use xtask::events::Discards;
+
+use crate::check;
+use crate::files;
+use crate::support::{Run, Verdict, run, trial};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut tests = vec![
+        trial("runs::bare", bare),
+        trial("runs::bare_in_memory", bare_in_memory),
+        trial("runs::main_job", main_job),
+        trial("runs::one_guest_alone", one_guest_alone),
+        trial("runs::tar_and_directory_are_the_same_files", tar),
+        trial("runs::the_seed_decides_what_is_read", seeds),
+        trial("runs::our_kernel_as_a_foreign_image", foreign),
+        trial("runs::a_flat_image", flat),
+        trial("runs::instructions_are_counted_exactly", measure),
+    ];
+    for policy in ["lru", "random:2000", "steal"] {
+        for hinting in ["none", "unused", "full"] {
+            let name = format!("runs::evict_{}_hinting_{hinting}", policy.replace(':', "_"));
+            tests.push(trial(name, move || policy_and_hinting(policy, hinting)));
+        }
+    }
+    tests
+}
+
+/// Guest memory that cannot hold the small set of files, and so much for both that the host has
+/// to evict something.
+const SMALL: [&str; 8] =
+    ["--guests", "2", "--guest-memory", "6M", "--passes", "2", "--files", ""];
+
+fn small(more: &[&'static str]) -> Vec<&'static str> {
+    let mut arguments = SMALL.to_vec();
+    arguments[7] = files::directory();
+    arguments.extend(more);
+    arguments
+}
+
+/// Every byte of every pass was compared.
+fn all_verified(run: &Run, passes: u64) -> Verdict {
+    for guest in &run.outcome.guests {
+        let least = files::TOTAL * passes;
+        check!(guest.bytes_verified >= least, "{least} bytes at least: {guest:?}");
+    }
+    for boot in run.boots() {
+        check!((boot.files, boot.bytes) == (files::COUNT, files::TOTAL), "{boot:?}");
+    }
+    Ok(())
+}
+
+fn policy_and_hinting(policy: &'static str, hinting: &'static str) -> Verdict {
+    let mut arguments = small(&["--evict", policy, "--hinting", hinting]);
+    if hinting == "full" {
+        arguments.extend(["--memory", "8M"]);
+    }
+    let run = run(&arguments)?;
+    run.must_be_good()?;
+    all_verified(&run, 2)?;
+    check!(run.guests().count() == 2, "two kernels report: {:?}", run.outcome);
+    match hinting {
+        "none" => nothing_hinted(&run),
+        "unused" => only_unused(&run),
+        _ => discards_survived(&run),
+    }
+}
+
+fn nothing_hinted(run: &Run) -> Verdict {
+    for guest in run.guests() {
+        check!(guest.essa.is_empty() && guest.discard_faults == 0, "{guest:?}");
+    }
+    for boot in run.boots() {
+        check!(!boot.essa && boot.hinting == "off", "{boot:?}");
+    }
+    no_discards(run)
+}
+
+fn only_unused(run: &Run) -> Verdict {
+    for guest in run.guests() {
+        let used = |orc: &str| guest.essa.get(orc).is_some_and(|count| *count > 0);
+        check!(used("1") && used("2"), "stable and unused are told: {guest:?}");
+        check!(!used("3") && !used("4") && guest.discard_faults == 0, "no more: {guest:?}");
+    }
+    for boot in run.boots() {
+        check!(boot.essa && boot.hinting == "unused", "{boot:?}");
+    }
+    no_discards(run)
+}
+
+fn no_discards(run: &Run) -> Verdict {
+    for guest in &run.host()?.guests {
+        check!(guest.discards == 0 && guest.discard_faults == 0, "{guest:?}");
+    }
+    Ok(())
+}
+
+/// Both ways of noticing a discard were taken, and both sides count the same.
+fn discards_survived(run: &Run) -> Verdict {
+    for boot in run.boots() {
+        check!(boot.essa && boot.discards == Discards::Faults, "{boot:?}");
+    }
+    for guest in run.guests() {
+        check!(guest.discard_faults > 0, "no discard fault: {guest:?}");
+        check!(guest.stable_failures > 0, "no failed make-stable: {guest:?}");
+        check!(guest.reloads > 0, "nothing read again: {guest:?}");
+        check!(guest.fault_tolerant_copies > 0 && guest.stable_copies > 0, "{guest:?}");
+        for orc in ["1", "2", "3", "6"] {
+            check!(guest.essa.contains_key(orc), "ORC {orc} is not used: {guest:?}");
+        }
+    }
+    let host = run.host()?;
+    for guest in &run.outcome.guests {
+        let Some(seen) = host.guests.iter().find(|seen| seen.id == guest.id) else {
+            return Err(format!("the host does not know {guest:?}").into());
+        };
+        check!(guest.discards > 0, "nothing discarded: {guest:?}");
+        // The host delivers a few more than the work takes: the probe at the start takes one.
+        let surplus = seen.discard_faults.checked_sub(guest.discard_faults);
+        check!(surplus.is_some_and(|surplus| surplus <= 1), "{guest:?} but {seen:?}");
+    }
+    Ok(())
+}
+
+fn bare() -> Verdict {
+    let arguments = ["--bare", "--memory", "6M", "--files", files::directory()];
+    let run = run(&arguments)?;
+    run.must_be_good()?;
+    all_verified(&run, 2)?;
+    check!(run.outcome.guests.len() == 1 && run.outcome.guests[0].id == 0, "{:?}", run.outcome);
+    let guest = &run.outcome.guests[0];
+    check!(guest.discards == 0 && guest.discard_faults == 0 && guest.essa.is_empty(), "{guest:?}");
+    for boot in run.boots() {
+        check!(!boot.essa && boot.hinting == "off" && boot.disk == "virtio", "{boot:?}");
+        check!(boot.discards == Discards::NotProbed, "{boot:?}");
+    }
+    for guest in run.guests() {
+        check!(guest.reclaimed > 0, "the page cache could hold everything: {guest:?}");
+    }
+    Ok(())
+}
+
+fn bare_in_memory() -> Verdict {
+    let arguments =
+        ["--bare", "--memory-disk", "--memory", "16M", "--passes", "1", "--files", files::directory()];
+    let run = run(&arguments)?;
+    run.must_be_good()?;
+    all_verified(&run, 1)?;
+    check!(run.boots().all(|boot| boot.disk == "memory"), "{:?}", run.boots().next());
+    Ok(())
+}
+
+/// What `cargo xtask qemu` does without options, as the README promises it.
+fn main_job() -> Verdict {
+    let run = run(&[])?;
+    run.must_be_good()?;
+    discards_survived(&run)?;
+    let faults: u64 = run.outcome.guests.iter().map(|guest| guest.discard_faults).sum();
+    check!(faults >= 1000, "only {faults} discard faults: {:?}", run.outcome);
+    check!(run.outcome.guests.len() == 2, "{:?}", run.outcome);
+    Ok(())
+}
+
+fn one_guest_alone() -> Verdict {
+    let run = run(&small(&["--guests", "1", "--memory", "5M"])[2..])?;
+    run.must_be_good()?;
+    check!(run.outcome.guests.len() == 1, "{:?}", run.outcome);
+    discards_survived(&run)
+}
+
+fn tar() -> Verdict {
+    let folder = crate::support::folder();
+    let archive = folder.path().join("files.tar");
+    let mut tar = std::process::Command::new("tar");
+    tar.arg("-cf").arg(&archive).args(["-C", files::directory(), "."]);
+    check!(tar.status().is_ok_and(|status| status.success()), "tar failed");
+    let archive = archive.to_str().ok_or("a directory name that is no text")?;
+    let run = run(&["--bare", "--memory", "8M", "--passes", "1", "--files", archive])?;
+    run.must_be_good()?;
+    all_verified(&run, 1)
+}
+
+fn seeds() -> Verdict {
+    let hits = |seed| -> Result<u64, libtest_mimic::Failed> {
+        let arguments = ["--bare", "--memory", "6M", "--seed", seed, "--files", files::directory()];
+        let run = run(&arguments)?;
+        run.must_be_good()?;
+        Ok(run.guests().map(|guest| guest.cache_hits + guest.bytes_verified).sum())
+    };
+    let (first, again, other) = (hits("1")?, hits("1")?, hits("2")?);
+    check!(first == again, "the same seed reads differently: {first}, {again}");
+    check!(first != other, "another seed reads the same: {first}");
+    Ok(())
+}
+
+fn foreign() -> Verdict {
+    let images = crate::support::xtask(&["build", "--json"]);
+    let done = crate::support::finish(images)?;
+    let event = done.stdout.lines().next().ok_or("build printed nothing")?;
+    let xtask::events::Event::Image(kernel) = xtask::events::parse(event)? else {
+        return Err(format!("not an image: {event}").into());
+    };
+    let run = run(&small(&["--guest", &kernel.path, "--append", "g.work=idle"].map(leak)))?;
+    run.must_be_good()
+}
+
+/// Arguments live as long as the program; a test has a handful of them.
+fn leak(text: &str) -> &'static str {
+    Box::leak(text.to_owned().into_boxed_str())
+}
+
+/// The smallest guest: an IPL PSW, and one instruction that loads a disabled wait.
+fn flat() -> Verdict {
+    let folder = crate::support::folder();
+    let path = folder.path().join("wait.img");
+    let image: [u8; 40] = {
+        let mut image = [0; 40];
+        image[..8].copy_from_slice(&[0x00, 0x08, 0x00, 0x00, 0x80, 0x00, 0x00, 0x10]);
+        image[16..20].copy_from_slice(&[0x82, 0x00, 0x00, 0x18]); // lpsw 0x18
+        image[24..32].copy_from_slice(&[0x00, 0x0a, 0x00, 0x00, 0x80, 0x00, 0x0f, 0xff]);
+        image
+    };
+    std::fs::write(&path, image).map_err(|error| error.to_string())?;
+    let path = leak(path.to_str().ok_or("a directory name that is no text")?);
+    let run = run(&small(&["--guest", path]))?;
+    run.must_be_good()?;
+    check!(run.host()?.guests.len() == 2, "{:?}", run.host()?);
+    Ok(())
+}
+
+/// The same counts twice, and nothing for a time in which the machine only waits.
+fn measure() -> Verdict {
+    let counts = || -> Result<Vec<(String, u64, u64)>, libtest_mimic::Failed> {
+        let arguments = [
+            "--work", "measure", "--icount", "--memory-disk", "--guests", "1", "--evict", "steal",
+            "--files", files::directory(),
+        ];
+        let run = run(&arguments)?;
+        run.must_be_good()?;
+        let measures = run.events.iter().filter_map(|event| match event {
+            xtask::events::Event::Measure(measure) => {
+                Some((measure.name.clone(), measure.count, measure.instructions))
+            }
+            _ => None,
+        });
+        Ok(measures.collect())
+    };
+    let first = counts()?;
+    check!(first.len() > 3, "too few paths: {first:?}");
+    check!(first == counts()?, "counts differ from run to run");
+    let wait = first.iter().find(|(name, ..)| name.contains("wait"));
+    check!(wait.is_some_and(|(_, _, instructions)| *instructions == 0), "{wait:?}");
+    Ok(())
+}

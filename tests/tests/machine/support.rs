@@ -1,0 +1,185 @@
+//! Runs `xtask` and reads what it printed.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use libtest_mimic::{Failed, Trial};
+use tempfile::TempDir;
+use xtask::events::{self, Event, Guest, Host, Outcome, Status};
+use xtask::testing::PROGRAM_VARIABLE;
+use xtask::workspace;
+
+/// What a test function returns.
+pub(crate) type Verdict = Result<(), Failed>;
+
+/// Makes a test of a function.
+pub(crate) fn trial(name: impl Into<String>, test: impl FnOnce() -> Verdict + Send + 'static) -> Trial {
+    Trial::test(name, test)
+}
+
+/// Fails the test with a text unless `condition` holds.
+#[macro_export]
+macro_rules! check {
+    ($condition:expr, $($text:tt)+) => {
+        if !$condition {
+            return Err(libtest_mimic::Failed::from(format!($($text)+)));
+        }
+    };
+}
+
+/// The program to test: the one that runs us, or else built now.
+fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let root = workspace::root();
+        let built = Command::new(cargo).current_dir(root).args(["build", "-q", "-p", "xtask"]).status();
+        assert!(built.is_ok_and(|status| status.success()), "xtask does not build");
+        workspace::root().join(workspace::target()).join("debug/xtask")
+    };
+    let given = || env::var_os(PROGRAM_VARIABLE).map(PathBuf::from);
+    PROGRAM.get_or_init(|| given().unwrap_or_else(build)).clone()
+}
+
+/// A command line of `xtask`, to be completed; stack traces are asked for, so that it shows if an
+/// expected failure prints one.
+pub(crate) fn xtask(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments).env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+    // Relative to the checkout wherever the harness runs.
+    command.current_dir(workspace::root());
+    command
+}
+
+/// What a command left.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Done {
+    /// The one line that an expected failure prints, and nothing else on either output.
+    pub(crate) fn only_error(&self) -> Result<&str, Failed> {
+        let mut lines = self.stderr.lines();
+        match (lines.next(), lines.next()) {
+            (Some(line), None) if line.starts_with("error: ") => Ok(line),
+            _ => Err(format!("not one line of error: {self:#?}").into()),
+        }
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn finish(mut command: Command) -> Result<Done, Failed> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    Ok(Done { status: output.status.code(), stdout, stderr })
+}
+
+/// A run of `cargo xtask qemu`, read.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) done: Done,
+    pub(crate) events: Vec<Event>,
+    pub(crate) outcome: Outcome,
+}
+
+/// Runs `cargo xtask qemu --json` in a directory of its own and reads every line.
+pub(crate) fn run(arguments: &[&str]) -> Result<Run, Failed> {
+    let folder = folder();
+    let done = finish(qemu(&folder, arguments))?;
+    let file = fs::read_to_string(folder.path().join("run/run.jsonl"))
+        .map_err(|error| format!("no run.jsonl ({error}): {done:#?}"))?;
+    check!(file == done.stdout, "--json prints something else than run.jsonl holds");
+    let events = read(&file).map_err(|error| format!("{error}\n{done:#?}"))?;
+    match events.last() {
+        Some(Event::Outcome(outcome)) => Ok(Run { done, outcome: outcome.clone(), events }),
+        _ => Err(format!("the last line is no result: {done:#?}").into()),
+    }
+}
+
+/// The command line of a run that leaves its lines in `run/` below `folder`.
+pub(crate) fn qemu(folder: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = xtask(&["qemu", "--json", "--out"]);
+    command.arg(folder.path().join("run")).args(["--timeout", "120"]).args(arguments);
+    command
+}
+
+/// A directory that goes away with the test.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir().expect("there is room for an empty directory")
+}
+
+/// Reads lines, and those that guests printed inside them.
+fn read(text: &str) -> Result<Vec<Event>, String> {
+    let mut events = Vec::new();
+    for line in text.lines() {
+        let event = events::parse(line).map_err(|error| format!("{error}: {line}"))?;
+        if let Event::Console(console) = &event
+            && console.line.starts_with('{')
+        {
+            let inner = &console.line;
+            events.push(events::parse(inner).map_err(|error| format!("{error}: {inner}"))?);
+        }
+        events.push(event);
+    }
+    Ok(events)
+}
+
+impl Run {
+    /// Fails unless the run was a good one.
+    pub(crate) fn must_be_good(&self) -> Verdict {
+        let good = self.outcome.status == Status::Ok && self.done.status == Some(0);
+        check!(good, "{:?}\n{}", self.outcome, self.done.stderr);
+        check!(self.outcome.reason.is_none(), "a good run has a reason: {:?}", self.outcome);
+        for guest in &self.outcome.guests {
+            check!(guest.mismatches == 0, "{guest:?}");
+        }
+        for guest in self.guests() {
+            check!(guest.frames_free <= guest.frames, "{guest:?}");
+            check!(guest.page_descriptor_bytes == 64, "{guest:?}");
+        }
+        Ok(())
+    }
+
+    /// Fails unless the run failed with status 1 for a reason that contains one of `words`.
+    pub(crate) fn must_fail(&self, words: &[&str]) -> Verdict {
+        let reason = self.outcome.reason.clone().unwrap_or_default();
+        let failed = self.outcome.status == Status::Failed && self.done.status == Some(1);
+        check!(failed, "it should have failed: {:?}\n{}", self.outcome, self.done.stderr);
+        check!(words.iter().any(|word| reason.contains(word)), "failed, but by: {reason}");
+        let error = self.done.only_error()?;
+        check!(error.contains(&reason), "{error} does not say {reason}");
+        Ok(())
+    }
+
+    /// The kernels' own outcomes.
+    pub(crate) fn guests(&self) -> impl Iterator<Item = &Guest> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Guest(guest) => Some(guest),
+            _ => None,
+        })
+    }
+
+    /// The host's outcome.
+    pub(crate) fn host(&self) -> Result<&Host, Failed> {
+        let host = self.events.iter().find_map(|event| match event {
+            Event::Host(host) => Some(host),
+            _ => None,
+        });
+        host.ok_or_else(|| Failed::from("the host printed no outcome"))
+    }
+
+    /// What the kernels found when they started.
+    pub(crate) fn boots(&self) -> impl Iterator<Item = &events::Boot> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Boot(boot) => Some(boot),
+            _ => None,
+        })
+    }
+}
