@@ -8,7 +8,22 @@ use crate::events::{Event, Figure, Measure, Status};
 use crate::images::{self, Variant};
 use crate::run::{self, Finished, Show};
 use crate::setup::{self, Setup};
-use crate::{failure, table, workspace};
+use crate::{failure, process, table, workspace};
+
+/// The run that shows how fast the kernel starts.
+const BOOT: &[&str] = &["--bare", "--passes", "1"];
+/// The run that counts instructions: a host that discards at every exit, so that the path of a
+/// discard fault is taken whenever it is asked for.
+const MEASURE: &[&str] = &[
+    "--work",
+    "measure",
+    "--icount",
+    "--memory-disk",
+    "--guests",
+    "1",
+    "--evict",
+    "steal",
+];
 
 /// Takes all figures and prints them; the last ones need a minute or so.
 pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
@@ -18,10 +33,10 @@ pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     figures.extend(paths(options)?);
     if json {
         for figure in figures {
-            println!("{}", Event::Figure(figure).to_line());
+            process::say(&Event::Figure(figure).to_line())?;
         }
     } else {
-        print!("{}", render(&figures));
+        process::say(render(&figures).trim_end())?;
     }
     Ok(())
 }
@@ -53,7 +68,7 @@ fn sizes(options: &BenchOptions) -> Result<Vec<Figure>> {
 }
 
 fn boot(options: &BenchOptions) -> Result<Vec<Figure>> {
-    let finished = run_quietly(options, &["--bare", "--passes", "1"])?;
+    let finished = run_quietly(options, BOOT)?;
     let guest = &finished.collector.guests()[&0];
     let entry = guest
         .work
@@ -124,18 +139,7 @@ fn main_job(options: &BenchOptions) -> Result<Vec<Figure>> {
 fn paths(options: &BenchOptions) -> Result<Vec<Figure>> {
     let files = workspace::root().join("cmm");
     let files = files.to_string_lossy();
-    let arguments = [
-        "--work",
-        "measure",
-        "--icount",
-        "--memory-disk",
-        "--guests",
-        "1",
-        "--evict",
-        "steal",
-        "--files",
-        &files,
-    ];
+    let arguments = [MEASURE, &["--files", &files]].concat();
     let finished = run_quietly(options, &arguments)?;
     let measures = &finished.collector.guests()[&0].measures;
     Ok(measures.iter().map(per_time).collect())
@@ -151,20 +155,20 @@ fn per_time(measure: &Measure) -> Figure {
     )
 }
 
-fn run_quietly(options: &BenchOptions, arguments: &[&str]) -> Result<Finished> {
+/// The options that a user would have after typing `arguments`.
+fn options_of(options: &BenchOptions, arguments: &[&str]) -> Result<QemuOptions> {
     let out = workspace::target().join("bench");
     let out = out.to_string_lossy();
-    let words = ["xtask", "qemu", "--out", &out]
-        .into_iter()
-        .chain(arguments.iter().copied());
-    let parsed = Arguments::try_parse_from(words)?;
-    let Command::Qemu(qemu) = parsed.command else {
+    let words = [&["xtask", "qemu", "--out", &out], arguments].concat();
+    let Command::Qemu(qemu) = Arguments::try_parse_from(words)?.command else {
         unreachable!("the words say qemu")
     };
-    let qemu = QemuOptions {
-        setup: options.setup.clone(),
-        ..*qemu
-    };
+    let setup = options.setup.clone();
+    Ok(QemuOptions { setup, ..*qemu })
+}
+
+fn run_quietly(options: &BenchOptions, arguments: &[&str]) -> Result<Finished> {
+    let qemu = options_of(options, arguments)?;
     let finished = run::execute(&qemu, Show::Nothing)?;
     match (finished.outcome.status, &finished.outcome.reason) {
         (Status::Ok, _) => Ok(finished),
@@ -221,6 +225,20 @@ mod tests {
             per_time(&measure),
             figure("path: essa", 2.5, "instructions", None)
         );
+    }
+
+    #[test]
+    fn the_runs_are_what_a_user_could_type() {
+        let setup = crate::cli::SetupOptions {
+            no_install: true,
+            toolchain: crate::toolchain::Choice::Debian,
+        };
+        let options = BenchOptions { setup };
+        for arguments in [BOOT, MEASURE, &[]] {
+            let qemu = options_of(&options, arguments).unwrap();
+            assert!(qemu.setup.no_install && qemu.out.is_some());
+            assert_eq!(qemu.icount, arguments == MEASURE);
+        }
     }
 
     #[test]

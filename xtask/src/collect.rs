@@ -30,7 +30,7 @@ pub enum Seen {
     /// Text for people, of a guest or of the host (or of QEMU).
     Text(Option<u64>, String),
     /// A line for programs, of a guest or of the host.
-    Event(Option<u64>, Event),
+    Event(Option<u64>, Box<Event>),
 }
 
 /// All that is known of one guest.
@@ -128,7 +128,9 @@ impl Collector {
         }
         let emitter = if self.expected.host { None } else { Some(0) };
         let seen = self.understand(emitter, line);
-        if let Seen::Event(None, Event::Console(console)) = &seen {
+        if let Seen::Event(None, event) = &seen
+            && let Event::Console(console) = event.as_ref()
+        {
             let (guest, line) = (console.guest, console.line.clone());
             return self.understand(Some(guest), &line);
         }
@@ -145,7 +147,7 @@ impl Collector {
             Ok(event) => {
                 self.check_place(emitter, &event);
                 self.keep(emitter, &event);
-                Seen::Event(emitter, event)
+                Seen::Event(emitter, Box::new(event))
             }
             Err(error) => {
                 self.break_with(format!("{} printed a broken line ({error})", name(emitter)));
@@ -283,7 +285,11 @@ impl Collector {
                 .is_none_or(|guest| guest.outcome.is_none());
             if self.expected.our_kernel && silent {
                 let kernel = || "the kernel".to_owned();
-                let who = if self.expected.host { name(Some(id)) } else { kernel() };
+                let who = if self.expected.host {
+                    name(Some(id))
+                } else {
+                    kernel()
+                };
                 return Some(format!("{who} did not report its outcome: {}", why()));
             }
             if self.expected.host && self.host_guest(id).is_none() {

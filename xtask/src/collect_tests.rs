@@ -147,11 +147,11 @@ fn either_side_can_say_that_it_failed() {
 fn an_error_line_is_the_reason() {
     let error = json!({"kind":"error","seq":0,"reason":"memory too small"}).to_string();
     assert_eq!(
-        reason(BARE, &[error.clone()], End::Exit(Some(1))),
+        reason(BARE, std::slice::from_ref(&error), End::Exit(Some(1))),
         "memory too small"
     );
     assert_eq!(
-        reason(HOST, &[error.clone()], End::Exit(Some(1))),
+        reason(HOST, std::slice::from_ref(&error), End::Exit(Some(1))),
         "host: memory too small"
     );
     let wrapped = console(0, 1, &error);
@@ -214,4 +214,20 @@ fn what_qemu_says_explains_its_status() {
             .reason
             .is_some()
     );
+}
+
+#[test]
+fn the_table_shows_both_sides() {
+    let table = crate::table::guests(&collect(HOST, &good_run()));
+    for row in [
+        "guest 0  guest 1",
+        "discards by the host",
+        "12       12",
+        "ESSA 6 set stable",
+    ] {
+        assert!(table.contains(row), "{row:?} is not in\n{table}");
+    }
+    assert_eq!(crate::table::guests(&Collector::new(HOST)), "");
+    let bare = crate::table::guests(&collect(BARE, &[guest_line(0, "ok")]));
+    assert!(bare.contains("guest 0"), "{bare}");
 }

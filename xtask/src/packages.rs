@@ -93,7 +93,13 @@ pub fn install(choose: impl Fn() -> Vec<String>, why: &str, permission: Permissi
     process::succeeds(&mut apt_get(privilege, &["update", "-qq"]));
     let packages = choose();
     eprintln!("installing {} with apt-get: {why}", packages.join(" "));
-    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    let mut arguments = vec![
+        "install",
+        "-y",
+        "-qq",
+        "--no-install-recommends",
+        "--no-remove",
+    ];
     arguments.extend(packages.iter().map(String::as_str));
     process::output(&mut apt_get(privilege, &arguments))
         .map(drop)

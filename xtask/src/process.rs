@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -18,6 +18,9 @@ const KEPT: [&str; 6] = [
     "CARGO_TERM_",
 ];
 
+/// Where the system looks for shared libraries first.
+const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
 /// Whether an outer cargo, or the user's settings for the outer build, would leak through `name`.
 fn leaks(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
@@ -29,6 +32,18 @@ fn leaks(name: &OsStr) -> bool {
 pub fn sanitize(command: &mut Command) {
     for (name, _) in env::vars_os().filter(|(name, _)| leaks(name)) {
         command.env_remove(name);
+    }
+    forget_outer_libraries(command);
+}
+
+/// Takes the libraries of the outer toolchain out of the search path, where rustup and cargo put
+/// them: another compiler would load them and then take itself for that one.
+pub fn forget_outer_libraries(command: &mut Command) {
+    if let Some(list) = env::var_os(LIBRARY_PATH) {
+        let rest = env::split_paths(&list).filter(|folder| !folder.join("rustlib").is_dir());
+        if let Ok(rest) = env::join_paths(rest) {
+            command.env(LIBRARY_PATH, rest);
+        }
     }
 }
 
@@ -88,6 +103,14 @@ fn last_line(stderr: &[u8], stdout: &[u8]) -> String {
     let all = [text(stderr), text(stdout)];
     let line = all.iter().find_map(|text| text.lines().next_back());
     line.unwrap_or("it printed nothing").to_owned()
+}
+
+/// Prints lines on the standard output.
+///
+/// # Errors
+/// Nobody reads it any more, or it is a full disk.
+pub fn say(text: &str) -> Result<()> {
+    writeln!(io::stdout(), "{text}").context("cannot write to the standard output")
 }
 
 /// Says what a write that failed means for the user: a full disk is the usual reason.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::events::Progress;
+use crate::process;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -43,16 +45,22 @@ impl Display {
     }
 
     /// Prints a line of text above the bar.
-    pub fn text(&self, line: &str) {
+    ///
+    /// # Errors
+    /// Nobody reads the standard output any more.
+    pub fn text(&self, line: &str) -> Result<()> {
         match &self.bar {
-            _ if self.silent => {}
-            Some(bar) => bar.suspend(|| println!("{line}")),
-            None => println!("{line}"),
+            _ if self.silent => Ok(()),
+            Some(bar) => bar.suspend(|| process::say(line)),
+            None => process::say(line),
         }
     }
 
     /// Shows how far a guest is.
-    pub fn update(&mut self, guest: u64, progress: &Progress) {
+    ///
+    /// # Errors
+    /// Nobody reads the standard output any more.
+    pub fn update(&mut self, guest: u64, progress: &Progress) -> Result<()> {
         self.latest.insert(guest, progress.clone());
         let message = self.message();
         if let Some(bar) = &self.bar {
@@ -60,8 +68,9 @@ impl Display {
             bar.set_message(message);
         } else if !self.silent && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            println!("{message}");
+            process::say(&message)?;
         }
+        Ok(())
     }
 
     fn message(&self) -> String {
@@ -134,8 +143,8 @@ mod tests {
     #[test]
     fn every_guest_is_named_when_there_are_more() {
         let mut display = Display::new(2, true);
-        display.update(0, &at(1, 5));
-        display.update(1, &at(2, 1));
+        display.update(0, &at(1, 5)).unwrap();
+        display.update(1, &at(2, 1)).unwrap();
         assert_eq!(
             display.message(),
             "guest 0 pass 1/2, file 5/10, 3 MiB verified; guest 1 pass 2/2, file 1/10, 3 MiB verified"

@@ -53,7 +53,7 @@ pub(crate) fn command(options: &QemuOptions, json: bool) -> Result<()> {
     let show = if json { Show::Json } else { Show::People };
     let finished = execute(options, show)?;
     if show == Show::People {
-        print!("{}", table::guests(&finished.collector));
+        process::say(table::guests(&finished.collector).trim_end())?;
     }
     conclude(&finished, show)
 }
@@ -97,7 +97,7 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
     let mut recorder = Recorder::start(folder)?;
     let mut command = machine.command();
     if show == Show::People {
-        println!("$ {}", process::shell_line(&command));
+        process::say(&format!("$ {}", process::shell_line(&command)))?;
     }
     if options.gdb {
         eprintln!(
@@ -116,18 +116,20 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
         if is_json(source, line) {
             recorder.event(line)?;
             if show == Show::Json {
-                println!("{line}");
+                process::say(line)?;
             }
         }
         match collector.line(source, line) {
             Seen::Text(guest, text) => show_text(&display, guest.filter(|_| expected.host), &text),
-            Seen::Event(Some(guest), Event::Progress(progress)) => display.update(guest, &progress),
-            Seen::Event(_, Event::WorkStart(_)) if until_work.is_none() => {
-                until_work = Some(start.elapsed());
-            }
-            Seen::Event(..) => {}
+            Seen::Event(guest, event) => match *event {
+                Event::Progress(progress) => display.update(guest.unwrap_or(0), &progress),
+                Event::WorkStart(_) => {
+                    until_work = until_work.or(Some(start.elapsed()));
+                    Ok(())
+                }
+                _ => Ok(()),
+            },
         }
-        Ok(())
     })?;
     let wall = start.elapsed();
     drop(display);
@@ -136,7 +138,7 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
     let line = Event::Outcome(outcome.clone()).to_line();
     recorder.event(&line)?;
     if show == Show::Json {
-        println!("{line}");
+        process::say(&line)?;
     }
     let folder = recorder.finish()?;
     Ok(Finished {
@@ -156,7 +158,7 @@ fn is_json(source: Source, line: &str) -> bool {
         && serde_json::from_str::<serde_json::Value>(line).is_ok()
 }
 
-fn show_text(display: &Display, guest: Option<u64>, text: &str) {
+fn show_text(display: &Display, guest: Option<u64>, text: &str) -> Result<()> {
     match guest {
         Some(id) => display.text(&format!("guest {id}: {text}")),
         None => display.text(text),
@@ -186,7 +188,10 @@ fn conclude(finished: &Finished, show: Show) -> Result<()> {
         ));
     }
     if show == Show::People {
-        println!("{}; events in {folder}/run.jsonl", summary(finished));
+        process::say(&format!(
+            "{}; events in {folder}/run.jsonl",
+            summary(finished)
+        ))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::SetupOptions;
 use crate::emulator;
+use crate::process;
 use crate::toolchain::{self, Toolchain};
 
 /// What was found, or installed and then found.
@@ -31,14 +32,17 @@ pub fn set_up(options: &SetupOptions) -> Result<Setup> {
 /// The subcommand `setup`.
 pub(crate) fn command(options: &SetupOptions) -> Result<()> {
     let Setup { qemu, toolchain } = set_up(options)?;
-    println!("QEMU      {}", qemu.display());
-    println!("compiler  {}", toolchain.rustc.display());
-    println!("sources   {}", toolchain.library_sources().display());
-    println!(
-        "linker    {}",
-        toolchain
-            .linker
-            .map_or("rust-lld".into(), |path| path.display().to_string())
-    );
+    let found = [
+        ("QEMU", qemu),
+        ("compiler", toolchain.rustc.clone()),
+        ("sources", toolchain.library_sources()),
+        (
+            "linker",
+            toolchain.linker.unwrap_or_else(|| "rust-lld".into()),
+        ),
+    ];
+    for (what, path) in found {
+        process::say(&format!("{what:8}  {}", path.display()))?;
+    }
     Ok(())
 }

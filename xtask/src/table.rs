@@ -1,14 +1,16 @@
 //! Tables for people.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::iter::once;
 
 use crate::collect::Collector;
-use crate::events::Counts;
+use crate::events::{Guest, HostGuest};
 
 /// Lays out rows under a header: the first column to the left, the others to the right.
 #[must_use]
 pub fn layout(header: &[String], rows: &[Vec<String>]) -> String {
-    let all = || std::iter::once(header).chain(rows.iter().map(Vec::as_slice));
+    let all = || once(header).chain(rows.iter().map(Vec::as_slice));
     let widths: Vec<usize> = (0..header.len())
         .map(|column| {
             all()
@@ -34,63 +36,84 @@ pub fn layout(header: &[String], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// What every guest did, one column a guest.
+/// A row of the guests' table: its name, and its cell for a guest.
+type Row = (&'static str, Cell);
+type Cell = fn(&Guest, Option<&HostGuest>) -> String;
+
+/// What every guest did, one column a guest; nothing if no guest lived to report.
 #[must_use]
 pub fn guests(collector: &Collector) -> String {
+    let reports: Vec<_> = collector
+        .guests()
+        .iter()
+        .filter_map(|(id, guest)| Some((*id, guest.outcome.as_ref()?)))
+        .collect();
+    if reports.is_empty() {
+        return String::new();
+    }
     let mut header = vec![String::new()];
-    let mut rows: Vec<Vec<String>> = ROWS.iter().map(|row| vec![(*row).to_owned()]).collect();
-    for (id, guest) in collector.guests() {
-        let Some(own) = &guest.outcome else { continue };
-        header.push(format!("guest {id}"));
-        let host = collector.host_guest(*id);
-        let of_host = |count: Option<u64>| count.map_or("-".to_owned(), grouped);
-        let cells = [
-            grouped(own.files),
-            grouped(own.bytes_verified),
-            format!(
-                "{} / {}",
-                grouped(own.cache_hits),
-                grouped(own.cache_misses)
-            ),
-            essa(&own.essa),
-            of_host(host.map(|host| host.discards)),
-            grouped(own.discard_faults),
-            grouped(own.stable_failures),
-            grouped(own.reloads),
-            grouped(own.mismatches),
-        ];
-        for (row, cell) in rows.iter_mut().zip(cells) {
-            row.push(cell);
-        }
+    header.extend(reports.iter().map(|(id, _)| format!("guest {id}")));
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for (name, cell) in counters() {
+        let cells = reports
+            .iter()
+            .map(|(id, report)| cell(report, collector.host_guest(*id)));
+        rows.push(once(name.to_owned()).chain(cells).collect());
     }
-    if header.len() == 1 {
-        String::new()
-    } else {
-        layout(&header, &rows)
+    let used: BTreeSet<&String> = reports
+        .iter()
+        .flat_map(|(_, guest)| guest.essa.keys())
+        .collect();
+    for orc in used {
+        let cells = reports
+            .iter()
+            .map(|(_, guest)| grouped(guest.essa.get(orc).copied().unwrap_or(0)));
+        rows.push(
+            once(format!("ESSA {orc} {}", orc_name(orc)))
+                .chain(cells)
+                .collect(),
+        );
     }
+    layout(&header, &rows)
 }
 
-const ROWS: [&str; 9] = [
-    "files",
-    "bytes verified",
-    "page cache hits / misses",
-    "ESSA by ORC",
-    "discards by the host",
-    "discard faults taken",
-    "failed make-stables",
-    "reloads",
-    "mismatches",
-];
+fn counters() -> [Row; 8] {
+    [
+        ("files", |guest, _| grouped(guest.files)),
+        ("bytes verified", |guest, _| grouped(guest.bytes_verified)),
+        ("page cache hits / misses", |guest, _| {
+            format!(
+                "{} / {}",
+                grouped(guest.cache_hits),
+                grouped(guest.cache_misses)
+            )
+        }),
+        ("discards by the host", |_, host| {
+            host.map_or("-".to_owned(), |host| grouped(host.discards))
+        }),
+        ("discard faults taken", |guest, _| {
+            grouped(guest.discard_faults)
+        }),
+        ("failed make-stables", |guest, _| {
+            grouped(guest.stable_failures)
+        }),
+        ("reloads", |guest, _| grouped(guest.reloads)),
+        ("mismatches", |guest, _| grouped(guest.mismatches)),
+    ]
+}
 
-fn essa(counts: &Counts) -> String {
-    let each = counts
-        .iter()
-        .map(|(orc, count)| format!("{orc}:{}", grouped(*count)));
-    let text = each.collect::<Vec<_>>().join(" ");
-    if text.is_empty() {
-        "none".to_owned()
-    } else {
-        text
+/// What an operation request code of ESSA asks for.
+fn orc_name(orc: &str) -> &'static str {
+    match orc {
+        "0" => "get state",
+        "1" => "set stable",
+        "2" => "set unused",
+        "3" => "set volatile",
+        "4" => "set potentially volatile",
+        "5" => "set stable, make resident",
+        "6" => "set stable unless discarded",
+        "7" => "set stable, no DAT",
+        _ => "",
     }
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::cli::TestOptions;
 use crate::images::{self, Variant};
 use crate::setup::{self, Setup};
-use crate::workspace;
+use crate::{process, workspace};
 
 /// Variable that tells the machine tests which `xtask` to test.
 pub const PROGRAM_VARIABLE: &str = "XTASK_PROGRAM";
@@ -78,7 +78,7 @@ pub(crate) fn command(options: &TestOptions) -> Result<()> {
     let mut tally = run(cargo_test(&["--no-fail-fast"], options), &mut output)?;
     let machines = cargo_test(&["--no-fail-fast", "--package", "tests"], options);
     tally.add(run(machines, &mut output)?);
-    println!("{}", tally.line());
+    process::say(&tally.line())?;
     if tally.failed > 0 {
         bail!("{} tests failed: they are named above", tally.failed);
     }
@@ -168,13 +168,17 @@ mod tests {
             "-c",
             "echo 'test result: ok. 1 passed; 0 failed; 0 ignored; x'; exit 101",
         ]);
-        assert_eq!(
-            run(command).unwrap(),
-            Tally {
-                passed: 1,
-                failed: 1,
-                skipped: 0
-            }
+        let mut output = Vec::new();
+        let tally = run(command, &mut output).unwrap();
+        let expected = Tally {
+            passed: 1,
+            failed: 1,
+            skipped: 0,
+        };
+        assert_eq!(tally, expected);
+        assert!(
+            output.starts_with(b"test result: ok."),
+            "it is passed through"
         );
     }
 }

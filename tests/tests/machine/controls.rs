@@ -20,13 +20,30 @@ pub(crate) fn tests() -> Vec<Trial> {
             control("discard-stable", &["mismatch", "guest "])
         }),
         trial("controls::are_off_in_the_usual_images", off),
-        trial("controls::the_same_images_without_a_mistake_are_good", sound),
+        trial(
+            "controls::the_same_images_without_a_mistake_are_good",
+            sound,
+        ),
     ]
 }
 
 fn arguments(more: &[&'static str]) -> Vec<&'static str> {
-    let mut arguments = vec!["--files", files::directory(), "--guests", "1", "--passes", "2"];
-    arguments.extend(["--guest-memory", "6M", "--memory", "5M", "--evict", "random:5000"]);
+    let mut arguments = vec![
+        "--files",
+        files::directory(),
+        "--guests",
+        "1",
+        "--passes",
+        "2",
+    ];
+    arguments.extend([
+        "--guest-memory",
+        "6M",
+        "--memory",
+        "5M",
+        "--evict",
+        "random:5000",
+    ]);
     arguments.extend(more);
     arguments
 }
@@ -45,6 +62,10 @@ fn off() -> Verdict {
 fn sound() -> Verdict {
     let run = run(&arguments(&[]))?;
     run.must_be_good()?;
-    check!(run.outcome.guests[0].discard_faults > 0, "{:?}", run.outcome);
+    check!(
+        run.outcome.guests[0].discard_faults > 0,
+        "{:?}",
+        run.outcome
+    );
     Ok(())
 }

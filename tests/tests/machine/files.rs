@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use xtask::workspace;
 
 /// Sizes around those of a block and a page, where mistakes live.
-const EDGES: [usize; 12] = [0, 1, 511, 512, 513, 4095, 4096, 4097, 8191, 8192, 8193, 65_537];
+const EDGES: [usize; 12] = [
+    0, 1, 511, 512, 513, 4095, 4096, 4097, 8191, 8192, 8193, 65_537,
+];
 /// Number of larger files.
 const LARGE: usize = 24;
 /// Size of the set in bytes, without the names.
@@ -35,8 +37,14 @@ const fn large_size(index: usize) -> usize {
 pub(crate) fn directory() -> &'static str {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let made = DIRECTORY.get_or_init(|| {
-        let root = workspace::root().join(workspace::target()).join("test-files");
-        for (index, size) in EDGES.into_iter().chain((0..LARGE).map(large_size)).enumerate() {
+        let root = workspace::root()
+            .join(workspace::target())
+            .join("test-files");
+        for (index, size) in EDGES
+            .into_iter()
+            .chain((0..LARGE).map(large_size))
+            .enumerate()
+        {
             let folder = root.join(format!("folder-{}", index % 5));
             fs::create_dir_all(&folder).expect("there is room in the target directory");
             let (path, bytes) = (folder.join(format!("{size}.bin")), content(index, size));
@@ -47,7 +55,8 @@ pub(crate) fn directory() -> &'static str {
         }
         root
     });
-    made.to_str().expect("the target directory has a name in UTF-8")
+    made.to_str()
+        .expect("the target directory has a name in UTF-8")
 }
 
 /// Bytes that differ from page to page and from file to file.

@@ -30,8 +30,16 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// Guest memory that cannot hold the small set of files, and so much for both that the host has
 /// to evict something.
-const SMALL: [&str; 8] =
-    ["--guests", "2", "--guest-memory", "6M", "--passes", "2", "--files", ""];
+const SMALL: [&str; 8] = [
+    "--guests",
+    "2",
+    "--guest-memory",
+    "6M",
+    "--passes",
+    "2",
+    "--files",
+    "",
+];
 
 fn small(more: &[&'static str]) -> Vec<&'static str> {
     let mut arguments = SMALL.to_vec();
@@ -44,10 +52,16 @@ fn small(more: &[&'static str]) -> Vec<&'static str> {
 fn all_verified(run: &Run, passes: u64) -> Verdict {
     for guest in &run.outcome.guests {
         let least = files::TOTAL * passes;
-        check!(guest.bytes_verified >= least, "{least} bytes at least: {guest:?}");
+        check!(
+            guest.bytes_verified >= least,
+            "{least} bytes at least: {guest:?}"
+        );
     }
     for boot in run.boots() {
-        check!((boot.files, boot.bytes) == (files::COUNT, files::TOTAL), "{boot:?}");
+        check!(
+            (boot.files, boot.bytes) == (files::COUNT, files::TOTAL),
+            "{boot:?}"
+        );
     }
     Ok(())
 }
@@ -60,7 +74,11 @@ fn policy_and_hinting(policy: &'static str, hinting: &'static str) -> Verdict {
     let run = run(&arguments)?;
     run.must_be_good()?;
     all_verified(&run, 2)?;
-    check!(run.guests().count() == 2, "two kernels report: {:?}", run.outcome);
+    check!(
+        run.guests().count() == 2,
+        "two kernels report: {:?}",
+        run.outcome
+    );
     match hinting {
         "none" => nothing_hinted(&run),
         "unused" => only_unused(&run),
@@ -70,7 +88,10 @@ fn policy_and_hinting(policy: &'static str, hinting: &'static str) -> Verdict {
 
 fn nothing_hinted(run: &Run) -> Verdict {
     for guest in run.guests() {
-        check!(guest.essa.is_empty() && guest.discard_faults == 0, "{guest:?}");
+        check!(
+            guest.essa.is_empty() && guest.discard_faults == 0,
+            "{guest:?}"
+        );
     }
     for boot in run.boots() {
         check!(!boot.essa && boot.hinting == "off", "{boot:?}");
@@ -81,8 +102,14 @@ fn nothing_hinted(run: &Run) -> Verdict {
 fn only_unused(run: &Run) -> Verdict {
     for guest in run.guests() {
         let used = |orc: &str| guest.essa.get(orc).is_some_and(|count| *count > 0);
-        check!(used("1") && used("2"), "stable and unused are told: {guest:?}");
-        check!(!used("3") && !used("4") && guest.discard_faults == 0, "no more: {guest:?}");
+        check!(
+            used("1") && used("2"),
+            "stable and unused are told: {guest:?}"
+        );
+        check!(
+            !used("3") && !used("4") && guest.discard_faults == 0,
+            "no more: {guest:?}"
+        );
     }
     for boot in run.boots() {
         check!(boot.essa && boot.hinting == "unused", "{boot:?}");
@@ -92,7 +119,10 @@ fn only_unused(run: &Run) -> Verdict {
 
 fn no_discards(run: &Run) -> Verdict {
     for guest in &run.host()?.guests {
-        check!(guest.discards == 0 && guest.discard_faults == 0, "{guest:?}");
+        check!(
+            guest.discards == 0 && guest.discard_faults == 0,
+            "{guest:?}"
+        );
     }
     Ok(())
 }
@@ -104,11 +134,20 @@ fn discards_survived(run: &Run) -> Verdict {
     }
     for guest in run.guests() {
         check!(guest.discard_faults > 0, "no discard fault: {guest:?}");
-        check!(guest.stable_failures > 0, "no failed make-stable: {guest:?}");
+        check!(
+            guest.stable_failures > 0,
+            "no failed make-stable: {guest:?}"
+        );
         check!(guest.reloads > 0, "nothing read again: {guest:?}");
-        check!(guest.fault_tolerant_copies > 0 && guest.stable_copies > 0, "{guest:?}");
+        check!(
+            guest.fault_tolerant_copies > 0 && guest.stable_copies > 0,
+            "{guest:?}"
+        );
         for orc in ["1", "2", "3", "6"] {
-            check!(guest.essa.contains_key(orc), "ORC {orc} is not used: {guest:?}");
+            check!(
+                guest.essa.contains_key(orc),
+                "ORC {orc} is not used: {guest:?}"
+            );
         }
     }
     let host = run.host()?;
@@ -119,7 +158,10 @@ fn discards_survived(run: &Run) -> Verdict {
         check!(guest.discards > 0, "nothing discarded: {guest:?}");
         // The host delivers a few more than the work takes: the probe at the start takes one.
         let surplus = seen.discard_faults.checked_sub(guest.discard_faults);
-        check!(surplus.is_some_and(|surplus| surplus <= 1), "{guest:?} but {seen:?}");
+        check!(
+            surplus.is_some_and(|surplus| surplus <= 1),
+            "{guest:?} but {seen:?}"
+        );
     }
     Ok(())
 }
@@ -129,26 +171,51 @@ fn bare() -> Verdict {
     let run = run(&arguments)?;
     run.must_be_good()?;
     all_verified(&run, 2)?;
-    check!(run.outcome.guests.len() == 1 && run.outcome.guests[0].id == 0, "{:?}", run.outcome);
+    check!(
+        run.outcome.guests.len() == 1 && run.outcome.guests[0].id == 0,
+        "{:?}",
+        run.outcome
+    );
     let guest = &run.outcome.guests[0];
-    check!(guest.discards == 0 && guest.discard_faults == 0 && guest.essa.is_empty(), "{guest:?}");
+    check!(
+        guest.discards == 0 && guest.discard_faults == 0 && guest.essa.is_empty(),
+        "{guest:?}"
+    );
     for boot in run.boots() {
-        check!(!boot.essa && boot.hinting == "off" && boot.disk == "virtio", "{boot:?}");
+        check!(
+            !boot.essa && boot.hinting == "off" && boot.disk == "virtio",
+            "{boot:?}"
+        );
         check!(boot.discards == Discards::NotProbed, "{boot:?}");
     }
     for guest in run.guests() {
-        check!(guest.reclaimed > 0, "the page cache could hold everything: {guest:?}");
+        check!(
+            guest.reclaimed > 0,
+            "the page cache could hold everything: {guest:?}"
+        );
     }
     Ok(())
 }
 
 fn bare_in_memory() -> Verdict {
-    let arguments =
-        ["--bare", "--memory-disk", "--memory", "16M", "--passes", "1", "--files", files::directory()];
+    let arguments = [
+        "--bare",
+        "--memory-disk",
+        "--memory",
+        "16M",
+        "--passes",
+        "1",
+        "--files",
+        files::directory(),
+    ];
     let run = run(&arguments)?;
     run.must_be_good()?;
     all_verified(&run, 1)?;
-    check!(run.boots().all(|boot| boot.disk == "memory"), "{:?}", run.boots().next());
+    check!(
+        run.boots().all(|boot| boot.disk == "memory"),
+        "{:?}",
+        run.boots().next()
+    );
     Ok(())
 }
 
@@ -157,8 +224,17 @@ fn main_job() -> Verdict {
     let run = run(&[])?;
     run.must_be_good()?;
     discards_survived(&run)?;
-    let faults: u64 = run.outcome.guests.iter().map(|guest| guest.discard_faults).sum();
-    check!(faults >= 1000, "only {faults} discard faults: {:?}", run.outcome);
+    let faults: u64 = run
+        .outcome
+        .guests
+        .iter()
+        .map(|guest| guest.discard_faults)
+        .sum();
+    check!(
+        faults >= 1000,
+        "only {faults} discard faults: {:?}",
+        run.outcome
+    );
     check!(run.outcome.guests.len() == 2, "{:?}", run.outcome);
     Ok(())
 }
@@ -174,23 +250,44 @@ fn tar() -> Verdict {
     let folder = crate::support::folder();
     let archive = folder.path().join("files.tar");
     let mut tar = std::process::Command::new("tar");
-    tar.arg("-cf").arg(&archive).args(["-C", files::directory(), "."]);
-    check!(tar.status().is_ok_and(|status| status.success()), "tar failed");
+    tar.arg("-cf")
+        .arg(&archive)
+        .args(["-C", files::directory(), "."]);
+    check!(
+        tar.status().is_ok_and(|status| status.success()),
+        "tar failed"
+    );
     let archive = archive.to_str().ok_or("a directory name that is no text")?;
-    let run = run(&["--bare", "--memory", "8M", "--passes", "1", "--files", archive])?;
+    let run = run(&[
+        "--bare", "--memory", "8M", "--passes", "1", "--files", archive,
+    ])?;
     run.must_be_good()?;
     all_verified(&run, 1)
 }
 
 fn seeds() -> Verdict {
     let hits = |seed| -> Result<u64, libtest_mimic::Failed> {
-        let arguments = ["--bare", "--memory", "6M", "--seed", seed, "--files", files::directory()];
+        let arguments = [
+            "--bare",
+            "--memory",
+            "6M",
+            "--seed",
+            seed,
+            "--files",
+            files::directory(),
+        ];
         let run = run(&arguments)?;
         run.must_be_good()?;
-        Ok(run.guests().map(|guest| guest.cache_hits + guest.bytes_verified).sum())
+        Ok(run
+            .guests()
+            .map(|guest| guest.cache_hits + guest.bytes_verified)
+            .sum())
     };
     let (first, again, other) = (hits("1")?, hits("1")?, hits("2")?);
-    check!(first == again, "the same seed reads differently: {first}, {again}");
+    check!(
+        first == again,
+        "the same seed reads differently: {first}, {again}"
+    );
     check!(first != other, "another seed reads the same: {first}");
     Ok(())
 }
@@ -202,7 +299,7 @@ fn foreign() -> Verdict {
     let xtask::events::Event::Image(kernel) = xtask::events::parse(event)? else {
         return Err(format!("not an image: {event}").into());
     };
-    let run = run(&small(&["--guest", &kernel.path, "--append", "g.work=idle"].map(leak)))?;
+    let run = run(&small(&["--guest", &kernel.path].map(leak)))?;
     run.must_be_good()
 }
 
@@ -234,8 +331,16 @@ fn flat() -> Verdict {
 fn measure() -> Verdict {
     let counts = || -> Result<Vec<(String, u64, u64)>, libtest_mimic::Failed> {
         let arguments = [
-            "--work", "measure", "--icount", "--memory-disk", "--guests", "1", "--evict", "steal",
-            "--files", files::directory(),
+            "--work",
+            "measure",
+            "--icount",
+            "--memory-disk",
+            "--guests",
+            "1",
+            "--evict",
+            "steal",
+            "--files",
+            files::directory(),
         ];
         let run = run(&arguments)?;
         run.must_be_good()?;
@@ -251,6 +356,9 @@ fn measure() -> Verdict {
     check!(first.len() > 3, "too few paths: {first:?}");
     check!(first == counts()?, "counts differ from run to run");
     let wait = first.iter().find(|(name, ..)| name.contains("wait"));
-    check!(wait.is_some_and(|(_, _, instructions)| *instructions == 0), "{wait:?}");
+    check!(
+        wait.is_some_and(|(_, _, instructions)| *instructions == 0),
+        "{wait:?}"
+    );
     Ok(())
 }

@@ -16,7 +16,10 @@ use xtask::workspace;
 pub(crate) type Verdict = Result<(), Failed>;
 
 /// Makes a test of a function.
-pub(crate) fn trial(name: impl Into<String>, test: impl FnOnce() -> Verdict + Send + 'static) -> Trial {
+pub(crate) fn trial(
+    name: impl Into<String>,
+    test: impl FnOnce() -> Verdict + Send + 'static,
+) -> Trial {
     Trial::test(name, test)
 }
 
@@ -36,19 +39,32 @@ fn program() -> PathBuf {
     let build = || {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let root = workspace::root();
-        let built = Command::new(cargo).current_dir(root).args(["build", "-q", "-p", "xtask"]).status();
-        assert!(built.is_ok_and(|status| status.success()), "xtask does not build");
-        workspace::root().join(workspace::target()).join("debug/xtask")
+        let built = Command::new(cargo)
+            .current_dir(root)
+            .args(["build", "-q", "-p", "xtask"])
+            .status();
+        assert!(
+            built.is_ok_and(|status| status.success()),
+            "xtask does not build"
+        );
+        workspace::root()
+            .join(workspace::target())
+            .join("debug/xtask")
     };
     let given = || env::var_os(PROGRAM_VARIABLE).map(PathBuf::from);
-    PROGRAM.get_or_init(|| given().unwrap_or_else(build)).clone()
+    PROGRAM
+        .get_or_init(|| given().unwrap_or_else(build))
+        .clone()
 }
 
 /// A command line of `xtask`, to be completed; stack traces are asked for, so that it shows if an
 /// expected failure prints one.
 pub(crate) fn xtask(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
-    command.args(arguments).env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::null());
     // Relative to the checkout wherever the harness runs.
     command.current_dir(workspace::root());
     command
@@ -75,10 +91,16 @@ impl Done {
 
 /// Runs a command to its end.
 pub(crate) fn finish(mut command: Command) -> Result<Done, Failed> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let output = command
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    Ok(Done { status: output.status.code(), stdout, stderr })
+    Ok(Done {
+        status: output.status.code(),
+        stdout,
+        stderr,
+    })
 }
 
 /// A run of `cargo xtask qemu`, read.
@@ -95,18 +117,33 @@ pub(crate) fn run(arguments: &[&str]) -> Result<Run, Failed> {
     let done = finish(qemu(&folder, arguments))?;
     let file = fs::read_to_string(folder.path().join("run/run.jsonl"))
         .map_err(|error| format!("no run.jsonl ({error}): {done:#?}"))?;
-    check!(file == done.stdout, "--json prints something else than run.jsonl holds");
+    check!(
+        file == done.stdout,
+        "--json prints something else than run.jsonl holds"
+    );
     let events = read(&file).map_err(|error| format!("{error}\n{done:#?}"))?;
     match events.last() {
-        Some(Event::Outcome(outcome)) => Ok(Run { done, outcome: outcome.clone(), events }),
+        Some(Event::Outcome(outcome)) => Ok(Run {
+            done,
+            outcome: outcome.clone(),
+            events,
+        }),
         _ => Err(format!("the last line is no result: {done:#?}").into()),
     }
 }
 
 /// The command line of a run that leaves its lines in `run/` below `folder`.
 pub(crate) fn qemu(folder: &TempDir, arguments: &[&str]) -> Command {
+    qemu_within(folder, "120", arguments)
+}
+
+/// As [`qemu`], with a time limit in seconds.
+pub(crate) fn qemu_within(folder: &TempDir, timeout: &str, arguments: &[&str]) -> Command {
     let mut command = xtask(&["qemu", "--json", "--out"]);
-    command.arg(folder.path().join("run")).args(["--timeout", "120"]).args(arguments);
+    command
+        .arg(folder.path().join("run"))
+        .args(["--timeout", timeout])
+        .args(arguments);
     command
 }
 
@@ -136,7 +173,11 @@ impl Run {
     pub(crate) fn must_be_good(&self) -> Verdict {
         let good = self.outcome.status == Status::Ok && self.done.status == Some(0);
         check!(good, "{:?}\n{}", self.outcome, self.done.stderr);
-        check!(self.outcome.reason.is_none(), "a good run has a reason: {:?}", self.outcome);
+        check!(
+            self.outcome.reason.is_none(),
+            "a good run has a reason: {:?}",
+            self.outcome
+        );
         for guest in &self.outcome.guests {
             check!(guest.mismatches == 0, "{guest:?}");
         }
@@ -151,8 +192,16 @@ impl Run {
     pub(crate) fn must_fail(&self, words: &[&str]) -> Verdict {
         let reason = self.outcome.reason.clone().unwrap_or_default();
         let failed = self.outcome.status == Status::Failed && self.done.status == Some(1);
-        check!(failed, "it should have failed: {:?}\n{}", self.outcome, self.done.stderr);
-        check!(words.iter().any(|word| reason.contains(word)), "failed, but by: {reason}");
+        check!(
+            failed,
+            "it should have failed: {:?}\n{}",
+            self.outcome,
+            self.done.stderr
+        );
+        check!(
+            words.iter().any(|word| reason.contains(word)),
+            "failed, but by: {reason}"
+        );
         let error = self.done.only_error()?;
         check!(error.contains(&reason), "{error} does not say {reason}");
         Ok(())

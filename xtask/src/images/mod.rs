@@ -58,9 +58,12 @@ pub(crate) fn command(options: &BuildOptions, json: bool) -> Result<()> {
                 path,
                 bytes: image.size,
             };
-            println!("{}", events::Event::Image(event).to_line());
+            process::say(&events::Event::Image(event).to_line())?;
         } else {
-            println!("{name:6} {:>9} bytes  {path}", table::grouped(image.size));
+            process::say(&format!(
+                "{name:6} {:>9} bytes  {path}",
+                table::grouped(image.size)
+            ))?;
         }
     }
     Ok(())

@@ -70,13 +70,11 @@ pub fn find(choice: Choice, permission: Permission) -> Result<Toolchain> {
         Choice::Debian => debian::find(permission),
         Choice::Rustup => rustup::find(permission),
         Choice::Auto => rustup::find(permission).or_else(|first| {
-            if permission == Permission::Tell {
-                return Err(first);
+            if permission == Permission::Install {
+                eprintln!("{}; trying Debian's packages", failure::one_line(&first));
             }
-            eprintln!("{}; trying Debian's packages", failure::one_line(&first));
-            debian::find(permission).map_err(|second| {
-                failure::unusable(format!("{first:#}; Debian's packages: {second:#}"))
-            })
+            debian::find(permission)
+                .map_err(|second| failure::unusable(format!("{first:#}; or {second:#}")))
         }),
     }
 }
@@ -114,16 +112,22 @@ fn in_use() -> Result<Toolchain> {
 }
 
 fn sysroot(rustc: &Path) -> Result<PathBuf> {
-    let text = process::output(Command::new(rustc).args(["--print", "sysroot"]))?;
+    let text = ask(rustc, &["--print", "sysroot"])?;
     Ok(PathBuf::from(text.trim()))
+}
+
+fn ask(rustc: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(rustc);
+    process::forget_outer_libraries(&mut command);
+    process::output(command.args(arguments))
 }
 
 /// Checks that a compiler is new enough and has the target.
 fn check_compiler(rustc: &Path) -> Result<()> {
-    let version = process::output(Command::new(rustc).arg("--version"))?;
+    let version = ask(rustc, &["--version"])?;
     let number = parse_version(&version)
         .with_context(|| format!("{} has no version: {}", rustc.display(), version.trim()))?;
-    let targets = process::output(Command::new(rustc).args(["--print", "target-list"]))?;
+    let targets = ask(rustc, &["--print", "target-list"])?;
     if number < OLDEST || !targets.lines().any(|line| line == TARGET) {
         return Err(failure::unusable(format!(
             "{} is {}, but the target {TARGET} needs Rust {}.{} or later: type `rustup update stable`",
