@@ -1,4 +1,5 @@
-//! Files: the image they come in, and their checksums.
+//! Files: the image they come in, their checksums, and reading them through the page cache.
 
+pub mod archive;
 pub mod digest;
 pub mod image;

@@ -1,0 +1,142 @@
+//! The kernel's parameters.
+
+use alloc::format;
+use alloc::string::String;
+
+use boot::params::Params;
+
+/// What the kernel may hint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cmma {
+    /// Nothing.
+    Off,
+    /// Unused and stable.
+    Unused,
+    /// Everything that the probe finds.
+    Full,
+    /// Everything, whatever the probe finds about discards.
+    Force,
+}
+
+/// What the kernel does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Work {
+    /// Reads and verifies all files.
+    Verify,
+    /// Counts instructions.
+    Measure,
+    /// Waits.
+    Idle,
+}
+
+impl Work {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Measure => "measure",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// Where the files are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiskChoice {
+    /// The first of the others that is there; a disk in memory comes first.
+    Auto,
+    /// virtio-ccw.
+    Virtio,
+    /// DIAGNOSE X'250'.
+    Diag250,
+    /// In the bundle.
+    Memory,
+}
+
+/// What the kernel is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Control {
+    /// What may be hinted.
+    pub cmma: Cmma,
+    /// What to do.
+    pub work: Work,
+    /// How often.
+    pub passes: u64,
+    /// Seed of what is random.
+    pub seed: u64,
+    /// Where the files are.
+    pub disk: DiskChoice,
+    /// The deliberate mistake of a negative test.
+    #[cfg(feature = "controls")]
+    pub mistake: crate::mm::Mistake,
+}
+
+impl Control {
+    /// Reads a parameter line.
+    ///
+    /// # Errors
+    /// One line that names the key that is wrong.
+    pub fn read(line: &str) -> Result<Self, String> {
+        let mut control = Self {
+            cmma: Cmma::Full,
+            work: Work::Verify,
+            passes: 2,
+            seed: 1,
+            disk: DiskChoice::Auto,
+            #[cfg(feature = "controls")]
+            mistake: crate::mm::Mistake::None,
+        };
+        let params = Params::parse(line).map_err(|error| format!("{error}"))?;
+        for parameter in params.iter() {
+            control.set(&parameter).map_err(|error| format!("{error}"))?;
+        }
+        Ok(control)
+    }
+
+    fn set<'a>(&mut self, parameter: &boot::params::Parameter<'a>) -> Result<(), boot::params::Error<'a>> {
+        match parameter.key {
+            "cmma" => {
+                let all = [Cmma::Off, Cmma::Unused, Cmma::Full, Cmma::Force];
+                self.cmma = parameter.one_of("off|unused|full|force", all)?;
+            }
+            "work" => {
+                self.work = parameter.one_of("verify|measure|idle", [Work::Verify, Work::Measure, Work::Idle])?;
+            }
+            "passes" => self.passes = parameter.integer()?,
+            "seed" => self.seed = parameter.integer()?,
+            "disk" => {
+                let all = [DiskChoice::Auto, DiskChoice::Virtio, DiskChoice::Diag250, DiskChoice::Memory];
+                self.disk = parameter.one_of("auto|virtio|diag250|memory", all)?;
+            }
+            #[cfg(feature = "controls")]
+            "control" => {
+                use crate::mm::Mistake::{IgnoreDiscardFault, SkipMakeStable};
+                let choices = "skip-make-stable|ignore-discard-fault";
+                self.mistake = parameter.one_of(choices, [SkipMakeStable, IgnoreDiscardFault])?;
+            }
+            _ => return Err(parameter.unknown()),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_changes_what_it_names() {
+        let control = Control::read("passes=5 cmma=unused disk=memory").unwrap();
+        assert_eq!((control.passes, control.cmma, control.disk), (5, Cmma::Unused, DiskChoice::Memory));
+        assert_eq!((control.work, control.seed), (Work::Verify, 1));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, word) in [("cmma=maybe", "cmma"), ("passes=two", "passes"), ("colour=1", "colour")] {
+            let error = Control::read(line).unwrap_err();
+            assert!(error.contains(word), "{line}: {error}");
+        }
+    }
+}

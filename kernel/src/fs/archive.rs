@@ -1,0 +1,229 @@
+//! The files of disk 0100, read through the page cache.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use arch::{PAGE_SIZE, storage};
+use drivers::block::{BLOCK_SIZE, BlockError, Disk};
+
+use super::image::{self, Index};
+use crate::mm::{Key, Lookup, Mm, StableRef};
+
+/// How a range of a file is copied out of the page cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Copy {
+    /// Through a stable reference.
+    Stable,
+    /// From the page as it is, volatile or not; a discard fault makes it a stable one.
+    FaultTolerant,
+}
+
+impl Copy {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::FaultTolerant => "fault-tolerant",
+        }
+    }
+}
+
+/// Why a file cannot be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The disk failed.
+    Disk(BlockError),
+    /// The index on the disk is damaged.
+    Index(image::Error),
+    /// The disk is shorter than the index says; its size in bytes, and the index's.
+    Short(u64, u64),
+    /// No memory, and no page of the cache can go.
+    OutOfMemory,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(error) => error.fmt(f),
+            Self::Index(error) => write!(f, "the index of the files: {error}"),
+            Self::Short(is, should) => {
+                write!(f, "the disk of files has {is} bytes and its index says {should}: it was cut short")
+            }
+            Self::OutOfMemory => f.write_str("out of memory: no page is free and none of the page cache can go"),
+        }
+    }
+}
+
+impl From<BlockError> for ReadError {
+    fn from(error: BlockError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// The files.
+pub struct Archive<'m> {
+    disk: Disk,
+    index: Index,
+    mm: &'m Mm<'m>,
+}
+
+/// Reads bytes of the disk that need not be aligned, by way of a page.
+fn read_bytes(disk: &Disk, mm: &Mm<'_>, start: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+    let frame = mm.allocate_reclaiming().ok_or(ReadError::OutOfMemory)?;
+    let outcome = read_by_way_of(disk, frame, start, buffer);
+    mm.free_pages(frame, 0);
+    outcome
+}
+
+fn read_by_way_of(
+    disk: &Disk,
+    frame: arch::Frame,
+    start: u64,
+    buffer: &mut [u8],
+) -> Result<(), ReadError> {
+    let block_size = BLOCK_SIZE as u64;
+    let mut done = 0;
+    while done < buffer.len() {
+        let at = start + done as u64;
+        let first = at / block_size;
+        let skip = (at % block_size) as usize;
+        let count = (PAGE_SIZE - skip).min(buffer.len() - done);
+        let blocks = (skip + count).div_ceil(BLOCK_SIZE);
+        // SAFETY: the frame is ours.
+        unsafe {
+            disk.read(first, frame.address(), blocks * BLOCK_SIZE)?;
+            storage::copy_out(frame.address() + skip as u64, &mut buffer[done..done + count]);
+        }
+        done += count;
+    }
+    Ok(())
+}
+
+impl<'m> Archive<'m> {
+    /// Reads and checks the index of a disk.
+    ///
+    /// # Errors
+    /// The disk fails, is no archive of ours, or is damaged.
+    pub fn open(disk: Disk, mm: &'m Mm<'m>) -> Result<Self, ReadError> {
+        let mut start = [0; image::START];
+        read_bytes(&disk, mm, 0, &mut start)?;
+        let extent = image::index_extent(&start).map_err(ReadError::Index)?;
+        let size = disk.blocks() * BLOCK_SIZE as u64;
+        if extent.length > size {
+            return Err(ReadError::Short(size, extent.length));
+        }
+        let mut bytes = Vec::with_capacity(extent.capacity() as usize);
+        bytes.resize(extent.length as usize, 0);
+        read_bytes(&disk, mm, extent.offset, &mut bytes)?;
+        let index = Index::parse(bytes).map_err(ReadError::Index)?;
+        if index.image_length() > size {
+            return Err(ReadError::Short(size, index.image_length()));
+        }
+        Ok(Self { disk, index, mm })
+    }
+
+    /// What is on the disk.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The disk's driver, as a word.
+    #[must_use]
+    pub fn disk_name(&self) -> &'static str {
+        self.disk.name()
+    }
+
+    /// The memory manager.
+    #[must_use]
+    pub fn mm(&self) -> &'m Mm<'m> {
+        self.mm
+    }
+
+    /// Whether what lies before a file's content, or behind the last one, is as it was packed.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn gap_is_sound(&self, number: usize) -> Result<bool, ReadError> {
+        let gap = self.index.gap(number);
+        let mut bytes = vec![0; gap.length as usize];
+        read_bytes(&self.disk, self.mm, gap.offset, &mut bytes)?;
+        Ok(super::digest::piece_checksum(&bytes) == gap.checksum)
+    }
+
+    /// Reads a range of a file that is within it; returns the state of the last page that was read.
+    ///
+    /// # Errors
+    /// The disk fails or memory is out.
+    pub fn read(&self, file: usize, start: u64, buffer: &mut [u8], copy: Copy) -> Result<(), ReadError> {
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = start + done as u64;
+            let offset = (at % PAGE_SIZE as u64) as usize;
+            let count = (PAGE_SIZE - offset).min(buffer.len() - done);
+            let key = Key { file: file as u32, index: (at / PAGE_SIZE as u64) as u32 };
+            let piece = &mut buffer[done..done + count];
+            match copy {
+                Copy::Stable => self.stable_page(key)?.read(offset, piece),
+                Copy::FaultTolerant => self.read_fault_tolerant(key, offset, piece)?,
+            }
+            done += count;
+        }
+        Ok(())
+    }
+
+    /// Copies from a page as it is. If its content is gone, or was never there, the page is read and
+    /// held stable until the copy is done, so that no host can keep us from getting on.
+    fn read_fault_tolerant(&self, key: Key, offset: usize, piece: &mut [u8]) -> Result<(), ReadError> {
+        let reload = match self.mm.lookup_no_discard(key) {
+            Some(page) => match page.try_read(offset, piece) {
+                Ok(()) => return Ok(()),
+                Err(_) => true,
+            },
+            None => false,
+        };
+        if reload {
+            self.mm.stats.reloads.add(1);
+        }
+        self.load(key)?.read(offset, piece);
+        Ok(())
+    }
+
+    /// A page of a file, stable.
+    fn stable_page(&self, key: Key) -> Result<StableRef<'m>, ReadError> {
+        match self.mm.lookup_stable(key) {
+            Lookup::Hit(page) => Ok(page),
+            Lookup::Miss => self.load(key),
+            Lookup::WasDiscarded => {
+                self.mm.stats.reloads.add(1);
+                self.load(key)
+            }
+        }
+    }
+
+    /// Reads a page of a file that is not in the cache.
+    fn load(&self, key: Key) -> Result<StableRef<'m>, ReadError> {
+        let file = self.index.file(key.file as usize);
+        let filling = self.mm.begin_fill(key).ok_or(ReadError::OutOfMemory)?;
+        let start = file.offset + u64::from(key.index) * PAGE_SIZE as u64;
+        let length = file.page_length(key.index as usize);
+        let bytes = length.next_multiple_of(BLOCK_SIZE);
+        // SAFETY: the page is new and locked.
+        unsafe { self.disk.read(start / BLOCK_SIZE as u64, filling.address(), bytes)? };
+        if length < PAGE_SIZE {
+            let zeroes = [0; PAGE_SIZE];
+            // SAFETY: as above. What is behind the end of a file reads as zero.
+            unsafe { storage::copy_in(filling.address() + length as u64, &zeroes[length..]) }
+        }
+        Ok(filling.complete())
+    }
+
+    /// The state of a page of a file as the host has it, for reports.
+    #[must_use]
+    pub fn page_state(&self, file: usize, index: u64) -> Option<cmm::PageState> {
+        let page = self.mm.lookup_no_discard(Key { file: file as u32, index: index as u32 })?;
+        page.page_state()
+    }
+}

@@ -1,0 +1,51 @@
+//! Counters of what happened; read for the report only.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// A counter.
+#[derive(Default, Debug)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts `more`.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// The count.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of memory management.
+#[derive(Default, Debug)]
+pub struct Stats {
+    /// Lookups that found the page in the page cache, its content there.
+    pub cache_hits: Counter,
+    /// Lookups that did not.
+    pub cache_misses: Counter,
+    /// ESSA by operation request code.
+    pub essa: [Counter; 8],
+    /// Discard faults taken.
+    pub discard_faults: Counter,
+    /// Attempts to make a page stable that found it discarded.
+    pub stable_failures: Counter,
+    /// Pages read again because they had been discarded.
+    pub reloads: Counter,
+    /// Copies out of pages that may be volatile.
+    pub fault_tolerant_copies: Counter,
+    /// Copies through stable references.
+    pub stable_copies: Counter,
+    /// Pages made volatile.
+    pub made_volatile: Counter,
+    /// Attempts that an obstacle stood against.
+    pub volatile_refused: Counter,
+    /// Pages made stable.
+    pub made_stable: Counter,
+    /// Pages taken out of the page cache because memory was short.
+    pub reclaimed: Counter,
+    /// Pages that were not cleared because the host said that they read as zero.
+    pub clears_skipped: Counter,
+}

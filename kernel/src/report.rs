@@ -1,0 +1,181 @@
+//! What the kernel prints for programs.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+
+use drivers::record;
+use serde::Serialize;
+
+use crate::mm::{Mm, Page, Stats};
+use crate::work::verify::{Mismatch, Progress};
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    reason: &'a str,
+}
+
+/// What the kernel found when it started.
+#[derive(Serialize)]
+pub struct Boot {
+    /// Always `kernel`.
+    pub image: &'static str,
+    /// Version of the workspace.
+    pub version: &'static str,
+    /// Memory of the machine, in bytes.
+    pub memory: u64,
+    /// CPUs of the machine.
+    pub cpus: u16,
+    /// Whether ESSA is installed.
+    pub essa: bool,
+    /// What becomes of volatile pages.
+    pub discards: &'static str,
+    /// What is hinted.
+    pub hinting: &'static str,
+    /// Where the files are.
+    pub disk: &'static str,
+    /// How many files.
+    pub files: usize,
+    /// Their size, in bytes.
+    pub bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Work {
+    work: &'static str,
+    since_entry_us: u64,
+}
+
+#[derive(Serialize)]
+struct ProgressRecord {
+    pass: u64,
+    passes: u64,
+    files_done: usize,
+    files: usize,
+    bytes_verified: u64,
+}
+
+#[derive(Serialize)]
+struct MismatchRecord<'a> {
+    file: &'a str,
+    offset: u64,
+    length: usize,
+    page_state: &'a str,
+    copy: &'static str,
+}
+
+#[derive(Serialize)]
+struct Measure<'a> {
+    name: &'a str,
+    count: u64,
+    instructions: u64,
+}
+
+#[derive(Serialize)]
+struct Guest<'a> {
+    status: &'static str,
+    reason: Option<&'a str>,
+    work: &'static str,
+    files: usize,
+    passes: u64,
+    bytes_verified: u64,
+    cache_hits: u64,
+    cache_misses: u64,
+    essa: BTreeMap<String, u64>,
+    discard_faults: u64,
+    stable_failures: u64,
+    reloads: u64,
+    mismatches: u64,
+    fault_tolerant_copies: u64,
+    stable_copies: u64,
+    made_volatile: u64,
+    volatile_refused: u64,
+    made_stable: u64,
+    reclaimed: u64,
+    clears_skipped: u64,
+    frames: usize,
+    frames_free: usize,
+    page_descriptor_bytes: usize,
+}
+
+/// How the work ended.
+pub struct Outcome<'a> {
+    /// Why it failed, if it did.
+    pub reason: Option<&'a str>,
+    /// What the work was.
+    pub work: &'static str,
+    /// How many files.
+    pub files: usize,
+    /// How many passes.
+    pub passes: u64,
+    /// Bytes verified.
+    pub bytes_verified: u64,
+    /// Ranges that differed.
+    pub mismatches: u64,
+}
+
+/// Prints why the kernel cannot go on.
+pub fn error(reason: &str) {
+    record::emit("error", &Failure { reason });
+}
+
+/// Prints what was found.
+pub fn boot(boot: &Boot) {
+    record::emit("boot", boot);
+}
+
+/// Prints that the work begins.
+pub fn work(work: &'static str, since_entry_us: u64) {
+    record::emit("work", &Work { work, since_entry_us });
+}
+
+/// Prints how far the work is.
+pub fn progress(progress: Progress, passes: u64, files: usize) {
+    let Progress { pass, files_done, bytes_verified } = progress;
+    record::emit("progress", &ProgressRecord { pass, passes, files_done, files, bytes_verified });
+}
+
+/// Prints what is wrong.
+pub fn mismatch(mismatch: &Mismatch) {
+    let Mismatch { file, offset, length, page_state, copy } = mismatch;
+    let record = MismatchRecord { file, offset: *offset, length: *length, page_state, copy: copy.name() };
+    record::emit("mismatch", &record);
+}
+
+/// Prints instructions counted on a path.
+pub fn measure(name: &str, count: u64, instructions: u64) {
+    record::emit("measure", &Measure { name, count, instructions });
+}
+
+/// Prints the last line.
+pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
+    let stats: &Stats = &mm.stats;
+    let essa = stats.essa.iter().enumerate().filter(|(_, count)| count.get() > 0);
+    record::emit(
+        "guest",
+        &Guest {
+            status: if outcome.reason.is_none() { "ok" } else { "failed" },
+            reason: outcome.reason,
+            work: outcome.work,
+            files: outcome.files,
+            passes: outcome.passes,
+            bytes_verified: outcome.bytes_verified,
+            cache_hits: stats.cache_hits.get(),
+            cache_misses: stats.cache_misses.get(),
+            essa: essa.map(|(orc, count)| (orc.to_string(), count.get())).collect(),
+            discard_faults: stats.discard_faults.get(),
+            stable_failures: stats.stable_failures.get(),
+            reloads: stats.reloads.get(),
+            mismatches: outcome.mismatches,
+            fault_tolerant_copies: stats.fault_tolerant_copies.get(),
+            stable_copies: stats.stable_copies.get(),
+            made_volatile: stats.made_volatile.get(),
+            volatile_refused: stats.volatile_refused.get(),
+            made_stable: stats.made_stable.get(),
+            reclaimed: stats.reclaimed.get(),
+            clears_skipped: stats.clears_skipped.get(),
+            frames: mm.frames(),
+            frames_free: mm.free_page_count(),
+            page_descriptor_bytes: size_of::<Page>(),
+        },
+    );
+}

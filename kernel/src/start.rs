@@ -1,0 +1,222 @@
+//! From the entry to the end: memory, probe, files, work, report.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use arch::clock::{self, UNITS_PER_MICROSECOND};
+use arch::interruption::{Class, Frame as Registers};
+use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE, handler, lowcore_field, program};
+use boot::bundle::{Bundle, Kind};
+use boot::start::{Start, image_end};
+use drivers::block::{self, Choice, Disk, MemoryDisk};
+use drivers::{console, sclp};
+
+use crate::control::{Cmma, Control, DiskChoice, Work};
+use crate::fs::archive::Archive;
+use crate::mm::{Discards, Hinting, Mm, Page, Probe, probe};
+use crate::report::{self, Boot, Outcome};
+use crate::work::verify::{Failure, Verify};
+use crate::{heap, work};
+
+/// Number of the disk with the files.
+const FILES: u16 = 0x0100;
+/// The heap's first region, in bytes.
+const FIRST_HEAP: u64 = 256 << 10;
+/// Least memory behind the image and its descriptors, in bytes: heap, index, a few pages to work with.
+const LEAST: u64 = 2 << 20;
+
+/// The last words of a kernel that cannot go on. No heap: it may be what failed.
+fn print_failure(text: fmt::Arguments<'_>) {
+    console::print_line(format_args!("{text}"));
+}
+
+/// A program interruption that nobody expects; a discard fault here is this kernel's bug.
+fn unexpected(class: Class, registers: &mut Registers) {
+    if class == Class::Program && lowcore_field!(program_code) == program::BLOCK_VOLATILITY {
+        let page = Absolute(lowcore_field!(translation_exception) & !0xfff);
+        boot::fatal::stop_with(format_args!(
+            "discard fault in the supervisor state: page {page} was used without being made stable\n{registers}"
+        ));
+    }
+    boot::fatal::unexpected_interruption(class, registers);
+}
+
+/// Runs the kernel.
+pub fn main(start: Start) -> ! {
+    boot::fatal::set_printer(print_failure);
+    handler::on_unhandled(unexpected);
+    let machine = match console::init().and_then(|_| sclp::read_info()) {
+        Ok(machine) => machine,
+        Err(_) => boot::fatal::fail(),
+    };
+    let memory = match lay_out(&start, machine.memory) {
+        Ok(memory) => memory,
+        Err(needed) => boot::fatal::stop_with(format_args!(
+            "memory too small: {} KiB, at least {} KiB needed",
+            machine.memory >> 10,
+            needed >> 10
+        )),
+    };
+    match run(&start, &machine, memory) {
+        Ok(true) => boot::fatal::succeed(),
+        Ok(false) => boot::fatal::fail(),
+        Err(reason) => {
+            report::error(&reason);
+            boot::fatal::fail()
+        }
+    }
+}
+
+/// Where things are.
+struct Layout {
+    /// Descriptors of all frames.
+    pages: &'static [Page],
+    /// The first frame that nobody uses.
+    first_free: Frame,
+    /// The frame behind the last one.
+    end: Frame,
+}
+
+/// Behind the image and the initial RAM disk: descriptors, the first region of the heap, free frames.
+///
+/// The error is the memory that would do, in bytes.
+fn lay_out(start: &Start, memory: u64) -> Result<Layout, u64> {
+    let initrd_end = start.initrd.map_or(0, |bytes| bytes.as_ptr_range().end.addr() as u64);
+    let first = image_end().max(initrd_end).next_multiple_of(PAGE_SIZE as u64);
+    let frames = memory >> PAGE_SHIFT;
+    let descriptors = (frames * size_of::<Page>() as u64).next_multiple_of(PAGE_SIZE as u64);
+    let heap = first + descriptors;
+    let needed = heap + FIRST_HEAP + LEAST;
+    if needed > memory {
+        return Err(needed.next_multiple_of(1 << 20));
+    }
+    let at = core::ptr::with_exposed_provenance_mut::<Page>(first as usize);
+    for number in 0..frames as usize {
+        // SAFETY: storage behind the image and the initial RAM disk, which nobody uses yet.
+        unsafe { at.add(number).write(Page::reserved()) }
+    }
+    // SAFETY: all of them have just been written; descriptors change through atomics only.
+    let pages = unsafe { core::slice::from_raw_parts(at, frames as usize) };
+    // SAFETY: behind the descriptors, and nobody else's.
+    unsafe { heap::add_region(heap, FIRST_HEAP as usize) }
+    let first_free = Absolute(heap + FIRST_HEAP).frame();
+    Ok(Layout { pages, first_free, end: Frame(frames as u32) })
+}
+
+/// What is hinted, from what the user allows and the probe finds.
+fn decide(cmma: Cmma, probe: &Probe) -> Hinting {
+    match (cmma, probe.essa, probe.discards) {
+        (Cmma::Off, ..) | (_, false, _) => Hinting::Off,
+        (Cmma::Unused, ..) => Hinting::Unused,
+        (Cmma::Force, ..) | (_, _, Discards::Faults) => Hinting::Full,
+        (Cmma::Full, ..) => Hinting::Unused,
+    }
+}
+
+fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, String> {
+    let line = start.parameters.map_err(|error| format!("parameter line: {error}"))?;
+    let control = Control::read(line)?;
+    let found = match control.cmma {
+        Cmma::Off => Probe { essa: false, discards: Discards::NotProbed },
+        cmma => probe(layout.first_free, cmma == Cmma::Full),
+    };
+    let hinting = decide(control.cmma, &found);
+    if control.cmma == Cmma::Full && hinting != Hinting::Full {
+        let why = if found.essa { "the host delivers no discard faults" } else { "ESSA is not installed" };
+        console::print_line(format_args!("hinting is limited to {}: {why}", hinting.name()));
+    }
+    let mm: &'static Mm<'static> = Box::leak(Box::new(Mm::new(layout.pages, hinting)));
+    mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
+    heap::grow_from(mm);
+    #[cfg(feature = "controls")]
+    mm.make_mistake(control.mistake);
+
+    let disk = disk(start, control.disk)?;
+    let archive = Archive::open(disk, mm).map_err(|error| error.to_string())?;
+    report::boot(&Boot {
+        image: "kernel",
+        version: env!("CARGO_PKG_VERSION"),
+        memory: machine.memory,
+        cpus: machine.cpus,
+        essa: found.essa,
+        discards: found.discards.name(),
+        hinting: hinting.name(),
+        disk: archive.disk_name(),
+        files: archive.index().len(),
+        bytes: archive.index().total_size(),
+    });
+    let since_entry = (clock::now() - start.entry_tod) / UNITS_PER_MICROSECOND;
+    report::work(control.work.name(), since_entry);
+    Ok(do_work(&control, &archive))
+}
+
+/// The disk with the files: in memory, or the device.
+fn disk(start: &Start, choice: DiskChoice) -> Result<Disk, String> {
+    let in_memory = matches!(choice, DiskChoice::Auto | DiskChoice::Memory);
+    if in_memory && let Some(initrd) = start.initrd {
+        let bundle = Bundle::parse(initrd).map_err(|error| error.to_string())?;
+        if let Some(entry) = bundle.find(Kind::Disk, 0) {
+            let bytes = entry.verify().map_err(|error| error.to_string())?;
+            return Ok(Disk::Memory(MemoryDisk::new(bytes)));
+        }
+    }
+    let found = match choice {
+        DiskChoice::Memory => None,
+        DiskChoice::Auto => block::find(FILES, Choice::Auto).map_err(|error| error.to_string())?,
+        DiskChoice::Virtio => block::find(FILES, Choice::Virtio).map_err(|error| error.to_string())?,
+        DiskChoice::Diag250 => block::find(FILES, Choice::Diag250).map_err(|error| error.to_string())?,
+    };
+    found.ok_or_else(|| format!("no disk with files: device {FILES:04x} is not there"))
+}
+
+/// Does the work and reports it; returns whether all is well.
+fn do_work(control: &Control, archive: &Archive<'_>) -> bool {
+    let mut outcome = Outcome {
+        reason: None,
+        work: control.work.name(),
+        files: archive.index().len(),
+        passes: control.passes,
+        bytes_verified: 0,
+        mismatches: 0,
+    };
+    let reason = match control.work {
+        Work::Verify => verify(control, archive, &mut outcome),
+        Work::Measure => work::measure::run(archive).err(),
+        Work::Idle => {
+            work::idle::run();
+            None
+        }
+    };
+    outcome.reason = reason.as_deref();
+    report::guest(&outcome, archive.mm());
+    reason.is_none()
+}
+
+fn verify(control: &Control, archive: &Archive<'_>, outcome: &mut Outcome<'_>) -> Option<String> {
+    let files = archive.index().len();
+    let mut work = Verify::new(archive, control.passes, control.seed);
+    let result = work.run(|progress| report::progress(progress, control.passes, files));
+    outcome.bytes_verified = work.bytes_verified;
+    match result {
+        Ok(()) => None,
+        Err(Failure::Mismatch(mismatch)) => {
+            report::mismatch(&mismatch);
+            outcome.mismatches = 1;
+            Some(format!(
+                "mismatch in {} at offset {} ({} bytes, page state {}, {} copy)",
+                mismatch.file,
+                mismatch.offset,
+                mismatch.length,
+                mismatch.page_state,
+                mismatch.copy.name()
+            ))
+        }
+        Err(Failure::Gap(name)) => {
+            outcome.mismatches = 1;
+            Some(format!("mismatch on the disk in front of the content of {name}"))
+        }
+        Err(Failure::Read(name, error)) => Some(format!("{name}: {error}")),
+    }
+}

@@ -1,0 +1,7 @@
+//! What the unikernel does.
+
+#[cfg(target_os = "none")]
+pub mod idle;
+#[cfg(target_os = "none")]
+pub mod measure;
+pub mod verify;

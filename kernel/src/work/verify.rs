@@ -1,0 +1,217 @@
+//! The main job: read all files, over and over, and compare every byte with what was packed.
+//!
+//! Each pass visits the files in an order that the seed decides, and reads each in ranges of random
+//! lengths, half of them through stable references and half by fault-tolerant copies. The checksum of
+//! each piece of 4096 bytes is compared as the piece completes, the file's digest at its end. In
+//! between, single ranges of random files are read and checked by their pieces.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use rand_core::Rng;
+use rand_pcg::Pcg64Mcg;
+
+use crate::fs::archive::{Archive, Copy, ReadError};
+use crate::fs::digest::{FileDigest, PIECE, PieceDigest, piece_checksum};
+use crate::fs::image::FileEntry;
+
+/// Longest range that is read at once, in bytes.
+const LONGEST: usize = 16 * PIECE;
+
+/// How far the work is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// The current pass, from 1.
+    pub pass: u64,
+    /// Files done in it.
+    pub files_done: usize,
+    /// Bytes verified so far.
+    pub bytes_verified: u64,
+}
+
+/// Bytes that are not those that were packed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mismatch {
+    /// Path of the file.
+    pub file: String,
+    /// Where the piece starts that is wrong.
+    pub offset: u64,
+    /// Its length, in bytes.
+    pub length: usize,
+    /// The state of its page.
+    pub page_state: String,
+    /// How it was copied.
+    pub copy: Copy,
+}
+
+/// Why the work ended early.
+#[derive(Debug)]
+pub enum Failure {
+    /// A byte is wrong.
+    Mismatch(Mismatch),
+    /// What lies between files on the disk is not as it was packed; the file behind it.
+    Gap(String),
+    /// A file cannot be read.
+    Read(String, ReadError),
+}
+
+/// The work.
+pub struct Verify<'a> {
+    archive: &'a Archive<'a>,
+    passes: u64,
+    random: Pcg64Mcg,
+    buffer: Vec<u8>,
+    /// Bytes verified so far.
+    pub bytes_verified: u64,
+}
+
+impl<'a> Verify<'a> {
+    /// Work of so many passes.
+    #[must_use]
+    pub fn new(archive: &'a Archive<'a>, passes: u64, seed: u64) -> Self {
+        Self {
+            archive,
+            passes,
+            random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
+            buffer: vec![0; LONGEST],
+            bytes_verified: 0,
+        }
+    }
+
+    /// Does it. `progress` hears of it about twenty times a pass.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn run(&mut self, mut progress: impl FnMut(Progress)) -> Result<(), Failure> {
+        let count = self.archive.index().len();
+        let mut order: Vec<usize> = (0..count).collect();
+        let step = count.div_ceil(20).max(1);
+        for pass in 1..=self.passes {
+            self.shuffle(&mut order);
+            for (done, file) in order.iter().enumerate() {
+                if pass == 1 {
+                    self.gap(*file)?;
+                }
+                self.file(*file)?;
+                if self.random.next_u32() % 4 == 0 {
+                    self.single_range()?;
+                }
+                if (done + 1) % step == 0 || done + 1 == count {
+                    let bytes_verified = self.bytes_verified;
+                    progress(Progress { pass, files_done: done + 1, bytes_verified });
+                }
+            }
+            if pass == 1 {
+                self.gap(count)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn shuffle(&mut self, order: &mut [usize]) {
+        for at in (1..order.len()).rev() {
+            order.swap(at, self.random.next_u64() as usize % (at + 1));
+        }
+    }
+
+    fn choose_copy(&mut self) -> Copy {
+        if self.random.next_u32() & 1 == 0 { Copy::Stable } else { Copy::FaultTolerant }
+    }
+
+    /// Checks what precedes a file's content on the disk.
+    fn gap(&mut self, number: usize) -> Result<(), Failure> {
+        let index = self.archive.index();
+        let name = || {
+            if number < index.len() { index.file(number).path.to_string() } else { "the end of the archive".to_string() }
+        };
+        match self.archive.gap_is_sound(number) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::Gap(name())),
+            Err(error) => Err(Failure::Read(name(), error)),
+        }
+    }
+
+    /// Reads a whole file, range by range.
+    fn file(&mut self, number: usize) -> Result<(), Failure> {
+        let archive = self.archive;
+        let file = archive.index().file(number);
+        let (mut whole, mut piece, mut at) = (FileDigest::new(), PieceDigest::new(), 0);
+        while at < file.size {
+            let length = (1 + self.random.next_u64() % LONGEST as u64).min(file.size - at) as usize;
+            let copy = self.choose_copy();
+            self.read(number, &file, at, length, copy)?;
+            whole.update(&self.buffer[..length]);
+            let mut rest = &self.buffer[..length];
+            while !rest.is_empty() {
+                let index = (at / PIECE as u64) as usize;
+                let left = PIECE - (at % PIECE as u64) as usize;
+                let (now, behind) = rest.split_at(left.min(rest.len()));
+                piece.update(now);
+                at += now.len() as u64;
+                rest = behind;
+                if at % PIECE as u64 == 0 || at == file.size {
+                    let sum = core::mem::take(&mut piece).finish();
+                    if sum != file.page_checksum(index) {
+                        return Err(self.mismatch(number, &file, index, copy));
+                    }
+                }
+            }
+        }
+        if whole.finish() != file.digest {
+            return Err(self.mismatch(number, &file, 0, Copy::Stable));
+        }
+        self.bytes_verified += file.size;
+        Ok(())
+    }
+
+    /// Reads a few pieces of a random file.
+    fn single_range(&mut self) -> Result<(), Failure> {
+        let archive = self.archive;
+        let number = self.random.next_u64() as usize % archive.index().len();
+        let file = archive.index().file(number);
+        let pieces = file.pieces();
+        if pieces == 0 {
+            return Ok(());
+        }
+        let first = self.random.next_u64() as usize % pieces;
+        let count = (1 + self.random.next_u64() as usize % (LONGEST / PIECE)).min(pieces - first);
+        let start = (first * PIECE) as u64;
+        let length = ((first + count) * PIECE).min(file.size as usize) - first * PIECE;
+        let copy = self.choose_copy();
+        self.read(number, &file, start, length, copy)?;
+        let wrong = self.buffer[..length]
+            .chunks(PIECE)
+            .zip(first..)
+            .find(|(bytes, index)| piece_checksum(bytes) != file.page_checksum(*index));
+        if let Some((_, index)) = wrong {
+            return Err(self.mismatch(number, &file, index, copy));
+        }
+        self.bytes_verified += length as u64;
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        number: usize,
+        file: &FileEntry<'_>,
+        start: u64,
+        length: usize,
+        copy: Copy,
+    ) -> Result<(), Failure> {
+        self.archive
+            .read(number, start, &mut self.buffer[..length], copy)
+            .map_err(|error| Failure::Read(file.path.to_string(), error))
+    }
+
+    fn mismatch(&self, number: usize, file: &FileEntry<'_>, index: usize, copy: Copy) -> Failure {
+        let state = self.archive.page_state(number, index as u64);
+        Failure::Mismatch(Mismatch {
+            file: file.path.to_string(),
+            offset: (index * PIECE) as u64,
+            length: file.page_length(index),
+            page_state: state.map_or_else(|| "unknown".to_string(), |state| state.to_string()),
+            copy,
+        })
+    }
+}
