@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 pub mod addr;
+pub mod dat;
 pub mod fault;
 pub mod interruption;
 pub mod lowcore;
@@ -23,7 +24,7 @@ pub use machine::*;
 #[cfg(not(target_os = "none"))]
 pub mod sim;
 #[cfg(not(target_os = "none"))]
-pub use sim::{essa, storage};
+pub use sim::{diagnose, essa, storage};
 
 pub use addr::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE};
 pub use lowcore::Lowcore;

@@ -2,11 +2,14 @@
 
 #[macro_use]
 mod guard;
+pub mod channel;
 pub mod clock;
 pub mod control;
 pub mod cpu;
+pub mod translation;
 pub mod diagnose;
 pub mod essa;
 pub mod handler;
+pub mod key;
 pub mod sclp;
 pub mod storage;

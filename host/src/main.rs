@@ -1,16 +1,8 @@
-//! host
+//! The host image.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
-mod image {
-    use boot::start::Start;
-
-    boot::entry!(main);
-
-    fn main(_start: Start) -> ! {
-        boot::fatal::succeed()
-    }
-}
+boot::entry!(host::start::main);
 
 #[cfg(not(target_os = "none"))]
 fn main() {

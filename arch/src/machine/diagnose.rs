@@ -52,3 +52,36 @@ pub fn yield_time_slice() -> Result<(), Fault> {
     }
     guard::outcome(code, identification)
 }
+
+/// DIAGNOSE X'250': block I/O with the parameter block at `block`; returns condition code or return
+/// code: 0 is good.
+///
+/// # Errors
+/// The program interruption that it was answered with.
+///
+/// # Safety
+/// Parameter block, list and buffers must be what the function wants, and the caller's.
+pub unsafe fn block_io(function: u64, block: Absolute) -> Result<u8, Fault> {
+    let (code, identification): (u64, u64);
+    let mut cc = 0_u64;
+    let result: u64;
+    // SAFETY: the caller vouches for all storage; the register pair is 2 and 3.
+    unsafe {
+        asm!(
+            "lghi %r0, 0",
+            "2: .insn rs,0x83000000,%r2,%r4,0x250   # diag 2,4,0x250",
+            "ipm {cc}",
+            "3:",
+            extable!("2b", "3b"),
+            cc = inout(reg) cc,
+            inout("r2") block.0 => _,
+            inout("r3") 0_u64 => result,
+            in("r4") function,
+            out("r0") code,
+            out("r1") identification,
+            options(nostack),
+        );
+    }
+    let cc = (cc >> 28) as u8 & 3;
+    guard::outcome(code, identification).map(|()| result as u8 | cc)
+}

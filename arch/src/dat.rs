@@ -1,0 +1,87 @@
+//! Entries of DAT tables (Principles of Operation, "Translation Tables").
+
+use bitflags::bitflags;
+
+use crate::addr::{Absolute, Frame};
+
+/// Number of entries of a page table.
+pub const PAGE_TABLE_ENTRIES: usize = 256;
+/// Number of entries of a segment table of full length.
+pub const SEGMENT_TABLE_ENTRIES: usize = 2048;
+/// Storage that one segment-table entry maps, in bytes.
+pub const SEGMENT_SIZE: u64 = 1 << 20;
+
+bitflags! {
+    /// Control bits of a page-table entry.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct PageFlags: u64 {
+        /// Bit 53: the page is not available, an access is a page-translation exception.
+        const INVALID = 0x400;
+        /// Bit 54: a store is a protection exception.
+        const PROTECTED = 0x200;
+    }
+}
+
+/// A page-table entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct PageEntry(pub u64);
+
+impl PageEntry {
+    /// An entry that maps nothing.
+    pub const INVALID: Self = Self(PageFlags::INVALID.bits());
+
+    /// An entry that maps `frame`, read-only if `protected`.
+    #[must_use]
+    pub const fn new(frame: Frame, protected: bool) -> Self {
+        let protection = if protected { PageFlags::PROTECTED.bits() } else { 0 };
+        Self(frame.address().0 | protection)
+    }
+
+    /// The frame that is mapped, if any is.
+    #[must_use]
+    pub const fn frame(self) -> Option<Frame> {
+        if self.0 & PageFlags::INVALID.bits() != 0 { None } else { Some(Absolute(self.0).frame()) }
+    }
+
+    /// Whether stores are refused.
+    #[must_use]
+    pub const fn is_protected(self) -> bool {
+        self.0 & PageFlags::PROTECTED.bits() != 0
+    }
+}
+
+/// A segment-table entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct SegmentEntry(pub u64);
+
+impl SegmentEntry {
+    /// An entry that maps nothing (bit 58).
+    pub const INVALID: Self = Self(0x20);
+
+    /// An entry that points to a page table, which is aligned to its size of 2 KiB.
+    #[must_use]
+    pub const fn new(page_table: Absolute) -> Self {
+        Self(page_table.0)
+    }
+}
+
+/// The address-space-control element of a space that one segment table of full length maps: 2 GiB.
+#[must_use]
+pub const fn segment_table_asce(table: Absolute) -> u64 {
+    const FULL_LENGTH: u64 = 3;
+    table.0 | FULL_LENGTH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_tells_what_it_maps() {
+        let entry = PageEntry::new(Frame(0x123), true);
+        assert_eq!((entry.0, entry.frame(), entry.is_protected()), (0x12_3200, Some(Frame(0x123)), true));
+        assert_eq!(PageEntry::INVALID.frame(), None);
+    }
+}

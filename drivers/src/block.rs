@@ -1,0 +1,214 @@
+//! Block devices: one trait-less choice of three, on absolute addresses.
+
+use core::fmt;
+
+use arch::{Absolute, storage};
+
+#[cfg(target_os = "none")]
+use crate::{virtio::blk::VirtioBlk, x250::X250};
+
+/// Size of a block of every device here, in bytes.
+pub const BLOCK_SIZE: usize = 512;
+
+/// Why a request failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockError {
+    /// Number of the device.
+    pub device: u16,
+    /// First block of the request.
+    pub block: u64,
+    /// What went wrong.
+    pub cause: Cause,
+}
+
+/// What went wrong with a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The blocks are not all on the device, or address or length do not fit its blocks.
+    OutOfRange,
+    /// A write to a device that is read-only.
+    ReadOnly,
+    /// The device answered with this status.
+    Status(u32),
+    /// The device could not be set up; the text says at which step.
+    Setup(&'static str),
+}
+
+impl fmt::Display for BlockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "disk {:04x}, block {}: ", self.device, self.block)?;
+        match self.cause {
+            Cause::OutOfRange => f.write_str("not on the disk"),
+            Cause::ReadOnly => f.write_str("the disk is read-only"),
+            Cause::Status(status) => write!(f, "I/O error, status {status:#x}"),
+            Cause::Setup(step) => write!(f, "the device cannot be set up: {step}"),
+        }
+    }
+}
+
+impl core::error::Error for BlockError {}
+
+/// Which driver to use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// Whichever finds the device.
+    Auto,
+    /// virtio-ccw only.
+    Virtio,
+    /// DIAGNOSE X'250' only.
+    Diag250,
+}
+
+/// A disk in memory, read-only.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryDisk {
+    bytes: &'static [u8],
+}
+
+impl MemoryDisk {
+    /// A disk of the whole blocks in `bytes`.
+    #[must_use]
+    pub fn new(bytes: &'static [u8]) -> Self {
+        Self { bytes: &bytes[..bytes.len() - bytes.len() % BLOCK_SIZE] }
+    }
+}
+
+/// A block device.
+pub enum Disk {
+    /// By virtio-ccw.
+    #[cfg(target_os = "none")]
+    Virtio(VirtioBlk),
+    /// By DIAGNOSE X'250'.
+    #[cfg(target_os = "none")]
+    X250(X250),
+    /// In memory.
+    Memory(MemoryDisk),
+}
+
+impl Disk {
+    /// The driver's name, for people and programs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            #[cfg(target_os = "none")]
+            Self::Virtio(_) => "virtio",
+            #[cfg(target_os = "none")]
+            Self::X250(_) => "diag250",
+            Self::Memory(_) => "memory",
+        }
+    }
+
+    /// The device's number; the memory disk stands for 0100.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        match self {
+            #[cfg(target_os = "none")]
+            Self::Virtio(disk) => disk.number(),
+            #[cfg(target_os = "none")]
+            Self::X250(disk) => disk.number(),
+            Self::Memory(_) => 0x0100,
+        }
+    }
+
+    /// Size in blocks.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        match self {
+            #[cfg(target_os = "none")]
+            Self::Virtio(disk) => disk.blocks(),
+            #[cfg(target_os = "none")]
+            Self::X250(disk) => disk.blocks(),
+            Self::Memory(disk) => (disk.bytes.len() / BLOCK_SIZE) as u64,
+        }
+    }
+
+    /// Whether writes are refused.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            #[cfg(target_os = "none")]
+            Self::Virtio(disk) => disk.is_read_only(),
+            #[cfg(target_os = "none")]
+            Self::X250(disk) => disk.is_read_only(),
+            Self::Memory(_) => true,
+        }
+    }
+
+    /// Reads whole blocks into storage.
+    ///
+    /// # Errors
+    /// The range is not on the disk, or the device fails.
+    ///
+    /// # Safety
+    /// `bytes` bytes of storage from `to` are the caller's to overwrite.
+    pub unsafe fn read(&self, first: u64, to: Absolute, bytes: usize) -> Result<(), BlockError> {
+        self.check(first, bytes)?;
+        match self {
+            #[cfg(target_os = "none")]
+            // SAFETY: the caller's promise.
+            Self::Virtio(disk) => unsafe { disk.read(first, to, bytes) },
+            #[cfg(target_os = "none")]
+            // SAFETY: the caller's promise.
+            Self::X250(disk) => unsafe { disk.read(first, to, bytes) },
+            Self::Memory(disk) => {
+                let start = first as usize * BLOCK_SIZE;
+                // SAFETY: the caller's promise.
+                unsafe { storage::copy_in(to, &disk.bytes[start..start + bytes]) }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes whole blocks from storage.
+    ///
+    /// # Errors
+    /// As for [`Disk::read`], or the disk is read-only.
+    ///
+    /// # Safety
+    /// Nobody may write the storage meanwhile.
+    pub unsafe fn write(&self, first: u64, from: Absolute, bytes: usize) -> Result<(), BlockError> {
+        self.check(first, bytes)?;
+        let _ = from;
+        let error = BlockError { device: self.number(), block: first, cause: Cause::ReadOnly };
+        if self.is_read_only() {
+            return Err(error);
+        }
+        match self {
+            #[cfg(target_os = "none")]
+            // SAFETY: the caller's promise.
+            Self::Virtio(disk) => unsafe { disk.write(first, from, bytes) },
+            #[cfg(target_os = "none")]
+            // SAFETY: the caller's promise.
+            Self::X250(disk) => unsafe { disk.write(first, from, bytes) },
+            Self::Memory(_) => Err(error),
+        }
+    }
+
+    fn check(&self, first: u64, bytes: usize) -> Result<(), BlockError> {
+        let blocks = (bytes / BLOCK_SIZE) as u64;
+        let end = first.checked_add(blocks);
+        if bytes % BLOCK_SIZE == 0 && bytes > 0 && end.is_some_and(|end| end <= self.blocks()) {
+            return Ok(());
+        }
+        Err(BlockError { device: self.number(), block: first, cause: Cause::OutOfRange })
+    }
+}
+
+/// Finds the disk with a number.
+///
+/// # Errors
+/// It is there and cannot be used.
+#[cfg(target_os = "none")]
+pub fn find(number: u16, choice: Choice) -> Result<Option<Disk>, BlockError> {
+    if choice != Choice::Diag250
+        && let Some(disk) = VirtioBlk::find(number)?
+    {
+        return Ok(Some(Disk::Virtio(disk)));
+    }
+    if choice != Choice::Virtio
+        && let Some(disk) = X250::find(number)?
+    {
+        return Ok(Some(Disk::X250(disk)));
+    }
+    Ok(None)
+}

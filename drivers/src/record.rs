@@ -1,0 +1,50 @@
+//! Lines for programs: one JSON object each, with a `kind` and a running `seq`.
+
+use alloc::string::String;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+static SEQUENCE: AtomicU64 = AtomicU64::new(0);
+
+#[derive(Serialize)]
+struct Line<'a, T: Serialize> {
+    kind: &'a str,
+    seq: u64,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+/// The line for a record, without its line end.
+///
+/// # Panics
+/// If `body` is not a structure or map, which is a mistake in this program.
+#[must_use]
+pub fn line(kind: &str, body: &impl Serialize) -> String {
+    let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+    serde_json::to_string(&Line { kind, seq, body }).expect("records are structures of plain fields")
+}
+
+/// Prints a record on the console.
+#[cfg(target_os = "none")]
+pub fn emit(kind: &str, body: &impl Serialize) {
+    crate::console::print_line(format_args!("{}", line(kind, body)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Body {
+        reason: &'static str,
+    }
+
+    #[test]
+    fn a_record_is_one_line_with_kind_and_sequence() {
+        let first = line("error", &Body { reason: "a \"quoted\"\nword" });
+        assert!(first.starts_with("{\"kind\":\"error\",\"seq\":"));
+        assert!(first.ends_with("\"reason\":\"a \\\"quoted\\\"\\nword\"}"));
+        assert!(!first.contains('\n'));
+    }
+}

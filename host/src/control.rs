@@ -1,0 +1,127 @@
+//! The host's parameters.
+
+use alloc::format;
+use alloc::string::String;
+
+use boot::params::{Params, Route, route};
+
+use crate::evict::Policy;
+use crate::mem::Hinting;
+
+/// Least memory of a guest, in bytes.
+const LEAST_GUEST: u64 = 1 << 20;
+/// Most memory of a guest, in bytes: what one segment table maps.
+const MOST_GUEST: u64 = 1 << 31;
+/// Most guests.
+const MOST_GUESTS: u64 = 64;
+
+/// What the host is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Control {
+    /// Bytes of frames for guests; what is left of the machine if nothing is said.
+    pub memory: Option<u64>,
+    /// Bytes of storage of each guest.
+    pub guest_memory: u64,
+    /// How many guests.
+    pub guests: u16,
+    /// Which hints count.
+    pub hinting: Hinting,
+    /// Which pages are taken when.
+    pub policy: Policy,
+    /// Seed of what is random.
+    pub seed: u64,
+    /// The negative control: stable pages are lost.
+    #[cfg(feature = "controls")]
+    pub lose_stable: bool,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            memory: None,
+            guest_memory: 24 << 20,
+            guests: 2,
+            hinting: Hinting::Full,
+            policy: Policy::Lru,
+            seed: 1,
+            #[cfg(feature = "controls")]
+            lose_stable: false,
+        }
+    }
+}
+
+impl Control {
+    /// Reads a parameter line over what is known already.
+    ///
+    /// # Errors
+    /// One line that names the key that is wrong.
+    pub fn read(&mut self, line: &str) -> Result<(), String> {
+        let params = Params::parse(line).map_err(|error| format!("{error}"))?;
+        for parameter in params.iter() {
+            match route(parameter.key) {
+                Route::Own(_) => {}
+                Route::Guest(..) | Route::AllGuests(_) => continue,
+            }
+            let text = |error: boot::params::Error<'_>| format!("{error}");
+            match parameter.key {
+                "memory" => self.memory = Some(parameter.size().map_err(text)?),
+                "guest-memory" => {
+                    let size = parameter.size().map_err(text)?;
+                    if !(LEAST_GUEST..=MOST_GUEST).contains(&size) || size % (1 << 20) != 0 {
+                        return Err(format!("guest-memory={}: whole MiB from 1M to 2048M", parameter.value));
+                    }
+                    self.guest_memory = size;
+                }
+                "guests" => {
+                    let count = parameter.integer().map_err(text)?;
+                    if !(1..=MOST_GUESTS).contains(&count) {
+                        return Err(format!("guests={count}: 1 to {MOST_GUESTS}"));
+                    }
+                    self.guests = count as u16;
+                }
+                "hinting" => {
+                    let all = [Hinting::None, Hinting::Unused, Hinting::Full];
+                    self.hinting = parameter.one_of("none|unused|full", all).map_err(text)?;
+                }
+                "evict" => {
+                    self.policy = Policy::parse(parameter.value)
+                        .ok_or_else(|| format!("{}", parameter.expected("lru|random:RATE|steal")))?;
+                }
+                "seed" => self.seed = parameter.integer().map_err(text)?,
+                #[cfg(feature = "controls")]
+                "control" => {
+                    self.lose_stable = parameter.one_of("discard-stable", [true]).map_err(text)?;
+                }
+                _ => return Err(format!("{}", parameter.unknown())),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_changes_what_it_names() {
+        let mut control = Control::default();
+        control.read("guests=3 evict=random:500 hinting=unused g.passes=2 g1.seed=9").unwrap();
+        assert_eq!((control.guests, control.policy), (3, Policy::Random(500)));
+        assert_eq!((control.hinting, control.guest_memory), (Hinting::Unused, 24 << 20));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, word) in [
+            ("guests=0", "guests"),
+            ("guest-memory=1", "guest-memory"),
+            ("evict=fifo", "evict"),
+            ("colour=blue", "colour"),
+            ("hinting=some", "hinting"),
+        ] {
+            let error = Control::default().read(line).unwrap_err();
+            assert!(error.contains(word), "{line}: {error}");
+        }
+    }
+}

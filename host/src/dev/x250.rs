@@ -1,0 +1,218 @@
+//! DIAGNOSE X'250': the host's disks as guests see them.
+//!
+//! Requests are synchronous. List and parameter block are copied once before anything is believed.
+
+use alloc::rc::Rc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use arch::{Absolute, PAGE_SIZE, program};
+use drivers::block::{BLOCK_SIZE, Disk};
+use drivers::x250::layout::{self, Entry, Initialize, Request};
+use zerocopy::{FromZeros, IntoBytes};
+
+use crate::guest::Guest;
+use crate::mem::{AccessError, GuestFault, GuestMemory};
+use crate::memory::FramePool;
+
+/// Most entries of a list.
+const MOST_ENTRIES: u32 = 256;
+
+/// A part of a disk of the host's.
+#[derive(Clone)]
+pub struct Slice {
+    disk: Rc<Disk>,
+    /// First block on the host's disk.
+    first: u64,
+    /// Number of blocks.
+    blocks: u64,
+}
+
+impl Slice {
+    /// The part number `part` of `parts` equal ones.
+    #[must_use]
+    pub fn new(disk: Rc<Disk>, part: u64, parts: u64) -> Self {
+        let blocks = disk.blocks() / parts;
+        Self { first: part * blocks, blocks, disk }
+    }
+}
+
+/// A device of one guest.
+struct Device {
+    number: u16,
+    slice: Slice,
+    initialized: bool,
+}
+
+/// The block devices of one guest.
+pub struct Disks {
+    devices: Vec<Device>,
+}
+
+impl Disks {
+    /// Devices by number.
+    #[must_use]
+    pub fn new(devices: impl IntoIterator<Item = (u16, Slice)>) -> Self {
+        let device = |(number, slice)| Device { number, slice, initialized: false };
+        Self { devices: devices.into_iter().map(device).collect() }
+    }
+
+    fn find(&mut self, number: u16) -> Option<&mut Device> {
+        self.devices.iter_mut().find(|device| device.number == number)
+    }
+}
+
+/// X'250': register `first` and the next are address of the parameter block and return code, register
+/// `second` is the function.
+///
+/// # Errors
+/// What the guest gets instead: exceptions of the parameter block or list.
+pub fn diagnose(guest: &mut Guest, pool: &mut FramePool, first: usize, second: usize) -> Result<(), AccessError> {
+    let gprs = &guest.vcpu.context.gprs;
+    let (address, function) = (gprs[first], gprs[second]);
+    if first % 2 != 0 || address % 8 != 0 {
+        return Err(GuestFault::plain(program::SPECIFICATION).into());
+    }
+    let code = match function {
+        layout::INITIALIZE => initialize(guest, pool, address)?,
+        layout::TRANSFER => transfer(guest, pool, address)?,
+        layout::REMOVE => remove(guest, pool, address)?,
+        _ => return Err(GuestFault::plain(program::SPECIFICATION).into()),
+    };
+    guest.vcpu.context.gprs[first + 1] = u64::from(code);
+    guest.vcpu.psw.set_condition_code(match code {
+        0 | layout::READ_ONLY => 0,
+        layout::ENTRY_FAILED => 1,
+        _ => 2,
+    });
+    Ok(())
+}
+
+fn initialize(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8, AccessError> {
+    let mut block = Initialize::new_zeroed();
+    guest.memory.read(pool, address, block.as_mut_bytes())?;
+    let Some(device) = guest.disks.find(block.device.get()) else {
+        return Ok(layout::NO_DEVICE);
+    };
+    if block.block_size.get() as usize != BLOCK_SIZE || block.flags & layout::FORM_64 == 0 {
+        return Ok(layout::BAD_BLOCK_SIZE);
+    }
+    device.initialized = true;
+    block.first = 1.into();
+    block.last = device.slice.blocks.into();
+    let read_only = device.slice.disk.is_read_only();
+    guest.memory.write(pool, address, block.as_bytes())?;
+    Ok(if read_only { layout::READ_ONLY } else { 0 })
+}
+
+fn remove(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8, AccessError> {
+    let mut block = Initialize::new_zeroed();
+    guest.memory.read(pool, address, block.as_mut_bytes())?;
+    match guest.disks.find(block.device.get()) {
+        Some(device) if device.initialized => {
+            device.initialized = false;
+            Ok(0)
+        }
+        Some(_) => Ok(layout::NOT_INITIALIZED),
+        None => Ok(layout::NO_DEVICE),
+    }
+}
+
+fn transfer(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8, AccessError> {
+    let mut request = Request::new_zeroed();
+    guest.memory.read(pool, address, request.as_mut_bytes())?;
+    let count = request.count.get();
+    let Some(device) = guest.disks.find(request.device.get()) else {
+        return Ok(layout::NO_DEVICE);
+    };
+    if !device.initialized {
+        return Ok(layout::NOT_INITIALIZED);
+    }
+    if count == 0 || count > MOST_ENTRIES {
+        return Ok(layout::BAD_COUNT);
+    }
+    let slice = device.slice.clone();
+    let mut list = vec![Entry::default(); count as usize];
+    guest.memory.read(pool, request.list.get(), list.as_mut_bytes())?;
+    let mut at = 0;
+    while at < list.len() {
+        let run = run_length(&list[at..]);
+        let status = run_entries(&mut guest.memory, pool, &slice, &list[at..at + run]);
+        for entry in &mut list[at..at + run] {
+            entry.status = status;
+        }
+        at += run;
+    }
+    let failed = list.iter().any(|entry| entry.status != 0);
+    guest.memory.write(pool, request.list.get(), list.as_bytes())?;
+    Ok(if failed { layout::ENTRY_FAILED } else { 0 })
+}
+
+/// How many entries from the first on are one run: consecutive blocks in one page of storage.
+fn run_length(list: &[Entry]) -> usize {
+    let page = |address: u64| address / PAGE_SIZE as u64;
+    let first = list[0];
+    let follows = |(at, entry): &(usize, &Entry)| {
+        let step = *at as u64;
+        entry.kind == first.kind
+            && entry.block.get() == first.block.get().wrapping_add(step)
+            && entry.buffer.get() == first.buffer.get().wrapping_add(step * BLOCK_SIZE as u64)
+            && page(entry.buffer.get() + BLOCK_SIZE as u64 - 1) == page(first.buffer.get())
+    };
+    list.iter().enumerate().take_while(follows).count().max(1)
+}
+
+/// Runs entries that are one run; returns their status.
+fn run_entries(memory: &mut GuestMemory, pool: &mut FramePool, slice: &Slice, run: &[Entry]) -> u8 {
+    let (first, bytes) = (run[0], run.len() * BLOCK_SIZE);
+    // Blocks are counted from 1.
+    let Some(block) = first.block.get().checked_sub(1) else {
+        return layout::STATUS_OUT_OF_RANGE;
+    };
+    if block.checked_add(run.len() as u64).is_none_or(|end| end > slice.blocks) {
+        return layout::STATUS_OUT_OF_RANGE;
+    }
+    let to_guest = match first.kind {
+        layout::READ => true,
+        layout::WRITE if slice.disk.is_read_only() => return layout::STATUS_READ_ONLY,
+        layout::WRITE => false,
+        _ => return layout::STATUS_BAD_TYPE,
+    };
+    let buffer = first.buffer.get();
+    let offset = buffer % PAGE_SIZE as u64;
+    if offset as usize + bytes > PAGE_SIZE {
+        // A block across two pages: rare, and not offered.
+        return layout::STATUS_BAD_BUFFER;
+    }
+    let frame = memory
+        .page_of(buffer)
+        .map_err(AccessError::from)
+        .and_then(|page| memory.resolve(pool, page, to_guest));
+    let Ok(frame) = frame else {
+        return layout::STATUS_BAD_BUFFER;
+    };
+    let (at, start): (Absolute, u64) = (frame.address() + offset, slice.first + block);
+    // SAFETY: the frame is this guest's, which does not run now.
+    let outcome = unsafe {
+        if to_guest { slice.disk.read(start, at, bytes) } else { slice.disk.write(start, at, bytes) }
+    };
+    if outcome.is_ok() { 0 } else { layout::STATUS_IO_ERROR }
+}
+
+/// X'210': the class of a device, for programs that ask first: fixed-block architecture.
+///
+/// # Errors
+/// What the guest gets instead.
+pub fn device_class(guest: &mut Guest, pool: &mut FramePool, register: usize) -> Result<(), AccessError> {
+    const CLASS_FIXED_BLOCK: u8 = 0x01;
+    let address = guest.vcpu.context.gprs[register];
+    let mut head = [0; 4];
+    guest.memory.read(pool, address, &mut head)?;
+    let known = guest.disks.find(u16::from_be_bytes([head[0], head[1]])).is_some();
+    if known {
+        // Virtual device class and type, status and flags, then the real device's.
+        guest.memory.write(pool, address + 4, &[CLASS_FIXED_BLOCK, 0x01, 0, 0, CLASS_FIXED_BLOCK, 0x01, 0, 0])?;
+    }
+    guest.vcpu.psw.set_condition_code(if known { 0 } else { 3 });
+    Ok(())
+}

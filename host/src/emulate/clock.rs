@@ -1,0 +1,43 @@
+//! Timers. The time of day itself is the machine's.
+
+use super::decode::Instruction;
+use super::machine::{Machine, Trap};
+
+/// SET CLOCK COMPARATOR.
+pub(super) fn sckc(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let address = machine.address(instruction.base(2));
+    machine.guest.vcpu.clock_comparator = u64::from_be_bytes(machine.read(address)?);
+    Ok(())
+}
+
+/// STORE CLOCK COMPARATOR.
+pub(super) fn stckc(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let address = machine.address(instruction.base(2));
+    machine.write(address, &machine.guest.vcpu.clock_comparator.to_be_bytes())
+}
+
+/// SET CPU TIMER.
+pub(super) fn spt(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let address = machine.address(instruction.base(2));
+    machine.guest.vcpu.cpu_timer = i64::from_be_bytes(machine.read(address)?);
+    Ok(())
+}
+
+/// STORE CPU TIMER.
+pub(super) fn stpt(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let address = machine.address(instruction.base(2));
+    machine.write(address, &machine.guest.vcpu.cpu_timer.to_be_bytes())
+}
+
+/// SET CLOCK: the clock is the machine's, and secure (condition code 1, unchanged).
+pub(super) fn sck(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let address = machine.address(instruction.base(2));
+    machine.read::<8>(address)?;
+    machine.set_cc(1);
+    Ok(())
+}
+
+/// SET CLOCK PROGRAMMABLE FIELD: nothing here reads it.
+pub(super) fn sckpf(_: &mut Machine<'_>, _: &Instruction) -> Result<(), Trap> {
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! DIAGNOSE: what guests may ask this host for.
+
+use arch::{PAGE_SIZE, program};
+
+use super::decode::Instruction;
+use super::machine::{Machine, Trap};
+use crate::vcpu::{End, interruption};
+
+/// Return code of X'308' for what is not there.
+const NO_PARAMETERS: u64 = 0x0102;
+/// Return code of X'308' for functions that this host has not.
+const NOT_SUPPORTED: u64 = 0x0002;
+
+/// DIAGNOSE. Unknown codes are specification exceptions, as on KVM.
+pub(super) fn diag(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let code = machine.address(instruction.base(2)) as u16;
+    let (first, second) = instruction.rs();
+    let outcome = match code {
+        0x10 => release(machine, first, second),
+        0x44 | 0x9c => Ok(machine.guest.vcpu.yields = true),
+        0x250 => crate::dev::x250::diagnose(machine.guest, machine.pool, first, second).map_err(Trap::from),
+        0x210 => crate::dev::x250::device_class(machine.guest, machine.pool, first).map_err(Trap::from),
+        0x308 => ipl(machine, first, second),
+        _ => Err(Trap::exception(program::SPECIFICATION)),
+    };
+    if !matches!(outcome, Err(Trap::Fault(fault)) if fault.code == program::SPECIFICATION) {
+        *machine.guest.counters.diagnose.entry(code).or_default() += 1;
+    }
+    outcome
+}
+
+/// X'10': releases the pages from the first to the last address; the prefix pages are spared.
+fn release(machine: &mut Machine<'_>, first: usize, last: usize) -> Result<(), Trap> {
+    let (first, last) = (machine.gpr(first), machine.gpr(last));
+    let page = PAGE_SIZE as u64;
+    if first % page != 0 || last % page != 0 || last < first || first < 2 * page {
+        return Err(Trap::exception(program::SPECIFICATION));
+    }
+    if last >= machine.guest.memory.size() {
+        return Err(Trap::exception(program::ADDRESSING));
+    }
+    let prefix = u64::from(machine.guest.memory.prefix());
+    for address in (first..=last).step_by(PAGE_SIZE) {
+        if !(prefix..prefix + 2 * page).contains(&address) {
+            machine.guest.memory.release(machine.pool, (address >> arch::PAGE_SHIFT) as u32);
+        }
+    }
+    Ok(())
+}
+
+/// X'308': load functions. A guest can reset itself; there is nothing to load it from again.
+fn ipl(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), Trap> {
+    match machine.gpr(second) {
+        0 | 1 => {
+            // Subsystem reset, and the PSW at absolute 0.
+            let short = u64::from_be_bytes(machine.read::<8>(0)?);
+            machine.guest.vcpu.reset();
+            let mask = (short & !0x7fff_ffff) & !arch::PswMask::ESA390_FORMAT.bits();
+            interruption::load_psw(&mut machine.guest.vcpu, arch::Psw { mask, address: short & 0x7fff_ffff });
+            Ok(())
+        }
+        3 | 4 => Err(Trap::End(End::Misbehaved("it asked to be loaded again"))),
+        5 | 6 => {
+            machine.set_gpr((first & !1) + 1, if machine.gpr(second) == 6 { NO_PARAMETERS } else { NOT_SUPPORTED });
+            Ok(())
+        }
+        _ => Err(Trap::exception(program::SPECIFICATION)),
+    }
+}

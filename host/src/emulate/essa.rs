@@ -1,0 +1,33 @@
+//! EXTRACT AND SET STORAGE ATTRIBUTES.
+
+use arch::program;
+use cmm::Orc;
+
+use super::decode::Instruction;
+use super::machine::{Machine, Trap};
+use crate::mem::Hinting;
+
+/// ESSA. Exceptions in the order in which KVM and its unit tests see them: operation (not offered),
+/// privileged operation, specification, addressing.
+pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    if machine.guest.memory.hinting() == Hinting::None {
+        return Err(Trap::exception(program::OPERATION));
+    }
+    if machine.guest.vcpu.is_problem_state() {
+        return Err(Trap::exception(program::PRIVILEGED_OPERATION));
+    }
+    let orc = match Orc::try_from(instruction.rrf_third()) {
+        // ORC 7 needs facility 147, which is not offered.
+        Ok(Orc::SetStableNodat) | Err(_) => return Err(Trap::exception(program::SPECIFICATION)),
+        Ok(orc) => orc,
+    };
+    let (result, page) = instruction.rre();
+    // The operand is an absolute address: no prefixing.
+    let page = machine.gpr(page) >> arch::PAGE_SHIFT;
+    let known = u32::try_from(page).ok().filter(|page| machine.guest.memory.page(*page).is_some());
+    let page = known.ok_or(Trap::exception(program::ADDRESSING))?;
+    let old = machine.guest.memory.essa(page, orc);
+    machine.guest.counters.essa[usize::from(orc.code())] += 1;
+    machine.set_gpr(result, old.into());
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Storage keys.
+
+use super::decode::Instruction;
+use super::machine::{Machine, Trap};
+
+/// Bits of the key that are kept: access control, fetch protection, reference, change.
+const KEY: u64 = 0xfe;
+
+fn operand(machine: &Machine<'_>, instruction: &Instruction) -> Result<u32, Trap> {
+    machine.page(machine.register_address(instruction.rre().1))
+}
+
+/// INSERT STORAGE KEY EXTENDED.
+pub(super) fn iske(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let page = operand(machine, instruction)?;
+    let key = machine.guest.memory.key(page);
+    insert(machine, instruction, key);
+    Ok(())
+}
+
+/// INSERT VIRTUAL STORAGE KEY: without DAT as ISKE, less reference and change bits.
+pub(super) fn ivsk(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let page = operand(machine, instruction)?;
+    let key = machine.guest.memory.key(page) & 0xf8;
+    insert(machine, instruction, key);
+    Ok(())
+}
+
+fn insert(machine: &mut Machine<'_>, instruction: &Instruction, key: u8) {
+    let register = instruction.rre().0;
+    let old = machine.gpr(register);
+    machine.set_gpr(register, (old & !0xff) | u64::from(key));
+}
+
+/// SET STORAGE KEY EXTENDED.
+pub(super) fn sske(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let page = operand(machine, instruction)?;
+    let key = machine.gpr(instruction.rre().0) & KEY;
+    machine.guest.memory.set_key(page, key as u8);
+    Ok(())
+}
+
+/// RESET REFERENCE BIT EXTENDED.
+pub(super) fn rrbe(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let page = operand(machine, instruction)?;
+    let memory = &mut machine.guest.memory;
+    let cc = u8::from(memory.is_referenced(page)) << 1 | u8::from(memory.is_changed(page));
+    memory.reset_reference(page);
+    machine.set_cc(cc);
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! Fetching an instruction that trapped, executing it, and what comes of it.
+
+use arch::program;
+
+use super::decode::{self, Instruction};
+use super::table;
+use crate::guest::Guest;
+use crate::mem::{AccessError, GuestFault};
+use crate::memory::FramePool;
+use crate::vcpu::{End, interruption};
+
+/// EXECUTE.
+const EX: u8 = 0x44;
+/// EXECUTE RELATIVE LONG.
+const EXRL: u16 = 0xc600;
+
+/// Why an instruction was not completed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Trap {
+    /// The guest gets a program interruption.
+    Fault(GuestFault),
+    /// The guest ends.
+    End(End),
+}
+
+impl Trap {
+    /// An exception without an address.
+    pub(super) const fn exception(code: u16) -> Self {
+        Self::Fault(GuestFault::plain(code))
+    }
+}
+
+impl From<AccessError> for Trap {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Fault(fault) => Self::Fault(fault),
+            AccessError::Exhausted => Self::End(End::MemoryExhausted),
+        }
+    }
+}
+
+impl From<GuestFault> for Trap {
+    fn from(fault: GuestFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// What an instruction's function works on.
+pub(super) struct Machine<'a> {
+    pub(super) guest: &'a mut Guest,
+    pub(super) pool: &'a mut FramePool,
+}
+
+impl Machine<'_> {
+    pub(super) fn gpr(&self, number: usize) -> u64 {
+        self.guest.vcpu.context.gprs[number]
+    }
+
+    pub(super) fn set_gpr(&mut self, number: usize, value: u64) {
+        self.guest.vcpu.context.gprs[number] = value;
+    }
+
+    /// Replaces the right half of a register.
+    pub(super) fn set_gpr_low(&mut self, number: usize, value: u32) {
+        let old = self.gpr(number) & !u64::from(u32::MAX);
+        self.set_gpr(number, old | u64::from(value));
+    }
+
+    /// An address from base and displacement, as the addressing mode wraps it.
+    pub(super) fn address(&self, (base, displacement): (usize, u64)) -> u64 {
+        let start = if base == 0 { 0 } else { self.gpr(base) };
+        self.guest.vcpu.wrap(start.wrapping_add(displacement))
+    }
+
+    /// As [`Machine::address`], with an index register.
+    pub(super) fn indexed(&self, index: usize, operand: (usize, u64)) -> u64 {
+        let offset = if index == 0 { 0 } else { self.gpr(index) };
+        self.guest.vcpu.wrap(self.address(operand).wrapping_add(offset))
+    }
+
+    /// The address in a register.
+    pub(super) fn register_address(&self, number: usize) -> u64 {
+        self.guest.vcpu.wrap(self.gpr(number))
+    }
+
+    /// Reads an operand.
+    pub(super) fn read<const N: usize>(&mut self, address: u64) -> Result<[u8; N], Trap> {
+        let mut bytes = [0; N];
+        self.guest.memory.read(self.pool, address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes an operand, all of it or nothing.
+    pub(super) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Trap> {
+        self.guest.memory.write(self.pool, address, bytes)?;
+        Ok(())
+    }
+
+    pub(super) fn set_cc(&mut self, cc: u8) {
+        self.guest.vcpu.psw.set_condition_code(cc);
+    }
+
+    /// The guest absolute page of a guest real address.
+    pub(super) fn page(&self, real: u64) -> Result<u32, Trap> {
+        Ok(self.guest.memory.page_of(real)?)
+    }
+}
+
+/// Fetches the instruction at `at`, following an EXECUTE to its target.
+fn fetch(machine: &mut Machine<'_>, at: u64) -> Result<Instruction, Trap> {
+    let bytes = fetch_bytes(machine, at)?;
+    let executed = Instruction { bytes, at };
+    let (register, target) = if bytes[0] == EX {
+        let (register, index) = executed.rs();
+        (register, machine.indexed(index, executed.base(2)))
+    } else if executed.opcode() == EXRL {
+        let halfwords = i32::from_be_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
+        (executed.rs().0, machine.guest.vcpu.wrap(at.wrapping_add_signed(i64::from(halfwords) * 2)))
+    } else {
+        return Ok(executed);
+    };
+    let mut bytes = fetch_bytes(machine, target)?;
+    if register != 0 {
+        bytes[1] |= machine.gpr(register) as u8;
+    }
+    Ok(Instruction { bytes, at })
+}
+
+fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
+    let mut bytes = [0; 6];
+    machine.guest.memory.read(machine.pool, at, &mut bytes[..2])?;
+    let length = decode::length(bytes[0]);
+    machine.guest.memory.read(machine.pool, at.wrapping_add(2), &mut bytes[2..length])?;
+    Ok(bytes)
+}
+
+/// Executes the instruction that ended just before the guest's PSW address, or gives the guest the
+/// exception that is architected for it.
+///
+/// `length` is its length in bytes, that of the EXECUTE if it is the target of one; `code` is the
+/// exception of an instruction that this host does not know.
+pub fn instruction(guest: &mut Guest, pool: &mut FramePool, length: u8, code: u16) {
+    let at = guest.vcpu.wrap(guest.vcpu.psw.address.wrapping_sub(u64::from(length)));
+    let mut machine = Machine { guest, pool };
+    let outcome = fetch(&mut machine, at).and_then(|instruction| execute(&mut machine, &instruction, code));
+    match outcome {
+        Ok(()) => {}
+        Err(Trap::End(end)) => guest.vcpu.stop(end),
+        Err(Trap::Fault(fault)) => {
+            if program::is_nullifying(fault.code) {
+                guest.vcpu.psw.address = at;
+            }
+            interruption::program(guest, pool, fault, length);
+        }
+    }
+}
+
+fn execute(machine: &mut Machine<'_>, instruction: &Instruction, code: u16) -> Result<(), Trap> {
+    let Some(entry) = table::find(instruction.opcode()) else {
+        return Err(Trap::exception(code));
+    };
+    if entry.privileged && machine.guest.vcpu.is_problem_state() {
+        return Err(Trap::exception(program::PRIVILEGED_OPERATION));
+    }
+    (entry.execute)(machine, instruction)
+}
+
+/// Whether the instruction that ended just before the guest's PSW address has this operation code.
+pub fn is_at(guest: &mut Guest, pool: &mut FramePool, length: u8, opcode: u16) -> bool {
+    let at = guest.vcpu.wrap(guest.vcpu.psw.address.wrapping_sub(u64::from(length)));
+    let mut machine = Machine { guest, pool };
+    fetch(&mut machine, at).is_ok_and(|instruction| instruction.opcode() == opcode)
+}

@@ -1,0 +1,86 @@
+//! Instructions that load or change the PSW.
+
+use arch::{PswMask, program};
+
+use super::decode::Instruction;
+use super::machine::{Machine, Trap};
+use crate::vcpu::{End, interruption};
+
+/// LOAD PSW EXTENDED.
+pub(super) fn lpswe(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let address = aligned(machine, instruction)?;
+    let bytes = machine.read::<16>(address)?;
+    load(machine, interruption::psw_from(&bytes));
+    Ok(())
+}
+
+/// LOAD PSW: the ESA/390 format, widened.
+pub(super) fn lpsw(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let address = aligned(machine, instruction)?;
+    let short = u64::from_be_bytes(machine.read::<8>(address)?);
+    if short & PswMask::ESA390_FORMAT.bits() == 0 {
+        return Err(Trap::exception(program::SPECIFICATION));
+    }
+    let mask = (short & !0x7fff_ffff) & !PswMask::ESA390_FORMAT.bits();
+    load(machine, arch::Psw { mask, address: short & 0x7fff_ffff });
+    Ok(())
+}
+
+fn aligned(machine: &Machine<'_>, instruction: &Instruction) -> Result<u64, Trap> {
+    let address = machine.address(instruction.base(2));
+    if address % 8 != 0 { Err(Trap::exception(program::SPECIFICATION)) } else { Ok(address) }
+}
+
+/// Loads a PSW that the guest named; a disabled wait is the guest's end.
+fn load(machine: &mut Machine<'_>, psw: arch::Psw) {
+    let vcpu = &mut machine.guest.vcpu;
+    interruption::load_psw(vcpu, psw);
+    let enabled = PswMask::IO | PswMask::EXTERNAL | PswMask::MACHINE_CHECK;
+    if vcpu.is_waiting() && !psw.flags().intersects(enabled) {
+        vcpu.stop(End::DisabledWait(psw.address));
+    }
+}
+
+/// SET SYSTEM MASK.
+pub(super) fn ssm(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let address = machine.address(instruction.base(2));
+    let [mask] = machine.read::<1>(address)?;
+    set_system_mask(machine, mask);
+    Ok(())
+}
+
+/// STORE THEN AND SYSTEM MASK.
+pub(super) fn stnsm(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let old = store_system_mask(machine, instruction)?;
+    set_system_mask(machine, old & instruction.immediate());
+    Ok(())
+}
+
+/// STORE THEN OR SYSTEM MASK.
+pub(super) fn stosm(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let old = store_system_mask(machine, instruction)?;
+    set_system_mask(machine, old | instruction.immediate());
+    Ok(())
+}
+
+fn store_system_mask(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<u8, Trap> {
+    let old = (machine.guest.vcpu.psw.mask >> 56) as u8;
+    let address = machine.address(instruction.base(2));
+    machine.write(address, &[old])?;
+    Ok(old)
+}
+
+fn set_system_mask(machine: &mut Machine<'_>, mask: u8) {
+    let mut psw = machine.guest.vcpu.psw;
+    psw.mask = (psw.mask & !(0xff << 56)) | (u64::from(mask) << 56);
+    interruption::load_psw(&mut machine.guest.vcpu, psw);
+}
+
+/// SET PSW KEY FROM ADDRESS.
+pub(super) fn spka(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let key = (machine.address(instruction.base(2)) >> 4) & 15;
+    let shift = arch::psw::field::KEY_SHIFT;
+    let psw = &mut machine.guest.vcpu.psw;
+    psw.mask = (psw.mask & !(15 << shift)) | (key << shift);
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! SERVICE CALL: the service processor that a guest sees.
+
+use arch::program;
+
+use super::decode::Instruction;
+use super::machine::{Machine, Trap};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Commands.
+const READ_SCP_INFO: u32 = 0x0002_0001;
+const READ_SCP_INFO_FORCED: u32 = 0x0012_0001;
+const READ_CPU_INFO: u32 = 0x0001_0001;
+const WRITE_EVENT_MASK: u32 = 0x0078_0005;
+const WRITE_EVENT_DATA: u32 = 0x0076_0005;
+const READ_EVENT_DATA: u32 = 0x0077_0005;
+
+/// Response codes.
+const READ_COMPLETE: u16 = 0x0010;
+const COMPLETE: u16 = 0x0020;
+const INVALID_COMMAND: u16 = 0x01f0;
+const INSUFFICIENT_LENGTH: u16 = 0x0300;
+const NO_EVENTS: u16 = 0x60f0;
+const INVALID_LENGTH: u16 = 0x70f0;
+const SYNTAX_ERROR: u16 = 0x74f0;
+
+/// Event types.
+const MESSAGE: u8 = 0x02;
+const ASCII: u8 = 0x1a;
+/// What guests may send: messages and ASCII text, as a mask with type 1 leftmost.
+const RECEIVED: u32 = 1 << (32 - 0x02) | 1 << (32 - 0x1a);
+
+/// Length of the control block's header.
+const HEADER: usize = 8;
+
+/// SERVC.
+pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let (command, sccb) = instruction.rre();
+    let (command, address) = (machine.gpr(command) as u32, u64::from(machine.gpr(sccb) as u32));
+    if address % 8 != 0 || address >= 1 << 31 || address < 0x2000 {
+        return Err(Trap::exception(program::SPECIFICATION));
+    }
+    if machine.guest.vcpu.pending.service_signal.is_some() {
+        machine.set_cc(2);
+        return Ok(());
+    }
+    let length = usize::from(u16::from_be_bytes(machine.read(address)?)).max(HEADER);
+    if length > 4096 - (address as usize & 0xfff) {
+        return finish(machine, address, &INVALID_LENGTH.to_be_bytes(), 6);
+    }
+    let mut block = vec![0; length];
+    machine.guest.memory.read(machine.pool, address, &mut block).map_err(Trap::from)?;
+    let code = serve(machine, command, &mut block);
+    block[6..8].copy_from_slice(&code.to_be_bytes());
+    finish(machine, address, &block[6..], 6)
+}
+
+/// Stores the answer from `offset` on and makes the service signal pending.
+fn finish(machine: &mut Machine<'_>, address: u64, bytes: &[u8], offset: u64) -> Result<(), Trap> {
+    machine.write(address + offset, bytes)?;
+    machine.guest.vcpu.pending.service_signal = Some(address as u32);
+    machine.set_cc(0);
+    Ok(())
+}
+
+fn serve(machine: &mut Machine<'_>, command: u32, block: &mut [u8]) -> u16 {
+    match command {
+        READ_SCP_INFO | READ_SCP_INFO_FORCED => machine_info(machine, block),
+        READ_CPU_INFO => cpu_info(block),
+        WRITE_EVENT_MASK => event_mask(block),
+        WRITE_EVENT_DATA => event_data(machine, block),
+        READ_EVENT_DATA => NO_EVENTS,
+        _ => INVALID_COMMAND,
+    }
+}
+
+/// Memory in increments of a MiB, one CPU.
+fn machine_info(machine: &Machine<'_>, block: &mut [u8]) -> u16 {
+    const NEEDED: usize = 128 + 16;
+    if block.len() < NEEDED {
+        return INSUFFICIENT_LENGTH;
+    }
+    block[HEADER..].fill(0);
+    let increments = (machine.guest.memory.size() >> 20) as u16;
+    block[8..10].copy_from_slice(&increments.to_be_bytes());
+    block[10] = 1;
+    block[16..18].copy_from_slice(&1_u16.to_be_bytes());
+    block[18..20].copy_from_slice(&128_u16.to_be_bytes());
+    READ_COMPLETE
+}
+
+fn cpu_info(block: &mut [u8]) -> u16 {
+    const NEEDED: usize = 16 + 16;
+    if block.len() < NEEDED {
+        return INSUFFICIENT_LENGTH;
+    }
+    block[HEADER..].fill(0);
+    block[8..10].copy_from_slice(&1_u16.to_be_bytes());
+    block[10..12].copy_from_slice(&16_u16.to_be_bytes());
+    READ_COMPLETE
+}
+
+/// Masks of any length: the host receives messages and text, and sends nothing.
+fn event_mask(block: &mut [u8]) -> u16 {
+    if block.len() < 12 {
+        return INSUFFICIENT_LENGTH;
+    }
+    let length = usize::from(u16::from_be_bytes([block[10], block[11]]));
+    if length == 0 || block.len() < 12 + 4 * length {
+        return INSUFFICIENT_LENGTH;
+    }
+    let mut masks = block[12..].chunks_mut(length).skip(2);
+    let received = RECEIVED.to_be_bytes();
+    for mask in masks.next().into_iter() {
+        for (to, from) in mask.iter_mut().zip(received.into_iter().chain([0; 252])) {
+            *to = from;
+        }
+    }
+    for mask in masks.next().into_iter() {
+        mask.fill(0);
+    }
+    COMPLETE
+}
+
+/// Text for the console, in any number of events.
+fn event_data(machine: &mut Machine<'_>, block: &[u8]) -> u16 {
+    let mut rest = &block[HEADER..];
+    while rest.len() >= 6 {
+        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        if length < 6 || length > rest.len() {
+            return SYNTAX_ERROR;
+        }
+        let (event, behind) = rest.split_at(length);
+        match event[2] & 0x7f {
+            ASCII => machine.guest.console.text(event[6..].iter().copied()),
+            MESSAGE => message(machine, &event[6..]),
+            _ => return SYNTAX_ERROR,
+        }
+        rest = behind;
+    }
+    COMPLETE
+}
+
+/// A message data block: the text objects in it, each a line.
+fn message(machine: &mut Machine<'_>, mdb: &[u8]) {
+    const MDB_HEADER: usize = 14;
+    const TEXT: u16 = 4;
+    const TEXT_HEADER: usize = 6;
+    let mut rest = mdb.get(MDB_HEADER..).unwrap_or_default();
+    while rest.len() >= TEXT_HEADER {
+        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        if length < 4 || length > rest.len() {
+            return;
+        }
+        let (object, behind) = rest.split_at(length);
+        if u16::from_be_bytes([object[2], object[3]]) == TEXT && length >= TEXT_HEADER {
+            let line: Vec<u8> = object[TEXT_HEADER..].iter().map(|code| drivers::ebcdic::to_ascii(*code)).collect();
+            machine.guest.console.text(line.into_iter().chain([b'\n']));
+        }
+        rest = behind;
+    }
+}
+

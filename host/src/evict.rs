@@ -1,0 +1,63 @@
+//! Which pages the host takes, and when.
+
+#[cfg(target_os = "none")]
+mod apply;
+mod random;
+
+use core::fmt;
+
+#[cfg(target_os = "none")]
+pub use apply::Evictor;
+pub use random::Gaps;
+
+/// When pages are evicted that cost no I/O.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Policy {
+    /// When frames run short: the least recently used first, by reference bits (second chance).
+    Lru,
+    /// Random pages at random times, so many a second of a guest's CPU time on average, and when
+    /// frames run short.
+    Random(u32),
+    /// Every page that may be taken, at every exit: the worst host that is allowed.
+    Steal,
+}
+
+impl Policy {
+    /// The policy that a parameter's value names.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "lru" => Some(Self::Lru),
+            "steal" => Some(Self::Steal),
+            _ => {
+                let rate = text.strip_prefix("random:")?.parse().ok()?;
+                (1..=1_000_000).contains(&rate).then_some(Self::Random(rate))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lru => f.write_str("lru"),
+            Self::Random(rate) => write!(f, "random:{rate}"),
+            Self::Steal => f.write_str("steal"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_are_read_as_they_are_printed() {
+        for text in ["lru", "steal", "random:2000"] {
+            assert_eq!(Policy::parse(text).map(|policy| policy.to_string()).as_deref(), Some(text));
+        }
+        for text in ["", "random", "random:", "random:0", "random:-1", "fifo"] {
+            assert_eq!(Policy::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Taking pages away from guests by policy.
+
+use arch::clock::UNITS_PER_MICROSECOND;
+use arch::key;
+use cmm::Usage;
+use rand_core::Rng;
+use rand_pcg::Pcg64Mcg;
+
+use super::{Gaps, Policy};
+use crate::guest::Guest;
+use crate::memory::FramePool;
+
+/// Free frames that every exit can count on.
+const RESERVE: usize = 128;
+/// How many free frames a round of reclaim goes for, beyond the reserve.
+const BATCH: usize = 64;
+
+/// Takes pages by policy, over all guests.
+pub struct Evictor {
+    policy: Policy,
+    random: Pcg64Mcg,
+    /// The guest whose queue is looked at next.
+    turn: usize,
+    #[cfg(feature = "controls")]
+    lose_stable: bool,
+}
+
+impl Evictor {
+    /// An evictor; `seed` decides what `random` does.
+    #[must_use]
+    pub fn new(policy: Policy, seed: u64) -> Self {
+        Self {
+            policy,
+            random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
+            turn: 0,
+            #[cfg(feature = "controls")]
+            lose_stable: false,
+        }
+    }
+
+    /// The negative control: from now on stable pages are lost, too.
+    #[cfg(feature = "controls")]
+    pub fn lose_stable_pages(&mut self) {
+        self.lose_stable = true;
+    }
+
+    /// What the policy does after an exit of one guest.
+    pub fn after_exit(&mut self, guests: &mut [Guest], current: usize, pool: &mut FramePool) {
+        match self.policy {
+            Policy::Lru => {}
+            Policy::Steal => {
+                let memory = &mut guests[current].memory;
+                while let Some(page) = memory.next_discardable() {
+                    memory.evict(pool, page);
+                }
+            }
+            Policy::Random(rate) => self.evict_randomly(&mut guests[current], rate, pool),
+        }
+        #[cfg(feature = "controls")]
+        if self.lose_stable {
+            self.lose(&mut guests[current], pool);
+        }
+        if pool.free() < RESERVE {
+            self.reclaim(guests, pool);
+        }
+    }
+
+    fn evict_randomly(&mut self, guest: &mut Guest, rate: u32, pool: &mut FramePool) {
+        let gaps = Gaps::new(1e6 * UNITS_PER_MICROSECOND as f64 / f64::from(rate));
+        while guest.next_eviction <= guest.counters.cpu_time {
+            guest.next_eviction += gaps.next(&mut self.random);
+            // Some of the queue is not discardable any more: a few more draws find one that is.
+            for _ in 0..64 {
+                if guest.memory.queued() == 0 {
+                    break;
+                }
+                if let Some(page) = guest.memory.discardable_at(self.random.next_u64()) {
+                    guest.memory.evict(pool, page);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Frees frames: of all guests in turn, the oldest first, a referenced page gets a second chance.
+    fn reclaim(&mut self, guests: &mut [Guest], pool: &mut FramePool) {
+        let goal = (RESERVE + BATCH).min(pool.total());
+        let mut patience: usize = guests.iter().map(|guest| 2 * guest.memory.queued()).sum();
+        while pool.free() < goal && patience > 0 {
+            self.turn = (self.turn + 1) % guests.len();
+            patience -= 1;
+            let memory = &mut guests[self.turn].memory;
+            let Some(page) = memory.next_discardable() else { continue };
+            let entry = *memory.page(page).expect("the queue names pages that exist");
+            let referenced = entry.resident().is_some_and(|frame| key::get(frame) & key::REFERENCE != 0);
+            if referenced && entry.state.usage() != Usage::Unused {
+                memory.reset_reference_of_host(page);
+                memory.requeue(page);
+            } else {
+                memory.evict(pool, page);
+            }
+        }
+    }
+
+    #[cfg(feature = "controls")]
+    fn lose(&mut self, guest: &mut Guest, pool: &mut FramePool) {
+        if self.random.next_u64() % 64 == 0 {
+            let pages = guest.memory.size() >> arch::PAGE_SHIFT;
+            let page = (self.random.next_u64() % pages) as u32;
+            guest.memory.lose(pool, page);
+        }
+    }
+}

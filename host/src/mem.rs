@@ -1,0 +1,55 @@
+//! A guest's memory: for each guest absolute page its state and what backs it, and the tables by
+//! which the guest runs.
+//!
+//! State changes go through `cmm`; this module keeps frame, change bit, key and translation in step
+//! with them. Translations are made when a page is first touched and taken away when its frame is.
+
+mod entry;
+#[cfg(target_os = "none")]
+mod guest;
+#[cfg(target_os = "none")]
+mod tables;
+
+pub use entry::{Hinting, PageEntry, PageFlags};
+#[cfg(target_os = "none")]
+pub use guest::{Counters, GuestMemory};
+
+use arch::program;
+
+/// Why an access to guest storage cannot be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccessError {
+    /// The guest gets this program interruption.
+    Fault(GuestFault),
+    /// The host has no frame left and nothing that costs no I/O to take away.
+    Exhausted,
+}
+
+/// A program interruption that an access of the guest leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GuestFault {
+    /// Program-interruption code.
+    pub code: u16,
+    /// What to store at 0xa8, if the code defines it.
+    pub identification: Option<u64>,
+}
+
+impl GuestFault {
+    /// An exception without an address.
+    #[must_use]
+    pub const fn plain(code: u16) -> Self {
+        Self { code, identification: None }
+    }
+
+    /// The discard fault for a page at a guest absolute address.
+    #[must_use]
+    pub const fn discarded(page_address: u64) -> Self {
+        Self { code: program::BLOCK_VOLATILITY, identification: Some(page_address) }
+    }
+}
+
+impl From<GuestFault> for AccessError {
+    fn from(fault: GuestFault) -> Self {
+        Self::Fault(fault)
+    }
+}

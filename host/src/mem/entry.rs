@@ -1,0 +1,135 @@
+//! What the host knows about one page of a guest.
+
+use arch::Frame;
+use bitflags::bitflags;
+use cmm::{Content, Dialect, PageState, Usage};
+
+/// How much of the guests' hints the host acts on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hinting {
+    /// ESSA is not installed.
+    None,
+    /// All requests are accepted and remembered, but only unused pages are ever taken, and a page
+    /// without content reads as zero: what Linux and KVM have.
+    Unused,
+    /// The whole scheme.
+    Full,
+}
+
+impl Hinting {
+    /// The parameter's word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Unused => "unused",
+            Self::Full => "full",
+        }
+    }
+
+    /// The dialect in which page states are kept.
+    #[must_use]
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::None | Self::Full => Dialect::Model,
+            Self::Unused => Dialect::Kvm,
+        }
+    }
+}
+
+bitflags! {
+    /// Facts about a page beside its state.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct PageFlags: u8 {
+        /// The guest's change bit is on, whatever the frame's key says.
+        const CHANGED = 1;
+        /// The guest's reference bit is on, whatever the frame's key says.
+        const REFERENCED = 2;
+        /// The page stands in the queue of pages that may be taken.
+        const QUEUED = 4;
+    }
+}
+
+/// One page of a guest, by guest absolute address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageEntry {
+    /// What backs it while its content is resident.
+    pub frame: Frame,
+    /// Usage and content.
+    pub state: PageState,
+    /// Other facts.
+    pub flags: PageFlags,
+    /// Access-control and fetch-protection bits of the guest's storage key.
+    pub key: u8,
+}
+
+const _: () = assert!(size_of::<PageEntry>() <= 16);
+
+impl PageEntry {
+    /// A page that the guest has never touched.
+    pub const UNTOUCHED: Self =
+        Self { frame: Frame(0), state: PageState::SZ, flags: PageFlags::empty(), key: 0 };
+
+    /// The frame, if the content is resident.
+    #[must_use]
+    pub fn resident(&self) -> Option<Frame> {
+        (self.state.content() == Content::Resident).then_some(self.frame)
+    }
+
+    /// Whether the host may take the frame without any I/O.
+    #[must_use]
+    pub fn is_discardable(&self, hinting: Hinting) -> bool {
+        if self.resident().is_none() {
+            return false;
+        }
+        match (hinting, self.state.usage()) {
+            (Hinting::None, _) | (_, Usage::Stable) => false,
+            (_, Usage::Unused) => true,
+            (Hinting::Unused, _) => false,
+            (Hinting::Full, Usage::Volatile) => true,
+            (Hinting::Full, Usage::PotentiallyVolatile) => !self.flags.contains(PageFlags::CHANGED),
+        }
+    }
+
+    /// Whether the page must be mapped read-only, so that a change of it is noticed.
+    #[must_use]
+    pub fn is_write_protected(&self) -> bool {
+        self.state.usage() == Usage::PotentiallyVolatile && !self.flags.contains(PageFlags::CHANGED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(state: PageState, flags: PageFlags) -> PageEntry {
+        PageEntry { state, flags, ..PageEntry::UNTOUCHED }
+    }
+
+    #[test]
+    fn stable_and_changed_pages_are_never_discardable() {
+        for hinting in [Hinting::None, Hinting::Unused, Hinting::Full] {
+            assert!(!page(PageState::SR, PageFlags::empty()).is_discardable(hinting));
+            assert!(!page(PageState::PR, PageFlags::CHANGED).is_discardable(hinting));
+            for state in [PageState::SZ, PageState::UZ, PageState::VZ] {
+                assert!(!page(state, PageFlags::empty()).is_discardable(hinting));
+            }
+        }
+    }
+
+    #[test]
+    fn the_hinting_mode_decides_which_states_count() {
+        let discardable = |state, hinting| page(state, PageFlags::empty()).is_discardable(hinting);
+        let all = [PageState::UR, PageState::VR, PageState::PR];
+        assert_eq!(all.map(|state| discardable(state, Hinting::Full)), [true, true, true]);
+        assert_eq!(all.map(|state| discardable(state, Hinting::Unused)), [true, false, false]);
+        assert_eq!(all.map(|state| discardable(state, Hinting::None)), [false, false, false]);
+    }
+
+    #[test]
+    fn a_clean_potentially_volatile_page_is_write_protected() {
+        assert!(page(PageState::PR, PageFlags::empty()).is_write_protected());
+        assert!(!page(PageState::PR, PageFlags::CHANGED).is_write_protected());
+        assert!(!page(PageState::VR, PageFlags::empty()).is_write_protected());
+    }
+}

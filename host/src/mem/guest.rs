@@ -1,0 +1,411 @@
+//! The pages of one guest and every transition of them.
+
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, key, program, storage};
+use cmm::{Access, EssaResult, HostEvent, Orc, Usage};
+
+use super::entry::{Hinting, PageEntry, PageFlags};
+use super::tables::Tables;
+use super::{AccessError, GuestFault};
+use crate::memory::FramePool;
+
+/// Size of the prefix area, in pages.
+const PREFIX_PAGES: u32 = 2;
+
+/// What happened to a guest's pages.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counters {
+    /// Pages evicted while Ur.
+    pub evicted_unused: u64,
+    /// Pages evicted while Vr.
+    pub evicted_volatile: u64,
+    /// Pages evicted while Pr.
+    pub evicted_potentially_volatile: u64,
+    /// Frames handed out filled with zeroes.
+    pub zero_fills: u64,
+}
+
+/// The storage of one guest.
+pub struct GuestMemory {
+    pages: Vec<PageEntry>,
+    tables: Tables,
+    hinting: Hinting,
+    /// Guest absolute address of the prefix area.
+    prefix: u32,
+    /// Pages that were discardable when they were put here, oldest first; some are no more.
+    queue: VecDeque<u32>,
+    /// What happened.
+    pub counters: Counters,
+}
+
+impl GuestMemory {
+    /// Memory of `bytes` that nobody has touched.
+    #[must_use]
+    pub fn new(bytes: u64, hinting: Hinting) -> Self {
+        Self {
+            pages: vec![PageEntry::UNTOUCHED; (bytes >> PAGE_SHIFT) as usize],
+            tables: Tables::new(bytes),
+            hinting,
+            prefix: 0,
+            queue: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        (self.pages.len() as u64) << PAGE_SHIFT
+    }
+
+    /// What control register 1 must hold while the guest runs.
+    #[must_use]
+    pub fn asce(&self) -> u64 {
+        self.tables.asce()
+    }
+
+    /// How much of the hints counts.
+    #[must_use]
+    pub fn hinting(&self) -> Hinting {
+        self.hinting
+    }
+
+    /// What is known of a guest absolute page, if the guest has it.
+    #[must_use]
+    pub fn page(&self, page: u32) -> Option<&PageEntry> {
+        self.pages.get(page as usize)
+    }
+
+    /// All pages.
+    pub fn pages(&self) -> impl Iterator<Item = &PageEntry> {
+        self.pages.iter()
+    }
+
+    /// The guest absolute page of a guest real page, or the other way round (prefixing).
+    #[must_use]
+    pub fn prefixed(&self, page: u32) -> u32 {
+        let prefix = self.prefix >> PAGE_SHIFT;
+        match page {
+            _ if page < PREFIX_PAGES => page + prefix,
+            _ if (prefix..prefix + PREFIX_PAGES).contains(&page) => page - prefix,
+            _ => page,
+        }
+    }
+
+    /// The guest absolute address of a guest real address.
+    #[must_use]
+    pub fn absolute(&self, real: u64) -> u64 {
+        match u32::try_from(real >> PAGE_SHIFT) {
+            Ok(page) => {
+                (u64::from(self.prefixed(page)) << PAGE_SHIFT) | (real & (PAGE_SIZE as u64 - 1))
+            }
+            Err(_) => real,
+        }
+    }
+
+    /// Sets the prefix, an address that is a multiple of 8 KiB and inside the guest.
+    pub fn set_prefix(&mut self, prefix: u32) {
+        for page in self.prefix_pages() {
+            self.tables.unmap(page);
+        }
+        self.prefix = prefix;
+        for page in self.prefix_pages() {
+            self.tables.unmap(page);
+        }
+    }
+
+    fn prefix_pages(&self) -> [u32; 4] {
+        let first = self.prefix >> PAGE_SHIFT;
+        [0, 1, first, first + 1]
+    }
+
+    /// The prefix.
+    #[must_use]
+    pub fn prefix(&self) -> u32 {
+        self.prefix
+    }
+
+    /// Makes a guest absolute page available for an access and maps it.
+    ///
+    /// # Errors
+    /// The exception that the access is for the guest, or there is no frame.
+    pub fn resolve(&mut self, pool: &mut FramePool, page: u32, store: bool) -> Result<Frame, AccessError> {
+        let dialect = self.hinting.dialect();
+        let entry = self
+            .pages
+            .get_mut(page as usize)
+            .ok_or(GuestFault::plain(program::ADDRESSING))?;
+        match cmm::access(entry.state, dialect) {
+            Access::Ok => {}
+            Access::ZeroFill => {
+                let frame = pool.take().ok_or(AccessError::Exhausted)?;
+                // SAFETY: a frame of the pool belongs to nobody else.
+                unsafe { storage::clear_page(frame.address()) }
+                key::set(frame, 0);
+                entry.frame = frame;
+                entry.state = cmm::kvm::apply(entry.state, HostEvent::FirstTouch)
+                    .expect("a page that reads as zero can be touched");
+                self.counters.zero_fills += 1;
+            }
+            Access::DiscardFault => {
+                return Err(GuestFault::discarded(u64::from(page) << PAGE_SHIFT).into());
+            }
+            Access::AddressingException => return Err(GuestFault::plain(program::ADDRESSING).into()),
+            Access::PageIn => unreachable!("nothing is paged out: there is no paging device"),
+        }
+        if store && entry.is_write_protected() {
+            entry.flags |= PageFlags::CHANGED;
+        }
+        let (frame, protected) = (entry.frame, entry.is_write_protected());
+        let real = self.prefixed(page);
+        let mapped = self.tables.get(real);
+        if mapped.frame() != Some(frame) || mapped.is_protected() != protected {
+            self.tables.map(real, frame, protected);
+        }
+        self.note_discardable(page);
+        Ok(frame)
+    }
+
+    /// Copies out of guest real storage.
+    ///
+    /// # Errors
+    /// As for [`GuestMemory::resolve`]; the buffer is partly written then.
+    pub fn read(&mut self, pool: &mut FramePool, real: u64, buffer: &mut [u8]) -> Result<(), AccessError> {
+        for (at, range) in pieces(real, buffer.len()) {
+            let page = self.page_of(at)?;
+            let frame = self.resolve(pool, page, false)?;
+            // SAFETY: the frame belongs to this guest, which does not run now.
+            unsafe { storage::copy_out(frame.address() + offset(at), &mut buffer[range]) }
+        }
+        Ok(())
+    }
+
+    /// Copies into guest real storage; nothing is stored unless all of it can be.
+    ///
+    /// # Errors
+    /// As for [`GuestMemory::resolve`].
+    pub fn write(&mut self, pool: &mut FramePool, real: u64, bytes: &[u8]) -> Result<(), AccessError> {
+        for (at, _) in pieces(real, bytes.len()) {
+            let page = self.page_of(at)?;
+            self.resolve(pool, page, true)?;
+        }
+        for (at, range) in pieces(real, bytes.len()) {
+            let page = self.page_of(at)?;
+            let frame = self.resolve(pool, page, true)?;
+            // SAFETY: the frame belongs to this guest, which does not run now.
+            unsafe { storage::copy_in(frame.address() + offset(at), &bytes[range]) }
+        }
+        Ok(())
+    }
+
+    /// The guest absolute page of a guest real address.
+    ///
+    /// # Errors
+    /// An addressing exception if the guest does not have it.
+    pub fn page_of(&self, real: u64) -> Result<u32, GuestFault> {
+        let page = self.absolute(real) >> PAGE_SHIFT;
+        if page < self.pages.len() as u64 {
+            Ok(page as u32)
+        } else {
+            Err(GuestFault::plain(program::ADDRESSING))
+        }
+    }
+
+    /// ESSA on a guest absolute page that exists; returns the result register.
+    pub fn essa(&mut self, page: u32, orc: Orc) -> EssaResult {
+        let changed = self.is_changed(page);
+        let entry = &mut self.pages[page as usize];
+        let transition = cmm::essa(entry.state, changed, orc, self.hinting.dialect());
+        let was_protected = entry.is_write_protected();
+        entry.state = transition.new;
+        if transition.new.usage() == Usage::PotentiallyVolatile {
+            entry.flags.set(PageFlags::CHANGED, changed);
+        }
+        if entry.is_write_protected() != was_protected && entry.resident().is_some() {
+            let (frame, protected) = (entry.frame, entry.is_write_protected());
+            let real = self.prefixed(page);
+            self.tables.map(real, frame, protected);
+        }
+        self.note_discardable(page);
+        transition.result()
+    }
+
+    /// DIAGNOSE X'10': the content of a page is not needed any more.
+    pub fn release(&mut self, pool: &mut FramePool, page: u32) {
+        self.drop_frame(pool, page);
+        let entry = &mut self.pages[page as usize];
+        entry.state = cmm::apply(entry.state, HostEvent::Release).expect("any page can be released");
+        entry.flags.remove(PageFlags::CHANGED | PageFlags::REFERENCED);
+    }
+
+    /// Whether the guest's change bit of a page is on.
+    #[must_use]
+    pub fn is_changed(&self, page: u32) -> bool {
+        let entry = &self.pages[page as usize];
+        entry.flags.contains(PageFlags::CHANGED)
+            || entry.resident().is_some_and(|frame| key::get(frame) & key::CHANGE != 0)
+    }
+
+    /// Whether the guest's reference bit of a page is on.
+    #[must_use]
+    pub fn is_referenced(&self, page: u32) -> bool {
+        let entry = &self.pages[page as usize];
+        entry.flags.contains(PageFlags::REFERENCED)
+            || entry.resident().is_some_and(|frame| key::get(frame) & key::REFERENCE != 0)
+    }
+
+    /// The guest's storage key of a page: access control, fetch protection, reference, change.
+    #[must_use]
+    pub fn key(&self, page: u32) -> u8 {
+        let mut value = self.pages[page as usize].key;
+        if self.is_referenced(page) {
+            value |= key::REFERENCE;
+        }
+        if self.is_changed(page) {
+            value |= key::CHANGE;
+        }
+        value
+    }
+
+    /// Sets the guest's storage key of a page.
+    pub fn set_key(&mut self, page: u32, value: u8) {
+        let entry = &mut self.pages[page as usize];
+        entry.key = value & !(key::REFERENCE | key::CHANGE | 1);
+        entry.flags.set(PageFlags::REFERENCED, value & key::REFERENCE != 0);
+        entry.flags.set(PageFlags::CHANGED, value & key::CHANGE != 0);
+        if let Some(frame) = entry.resident() {
+            key::set(frame, 0);
+            let protected = entry.is_write_protected();
+            let real = self.prefixed(page);
+            if self.tables.get(real).frame().is_some() {
+                self.tables.map(real, frame, protected);
+            }
+        }
+        self.note_discardable(page);
+    }
+
+    /// Resets the guest's reference bit of a page.
+    pub fn reset_reference(&mut self, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        entry.flags.remove(PageFlags::REFERENCED);
+        if let Some(frame) = entry.resident() {
+            key::reset_reference(frame);
+        }
+    }
+
+    /// Resets the reference bit of a page's frame for the host's own use; the guest still sees it on.
+    pub fn reset_reference_of_host(&mut self, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        if let Some(frame) = entry.resident() {
+            entry.flags |= PageFlags::REFERENCED;
+            key::reset_reference(frame);
+        }
+    }
+
+    fn note_discardable(&mut self, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        if entry.is_discardable(self.hinting) && !entry.flags.contains(PageFlags::QUEUED) {
+            entry.flags |= PageFlags::QUEUED;
+            self.queue.push_back(page);
+        }
+    }
+
+    /// The oldest page of the queue that is still discardable; it leaves the queue.
+    pub fn next_discardable(&mut self) -> Option<u32> {
+        while let Some(page) = self.queue.pop_front() {
+            let entry = &mut self.pages[page as usize];
+            entry.flags.remove(PageFlags::QUEUED);
+            if entry.is_discardable(self.hinting) {
+                return Some(page);
+            }
+        }
+        None
+    }
+
+    /// Puts a page that was given a second chance at the end of the queue.
+    pub fn requeue(&mut self, page: u32) {
+        self.note_discardable(page);
+    }
+
+    /// A page of the queue by an arbitrary number, if it is still discardable; it leaves the queue.
+    pub fn discardable_at(&mut self, number: u64) -> Option<u32> {
+        let at = number.checked_rem(self.queue.len() as u64)?;
+        let page = self.queue.swap_remove_back(at as usize)?;
+        let entry = &mut self.pages[page as usize];
+        entry.flags.remove(PageFlags::QUEUED);
+        entry.is_discardable(self.hinting).then_some(page)
+    }
+
+    /// Pages in the queue, those that are discardable no more included.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz.
+    pub fn evict(&mut self, pool: &mut FramePool, page: u32) {
+        let entry = self.pages[page as usize];
+        debug_assert!(entry.is_discardable(self.hinting));
+        match entry.state.usage() {
+            Usage::Unused => self.counters.evicted_unused += 1,
+            Usage::Volatile => self.counters.evicted_volatile += 1,
+            Usage::PotentiallyVolatile => self.counters.evicted_potentially_volatile += 1,
+            Usage::Stable => unreachable!("a stable page is not discardable"),
+        }
+        // The change bit is read after the translation is gone: a store in between would count.
+        self.unmap(page);
+        let changed = self.is_changed(page) && entry.state.usage() == Usage::PotentiallyVolatile;
+        if changed {
+            self.pages[page as usize].flags |= PageFlags::CHANGED;
+            return;
+        }
+        self.drop_frame(pool, page);
+        let entry = &mut self.pages[page as usize];
+        entry.state = cmm::apply(entry.state, HostEvent::Evict { changed })
+            .expect("a discardable page can be evicted");
+        entry.flags.remove(PageFlags::CHANGED | PageFlags::REFERENCED);
+    }
+
+    /// Drops the content of a resident page whatever its state: the negative control.
+    #[cfg(feature = "controls")]
+    pub fn lose(&mut self, pool: &mut FramePool, page: u32) {
+        if self.pages[page as usize].state == cmm::PageState::SR {
+            self.drop_frame(pool, page);
+            self.pages[page as usize].state = cmm::PageState::SZ;
+        }
+    }
+
+    fn unmap(&mut self, page: u32) {
+        let real = self.prefixed(page);
+        self.tables.unmap(real);
+    }
+
+    /// Gives the frame of a page back to the pool. The state is the caller's to change.
+    fn drop_frame(&mut self, pool: &mut FramePool, page: u32) {
+        self.unmap(page);
+        if let Some(frame) = self.pages[page as usize].resident() {
+            pool.give(frame);
+        }
+    }
+}
+
+fn offset(address: u64) -> u64 {
+    address & (PAGE_SIZE as u64 - 1)
+}
+
+/// Cuts a range of storage at page boundaries: address and range of the buffer.
+fn pieces(start: u64, length: usize) -> impl Iterator<Item = (u64, core::ops::Range<usize>)> {
+    let mut done = 0;
+    core::iter::from_fn(move || {
+        (done < length).then(|| {
+            let at = start.wrapping_add(done as u64);
+            let piece = (PAGE_SIZE - offset(at) as usize).min(length - done);
+            let range = done..done + piece;
+            done += piece;
+            (at, range)
+        })
+    })
+}

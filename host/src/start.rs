@@ -1,0 +1,197 @@
+//! From the entry to the end: memory, bundle, guests, report.
+
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use arch::{Absolute, PAGE_SIZE, key};
+use boot::bundle::{Bundle, Kind};
+use boot::start::{Start, image_end};
+use drivers::block::{self, Choice, Disk, MemoryDisk};
+use drivers::{console, record, sclp};
+use linked_list_allocator::Heap;
+use spin::Mutex;
+
+use crate::control::Control;
+use crate::dev::console::GuestConsole;
+use crate::dev::x250::{Disks, Slice};
+use crate::evict::Evictor;
+use crate::guest::{Counters, Guest};
+use crate::mem::GuestMemory;
+use crate::memory::FramePool;
+use crate::report::{self, HostBoot};
+use crate::sched::Scheduler;
+use crate::vcpu::Vcpu;
+use crate::loader;
+
+/// The host's heap: page states, tables, and what it prints.
+struct HostHeap(Mutex<Heap>);
+
+#[global_allocator]
+static HEAP: HostHeap = HostHeap(Mutex::new(Heap::empty()));
+
+// SAFETY: `Heap` hands out disjoint blocks of the region it was given; the lock makes it one caller
+// at a time, and no interruption handler allocates.
+unsafe impl core::alloc::GlobalAlloc for HostHeap {
+    unsafe fn alloc(&self, layout: core::alloc::Layout) -> *mut u8 {
+        let block = self.0.lock().allocate_first_fit(layout);
+        block.map_or(core::ptr::null_mut(), core::ptr::NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: core::alloc::Layout) {
+        if let Some(block) = core::ptr::NonNull::new(block) {
+            // SAFETY: the caller's promise: it is a block of ours with this layout.
+            unsafe { self.0.lock().deallocate(block, layout) }
+        }
+    }
+}
+
+/// What the heap has beside the guests' metadata, in bytes.
+const HEAP_BASE: u64 = 4 << 20;
+/// Disks that every guest has: files for all, one to write and one for swap in equal parts.
+const SHARED_DISK: u16 = 0x0100;
+const SLICED_DISKS: [u16; 2] = [0x0101, 0x0102];
+
+/// The last words of a host that cannot go on, for people and programs.
+fn print_failure(text: fmt::Arguments<'_>) {
+    console::print_line(text);
+}
+
+/// Runs the host.
+pub fn main(start: Start) -> ! {
+    boot::fatal::set_printer(print_failure);
+    let machine = match console::init().and_then(|_| sclp::read_info()) {
+        Ok(machine) => machine,
+        Err(_) => boot::fatal::fail(),
+    };
+    let end = match initialize_heap(&start, machine.memory) {
+        Ok(end) => end,
+        Err(reason) => boot::fatal::stop_with(format_args!("{reason}")),
+    };
+    match run(&start, machine.memory, end) {
+        Ok(true) => boot::fatal::succeed(),
+        Ok(false) => boot::fatal::fail(),
+        Err(reason) => {
+            report::failure(&reason);
+            boot::fatal::fail()
+        }
+    }
+}
+
+fn page_align(address: u64) -> u64 {
+    address.next_multiple_of(PAGE_SIZE as u64)
+}
+
+/// The heap lies behind image and initial RAM disk; what is behind the heap is for frames.
+fn initialize_heap(start: &Start, memory: u64) -> Result<u64, &'static str> {
+    let initrd_end = start.initrd.map_or(0, |bytes| bytes.as_ptr_range().end.addr() as u64);
+    let first = page_align(image_end().max(initrd_end));
+    // Page entries and tables of guests as large as the machine, twice over.
+    let size = page_align(HEAP_BASE + memory / 64);
+    let end = first + size;
+    if end >= memory {
+        return Err("memory too small: image, bundle and heap leave no frames; give the machine more");
+    }
+    // SAFETY: nobody uses this storage: it is behind image and bundle and in front of the frames.
+    unsafe {
+        HEAP.0.lock().init(core::ptr::with_exposed_provenance_mut(first as usize), size as usize);
+    }
+    Ok(end)
+}
+
+fn run(start: &Start, memory: u64, end: u64) -> Result<bool, String> {
+    let line = start.parameters.map_err(|error| format!("parameter line: {error}"))?;
+    let initrd = start.initrd.ok_or("no bundle: the host gets its guests as initial RAM disk")?;
+    let bundle = Bundle::parse(initrd).map_err(|error| error.to_string())?;
+    let mut control = Control::default();
+    if let Some(entry) = bundle.find(Kind::HostParameters, 0) {
+        control.read(entry.text().map_err(|error| error.to_string())?)?;
+    }
+    control.read(line)?;
+    let pool = frames(&control, memory, end)?;
+    record::emit(
+        "host_boot",
+        &HostBoot {
+            image: "host",
+            version: env!("CARGO_PKG_VERSION"),
+            memory,
+            frames: pool.total(),
+            guests: control.guests,
+            evict: control.policy.to_string(),
+            hinting: control.hinting.name(),
+        },
+    );
+    let mut scheduler = Scheduler {
+        guests: Vec::new(),
+        pool,
+        evictor: Evictor::new(control.policy, control.seed),
+    };
+    #[cfg(feature = "controls")]
+    if control.lose_stable {
+        scheduler.evictor.lose_stable_pages();
+    }
+    let disks = disks(&bundle)?;
+    for id in 0..control.guests {
+        let guest = guest(&control, &bundle, line, id, &disks, &mut scheduler.pool)?;
+        scheduler.guests.push(guest);
+    }
+    scheduler.run();
+    Ok(report::host(&scheduler.guests, &scheduler.pool))
+}
+
+/// The frames for guests: behind the heap, as many as the parameter says.
+fn frames(control: &Control, memory: u64, end: u64) -> Result<FramePool, String> {
+    let left = memory - end;
+    let wanted = control.memory.unwrap_or(left);
+    if wanted > left {
+        return Err(format!("memory={wanted}: only {left} bytes are left of the machine's {memory}"));
+    }
+    // The first key instruction makes emulators record references and changes from now on.
+    key::set(Absolute(end).frame(), 0);
+    Ok(FramePool::new(Absolute(end).frame(), (wanted / PAGE_SIZE as u64) as u32))
+}
+
+/// The host's disks by number; a disk in the bundle takes the place of the shared one.
+fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Rc<Disk>)>, String> {
+    let mut found = Vec::new();
+    for number in [SHARED_DISK].into_iter().chain(SLICED_DISKS) {
+        let in_bundle = bundle.find(Kind::Disk, 0).filter(|_| number == SHARED_DISK);
+        let disk = match in_bundle {
+            Some(entry) => {
+                let bytes = entry.verify().map_err(|error| error.to_string())?;
+                Some(Disk::Memory(MemoryDisk::new(bytes)))
+            }
+            None => block::find(number, Choice::Virtio).map_err(|error| error.to_string())?,
+        };
+        found.extend(disk.map(|disk| (number, Rc::new(disk))));
+    }
+    Ok(found)
+}
+
+fn guest(
+    control: &Control,
+    bundle: &Bundle<'_>,
+    line: &str,
+    id: u16,
+    disks: &[(u16, Rc<Disk>)],
+    pool: &mut FramePool,
+) -> Result<Guest, String> {
+    let mut memory = GuestMemory::new(control.guest_memory, control.hinting);
+    let entry = loader::load(bundle, id, line, &mut memory, pool)?;
+    let slice = |(number, disk): &(u16, Rc<Disk>)| {
+        let parts = if *number == SHARED_DISK { (0, 1) } else { (id.into(), control.guests.into()) };
+        (*number, Slice::new(disk.clone(), parts.0, parts.1))
+    };
+    Ok(Guest {
+        id,
+        vcpu: Vcpu::new(entry),
+        memory,
+        console: GuestConsole::default(),
+        disks: Disks::new(disks.iter().map(slice)),
+        counters: Counters::default(),
+        next_eviction: 0,
+    })
+}
+

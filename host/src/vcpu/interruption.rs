@@ -1,0 +1,167 @@
+//! Delivering interruptions to a guest: details and old PSW into its lowcore, the new PSW out of it.
+
+use arch::control::cr0;
+use arch::handler::external;
+use arch::{Psw, PswMask, clock, program};
+use core::mem::offset_of;
+
+use arch::Lowcore;
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::{End, Vcpu};
+use crate::guest::Guest;
+use crate::mem::{AccessError, GuestFault};
+use crate::memory::FramePool;
+
+/// Bits of a PSW mask that must be zero, or that this host does not offer.
+const RESERVED: u64 = !(PswMask::all().bits()
+    | (15 << arch::psw::field::KEY_SHIFT)
+    | (3 << arch::psw::field::CC_SHIFT)
+    | (15 << arch::psw::field::PROGRAM_MASK_SHIFT)
+    | 0x0000_0080_0000_0000);
+
+/// Stores the details of an interruption and swaps PSWs, all by guest real address.
+fn interrupt(
+    guest: &mut Guest,
+    pool: &mut FramePool,
+    details: &[(usize, &[u8])],
+    old: usize,
+    new: usize,
+) -> Result<(), AccessError> {
+    let mut psw = Psw::default();
+    guest.memory.read(pool, new as u64, psw.as_mut_bytes())?;
+    for (at, bytes) in details {
+        guest.memory.write(pool, *at as u64, bytes)?;
+    }
+    let current = guest.vcpu.psw;
+    guest.memory.write(pool, old as u64, current.as_bytes())?;
+    load_psw(&mut guest.vcpu, psw);
+    Ok(())
+}
+
+/// Ends a guest whose interruption could not be stored.
+fn check(guest: &mut Guest, result: Result<(), AccessError>) {
+    match result {
+        Ok(()) => {}
+        Err(AccessError::Exhausted) => guest.vcpu.stop(End::MemoryExhausted),
+        Err(AccessError::Fault(_)) => {
+            guest.vcpu.stop(End::Misbehaved("its prefix area is not usable at an interruption"));
+        }
+    }
+}
+
+/// Makes a PSW the guest's own. One that is invalid, or asks for what is not offered, ends it.
+pub fn load_psw(vcpu: &mut Vcpu, psw: Psw) {
+    vcpu.psw = psw;
+    if psw.mask & RESERVED != 0 || psw.contains(PswMask::ESA390_FORMAT) {
+        vcpu.stop(End::Misbehaved("it loaded an invalid PSW"));
+    } else if psw.contains(PswMask::DAT) {
+        vcpu.stop(End::Misbehaved("it turned DAT on, which this host does not offer"));
+    } else if psw.contains(PswMask::PER) {
+        vcpu.stop(End::Misbehaved("it turned program-event recording on, which this host does not offer"));
+    }
+}
+
+/// Delivers a program interruption with the guest's PSW as it stands.
+///
+/// `length` is the length of the instruction, in bytes.
+pub fn program(guest: &mut Guest, pool: &mut FramePool, fault: GuestFault, length: u8) {
+    match fault.code {
+        program::BLOCK_VOLATILITY => guest.counters.discard_faults += 1,
+        program::ADDRESSING => guest.counters.addressing_faults += 1,
+        _ => {}
+    }
+    let identification = fault.identification.unwrap_or_default().to_be_bytes();
+    let code = [u16::from(length), fault.code].map(u16::to_be_bytes);
+    let code: [u8; 4] = [code[0][0], code[0][1], code[1][0], code[1][1]];
+    let mut details: [(usize, &[u8]); 2] = [(offset_of!(Lowcore, program_ilc), &code), (0, &[])];
+    if fault.identification.is_some() {
+        details[1] = (offset_of!(Lowcore, translation_exception), &identification);
+    }
+    let result = interrupt(
+        guest,
+        pool,
+        &details,
+        offset_of!(Lowcore, program_old),
+        offset_of!(Lowcore, program_new),
+    );
+    check(guest, result);
+}
+
+/// Delivers a supervisor call.
+pub fn supervisor_call(guest: &mut Guest, pool: &mut FramePool, length: u16, number: u16) {
+    let details = [length.to_be_bytes(), number.to_be_bytes()].concat();
+    let result = interrupt(
+        guest,
+        pool,
+        &[(offset_of!(Lowcore, svc_ilc), &details)],
+        offset_of!(Lowcore, svc_old),
+        offset_of!(Lowcore, svc_new),
+    );
+    check(guest, result);
+}
+
+/// The external interruption that the guest is enabled for and that comes first, if any.
+fn due(vcpu: &Vcpu) -> Option<u16> {
+    if !vcpu.psw.contains(PswMask::EXTERNAL) {
+        return None;
+    }
+    let open = |bit| vcpu.control[0] & bit != 0;
+    if open(cr0::CLOCK_COMPARATOR) && clock::now() > vcpu.clock_comparator {
+        Some(external::CLOCK_COMPARATOR)
+    } else if open(cr0::CPU_TIMER) && vcpu.cpu_timer < 0 {
+        Some(external::CPU_TIMER)
+    } else if open(cr0::SERVICE_SIGNAL) && vcpu.pending.service_signal.is_some() {
+        Some(external::SERVICE_SIGNAL)
+    } else if open(cr0::SERVICE_SIGNAL) && vcpu.pending.block_io.is_some() {
+        Some(external::BLOCK_IO)
+    } else {
+        None
+    }
+}
+
+/// Delivers one pending external interruption if the guest is enabled for it; returns whether it was.
+pub fn external(guest: &mut Guest, pool: &mut FramePool) -> bool {
+    let Some(code) = due(&guest.vcpu) else {
+        return false;
+    };
+    let mut parameter = 0;
+    let mut subcode = 0;
+    let mut wide = [0; 8];
+    match code {
+        external::SERVICE_SIGNAL => {
+            parameter = guest.vcpu.pending.service_signal.take().unwrap_or_default();
+        }
+        external::BLOCK_IO => {
+            let (code, value) = guest.vcpu.pending.block_io.take().unwrap_or_default();
+            (subcode, wide) = (code, value.to_be_bytes());
+        }
+        _ => {}
+    }
+    let head = [
+        parameter.to_be_bytes().as_slice(),
+        &subcode.to_be_bytes(),
+        &code.to_be_bytes(),
+    ]
+    .concat();
+    let mut details: [(usize, &[u8]); 2] = [(offset_of!(Lowcore, external_parameter), &head), (0, &[])];
+    if code == external::BLOCK_IO {
+        details[1] = (offset_of!(Lowcore, block_io_parameter), &wide);
+    }
+    guest.vcpu.psw.set(PswMask::WAIT, false);
+    let result = interrupt(
+        guest,
+        pool,
+        &details,
+        offset_of!(Lowcore, external_old),
+        offset_of!(Lowcore, external_new),
+    );
+    check(guest, result);
+    true
+}
+
+/// Reads a PSW of 16 bytes.
+#[must_use]
+pub fn psw_from(bytes: &[u8; 16]) -> Psw {
+    Psw::read_from_bytes(bytes).expect("a PSW has 16 bytes")
+}
