@@ -34,14 +34,22 @@ impl PageEntry {
     /// An entry that maps `frame`, read-only if `protected`.
     #[must_use]
     pub const fn new(frame: Frame, protected: bool) -> Self {
-        let protection = if protected { PageFlags::PROTECTED.bits() } else { 0 };
+        let protection = if protected {
+            PageFlags::PROTECTED.bits()
+        } else {
+            0
+        };
         Self(frame.address().0 | protection)
     }
 
     /// The frame that is mapped, if any is.
     #[must_use]
     pub const fn frame(self) -> Option<Frame> {
-        if self.0 & PageFlags::INVALID.bits() != 0 { None } else { Some(Absolute(self.0).frame()) }
+        if self.0 & PageFlags::INVALID.bits() != 0 {
+            None
+        } else {
+            Some(Absolute(self.0).frame())
+        }
     }
 
     /// Whether stores are refused.
@@ -81,7 +89,10 @@ mod tests {
     #[test]
     fn an_entry_tells_what_it_maps() {
         let entry = PageEntry::new(Frame(0x123), true);
-        assert_eq!((entry.0, entry.frame(), entry.is_protected()), (0x12_3200, Some(Frame(0x123)), true));
+        assert_eq!(
+            (entry.0, entry.frame(), entry.is_protected()),
+            (0x12_3200, Some(Frame(0x123)), true)
+        );
         assert_eq!(PageEntry::INVALID.frame(), None);
     }
 }

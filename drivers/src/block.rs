@@ -69,7 +69,9 @@ impl MemoryDisk {
     /// A disk of the whole blocks in `bytes`.
     #[must_use]
     pub fn new(bytes: &'static [u8]) -> Self {
-        Self { bytes: &bytes[..bytes.len() - bytes.len() % BLOCK_SIZE] }
+        Self {
+            bytes: &bytes[..bytes.len() - bytes.len() % BLOCK_SIZE],
+        }
     }
 }
 
@@ -169,7 +171,11 @@ impl Disk {
     pub unsafe fn write(&self, first: u64, from: Absolute, bytes: usize) -> Result<(), BlockError> {
         self.check(first, bytes)?;
         let _ = from;
-        let error = BlockError { device: self.number(), block: first, cause: Cause::ReadOnly };
+        let error = BlockError {
+            device: self.number(),
+            block: first,
+            cause: Cause::ReadOnly,
+        };
         if self.is_read_only() {
             return Err(error);
         }
@@ -187,10 +193,17 @@ impl Disk {
     fn check(&self, first: u64, bytes: usize) -> Result<(), BlockError> {
         let blocks = (bytes / BLOCK_SIZE) as u64;
         let end = first.checked_add(blocks);
-        if bytes % BLOCK_SIZE == 0 && bytes > 0 && end.is_some_and(|end| end <= self.blocks()) {
+        if bytes.is_multiple_of(BLOCK_SIZE)
+            && bytes > 0
+            && end.is_some_and(|end| end <= self.blocks())
+        {
             return Ok(());
         }
-        Err(BlockError { device: self.number(), block: first, cause: Cause::OutOfRange })
+        Err(BlockError {
+            device: self.number(),
+            block: first,
+            cause: Cause::OutOfRange,
+        })
     }
 }
 

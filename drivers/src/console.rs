@@ -131,7 +131,11 @@ pub fn print(text: fmt::Arguments<'_>) {
     if kind == Kind::None as u8 {
         return;
     }
-    let mut sender = Sender { buffer: [0; MOST], length: 0, kind };
+    let mut sender = Sender {
+        buffer: [0; MOST],
+        length: 0,
+        kind,
+    };
     // `Sender` never fails.
     let _ = sender.write_fmt(text);
     sender.flush();

@@ -24,7 +24,10 @@ pub fn from_ascii(byte: u8) -> u8 {
 /// The ASCII character of an EBCDIC code; a full stop if it has none.
 #[must_use]
 pub fn to_ascii(code: u8) -> u8 {
-    TABLE.iter().position(|known| *known == code).map_or(b'.', |at| at as u8)
+    TABLE
+        .iter()
+        .position(|known| *known == code)
+        .map_or(b'.', |at| at as u8)
 }
 
 #[cfg(test)]
@@ -33,7 +36,10 @@ mod tests {
 
     #[test]
     fn letters_and_digits_are_those_of_code_page_037() {
-        assert_eq!([b'A', b'Z', b'a', b'0', b' '].map(from_ascii), [0xc1, 0xe9, 0x81, 0xf0, 0x40]);
+        assert_eq!(
+            [b'A', b'Z', b'a', b'0', b' '].map(from_ascii),
+            [0xc1, 0xe9, 0x81, 0xf0, 0x40]
+        );
     }
 
     #[test]

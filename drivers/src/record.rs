@@ -22,7 +22,8 @@ struct Line<'a, T: Serialize> {
 #[must_use]
 pub fn line(kind: &str, body: &impl Serialize) -> String {
     let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-    serde_json::to_string(&Line { kind, seq, body }).expect("records are structures of plain fields")
+    serde_json::to_string(&Line { kind, seq, body })
+        .expect("records are structures of plain fields")
 }
 
 /// Prints a record on the console.
@@ -42,7 +43,12 @@ mod tests {
 
     #[test]
     fn a_record_is_one_line_with_kind_and_sequence() {
-        let first = line("error", &Body { reason: "a \"quoted\"\nword" });
+        let first = line(
+            "error",
+            &Body {
+                reason: "a \"quoted\"\nword",
+            },
+        );
         assert!(first.starts_with("{\"kind\":\"error\",\"seq\":"));
         assert!(first.ends_with("\"reason\":\"a \\\"quoted\\\"\\nword\"}"));
         assert!(!first.contains('\n'));

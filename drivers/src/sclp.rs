@@ -38,7 +38,10 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(code) => write!(f, "SERVICE CALL refused with program interruption {code:#x}"),
+            Self::Refused(code) => write!(
+                f,
+                "SERVICE CALL refused with program interruption {code:#x}"
+            ),
             Self::NotOperational => f.write_str("the service processor is not operational"),
             Self::Response(code) => write!(f, "service call ended with response code {code:#06x}"),
             Self::NoConsole => f.write_str("the machine offers no console of a known kind"),
@@ -113,20 +116,28 @@ pub struct Machine {
 /// # Errors
 /// The service processor does not answer.
 pub fn read_info() -> Result<Machine, Error> {
-    request(READ_SCP_INFO, SCCB_SIZE, |_| (), |block| {
-        let half = |at: usize| u16::from_be_bytes([block[at], block[at + 1]]);
-        let word = |at: usize| (u64::from(half(at)) << 16) | u64::from(half(at + 2));
-        // The wide fields hold what does not fit the narrow ones, which are zero then.
-        let increments = match half(8) {
-            0 => (word(104) << 32) | word(108),
-            count => u64::from(count),
-        };
-        let mib = match block[10] {
-            0 => word(100),
-            size => u64::from(size),
-        };
-        Machine { memory: (increments * mib) << 20, cpus: half(16).max(1) }
-    })
+    request(
+        READ_SCP_INFO,
+        SCCB_SIZE,
+        |_| (),
+        |block| {
+            let half = |at: usize| u16::from_be_bytes([block[at], block[at + 1]]);
+            let word = |at: usize| (u64::from(half(at)) << 16) | u64::from(half(at + 2));
+            // The wide fields hold what does not fit the narrow ones, which are zero then.
+            let increments = match half(8) {
+                0 => (word(104) << 32) | word(108),
+                count => u64::from(count),
+            };
+            let mib = match block[10] {
+                0 => word(100),
+                size => u64::from(size),
+            };
+            Machine {
+                memory: (increments * mib) << 20,
+                cpus: half(16).max(1),
+            }
+        },
+    )
 }
 
 /// Says which events this program sends; returns those that the machine receives.
@@ -145,7 +156,11 @@ pub(crate) fn write_event_mask(send: u32) -> Result<u32, Error> {
 }
 
 /// Sends one event of `kind`: at most a block's worth of data, written by `fill`.
-pub(crate) fn write_event(kind: u8, length: usize, fill: impl FnOnce(&mut [u8])) -> Result<(), Error> {
+pub(crate) fn write_event(
+    kind: u8,
+    length: usize,
+    fill: impl FnOnce(&mut [u8]),
+) -> Result<(), Error> {
     let event = 6 + length;
     request(
         WRITE_EVENT_DATA,

@@ -33,12 +33,22 @@ impl X250 {
         // SAFETY: the parameter block is a local variable of the right layout.
         match unsafe { diagnose::block_io(layout::INITIALIZE, Absolute::of(&raw mut block)) } {
             Err(_) => Ok(None),
-            Ok(0) => Ok(Some(Self { number, blocks: block.last(), read_only: false })),
-            Ok(layout::READ_ONLY) => Ok(Some(Self { number, blocks: block.last(), read_only: true })),
+            Ok(0) => Ok(Some(Self {
+                number,
+                blocks: block.last(),
+                read_only: false,
+            })),
+            Ok(layout::READ_ONLY) => Ok(Some(Self {
+                number,
+                blocks: block.last(),
+                read_only: true,
+            })),
             Ok(layout::NO_DEVICE) => Ok(None),
-            Ok(code) => {
-                Err(BlockError { device: number, block: 0, cause: Cause::Status(u32::from(code)) })
-            }
+            Ok(code) => Err(BlockError {
+                device: number,
+                block: 0,
+                cause: Cause::Status(u32::from(code)),
+            }),
         }
     }
 
@@ -82,7 +92,13 @@ impl X250 {
         self.transfer(layout::WRITE, first, from, bytes)
     }
 
-    fn transfer(&self, kind: u8, first: u64, data: Absolute, bytes: usize) -> Result<(), BlockError> {
+    fn transfer(
+        &self,
+        kind: u8,
+        first: u64,
+        data: Absolute,
+        bytes: usize,
+    ) -> Result<(), BlockError> {
         let mut done = 0;
         while done < bytes {
             let count = ((bytes - done) / BLOCK_SIZE).min(MOST);
@@ -93,11 +109,21 @@ impl X250 {
         Ok(())
     }
 
-    fn request(&self, kind: u8, first: u64, data: Absolute, count: usize) -> Result<(), BlockError> {
+    fn request(
+        &self,
+        kind: u8,
+        first: u64,
+        data: Absolute,
+        count: usize,
+    ) -> Result<(), BlockError> {
         let mut list = [Entry::default(); MOST];
         for (at, entry) in list[..count].iter_mut().enumerate() {
             // Blocks are counted from 1.
-            *entry = Entry::new(kind, first + at as u64 + 1, data.0 + (at * BLOCK_SIZE) as u64);
+            *entry = Entry::new(
+                kind,
+                first + at as u64 + 1,
+                data.0 + (at * BLOCK_SIZE) as u64,
+            );
         }
         let mut request = Request::new(self.number, count as u32, Absolute::of(&raw mut list).0);
         // SAFETY: block and list are local variables of the right layouts; the buffers are the caller's.
@@ -109,6 +135,10 @@ impl X250 {
             (Ok(code), None) => Cause::Status(u32::from(code)),
             (Err(fault), None) => Cause::Status(u32::from(fault.code)),
         };
-        Err(BlockError { device: self.number, block: first, cause })
+        Err(BlockError {
+            device: self.number,
+            block: first,
+            cause,
+        })
     }
 }

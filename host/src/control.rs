@@ -68,7 +68,10 @@ impl Control {
                 "guest-memory" => {
                     let size = parameter.size().map_err(text)?;
                     if !(LEAST_GUEST..=MOST_GUEST).contains(&size) || size % (1 << 20) != 0 {
-                        return Err(format!("guest-memory={}: whole MiB from 1M to 2048M", parameter.value));
+                        return Err(format!(
+                            "guest-memory={}: whole MiB from 1M to 2048M",
+                            parameter.value
+                        ));
                     }
                     self.guest_memory = size;
                 }
@@ -84,8 +87,9 @@ impl Control {
                     self.hinting = parameter.one_of("none|unused|full", all).map_err(text)?;
                 }
                 "evict" => {
-                    self.policy = Policy::parse(parameter.value)
-                        .ok_or_else(|| format!("{}", parameter.expected("lru|random:RATE|steal")))?;
+                    self.policy = Policy::parse(parameter.value).ok_or_else(|| {
+                        format!("{}", parameter.expected("lru|random:RATE|steal"))
+                    })?;
                 }
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
@@ -106,9 +110,14 @@ mod tests {
     #[test]
     fn a_line_changes_what_it_names() {
         let mut control = Control::default();
-        control.read("guests=3 evict=random:500 hinting=unused g.passes=2 g1.seed=9").unwrap();
+        control
+            .read("guests=3 evict=random:500 hinting=unused g.passes=2 g1.seed=9")
+            .unwrap();
         assert_eq!((control.guests, control.policy), (3, Policy::Random(500)));
-        assert_eq!((control.hinting, control.guest_memory), (Hinting::Unused, 24 << 20));
+        assert_eq!(
+            (control.hinting, control.guest_memory),
+            (Hinting::Unused, 24 << 20)
+        );
     }
 
     #[test]

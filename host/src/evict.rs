@@ -31,7 +31,9 @@ impl Policy {
             "steal" => Some(Self::Steal),
             _ => {
                 let rate = text.strip_prefix("random:")?.parse().ok()?;
-                (1..=1_000_000).contains(&rate).then_some(Self::Random(rate))
+                (1..=1_000_000)
+                    .contains(&rate)
+                    .then_some(Self::Random(rate))
             }
         }
     }
@@ -54,7 +56,12 @@ mod tests {
     #[test]
     fn policies_are_read_as_they_are_printed() {
         for text in ["lru", "steal", "random:2000"] {
-            assert_eq!(Policy::parse(text).map(|policy| policy.to_string()).as_deref(), Some(text));
+            assert_eq!(
+                Policy::parse(text)
+                    .map(|policy| policy.to_string())
+                    .as_deref(),
+                Some(text)
+            );
         }
         for text in ["", "random", "random:", "random:0", "random:-1", "fifo"] {
             assert_eq!(Policy::parse(text), None, "{text}");

@@ -32,10 +32,12 @@ pub fn load(
 ) -> Result<u64, String> {
     let find = |kind| bundle.find(kind, u32::from(id));
     let (entry, start) = if let Some(entry) = find(Kind::Elf) {
-        let start = elf(data(&entry)?, memory, pool).map_err(|error| format!("{}: {error}", entry.name()))?;
+        let start = elf(data(&entry)?, memory, pool)
+            .map_err(|error| format!("{}: {error}", entry.name()))?;
         (entry, start)
     } else if let Some(entry) = find(Kind::Flat) {
-        let start = flat(data(&entry)?, memory, pool).map_err(|error| format!("{}: {error}", entry.name()))?;
+        let start = flat(data(&entry)?, memory, pool)
+            .map_err(|error| format!("{}: {error}", entry.name()))?;
         (entry, start)
     } else {
         return Err(format!("the bundle has no image for guest {id}"));
@@ -60,34 +62,56 @@ fn parameters(own: &str, line: &str, id: u16) -> Result<[u8; PARAMETER_ROOM], St
     let own = Params::parse(own).map_err(|error| format!("guest parameters: {error}"))?;
     let host = Params::parse(line).map_err(|error| error.to_string())?;
     let mut text = String::new();
-    params::write_line(params::merge(own.iter(), host.for_guest(u32::from(id))), &mut text)
-        .expect("a string takes everything");
+    params::write_line(
+        params::merge(own.iter(), host.for_guest(u32::from(id))),
+        &mut text,
+    )
+    .expect("a string takes everything");
     if text.len() >= PARAMETER_ROOM {
-        return Err(format!("the parameters of guest {id} are longer than {} bytes", PARAMETER_ROOM - 1));
+        return Err(format!(
+            "the parameters of guest {id} are longer than {} bytes",
+            PARAMETER_ROOM - 1
+        ));
     }
     let mut area = [0; PARAMETER_ROOM];
     area[..text.len()].copy_from_slice(text.as_bytes());
     Ok(area)
 }
 
-fn write(memory: &mut GuestMemory, pool: &mut FramePool, at: u64, bytes: &[u8]) -> Result<(), String> {
+fn write(
+    memory: &mut GuestMemory,
+    pool: &mut FramePool,
+    at: u64,
+    bytes: &[u8],
+) -> Result<(), String> {
     memory.write(pool, at, bytes).map_err(|error| match error {
         AccessError::Exhausted => "there are not enough frames to load it".to_string(),
-        AccessError::Fault(_) => format!("it does not fit into the guest's {} bytes", memory.size()),
+        AccessError::Fault(_) => {
+            format!("it does not fit into the guest's {} bytes", memory.size())
+        }
     })
 }
 
 fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u64, String> {
-    let file = ElfBytes::<AnyEndian>::minimal_parse(image).map_err(|error| format!("not an ELF file: {error}"))?;
+    let file = ElfBytes::<AnyEndian>::minimal_parse(image)
+        .map_err(|error| format!("not an ELF file: {error}"))?;
     if file.ehdr.e_machine != EM_S390 {
-        return Err(format!("an image for another architecture (ELF machine {})", file.ehdr.e_machine));
+        return Err(format!(
+            "an image for another architecture (ELF machine {})",
+            file.ehdr.e_machine
+        ));
     }
     let segments = file.segments().ok_or("an ELF file without segments")?;
     for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
-        let bytes = file.segment_data(&segment).map_err(|error| format!("a segment is cut short: {error}"))?;
+        let bytes = file
+            .segment_data(&segment)
+            .map_err(|error| format!("a segment is cut short: {error}"))?;
         let end = segment.p_paddr.checked_add(segment.p_memsz);
         if end.is_none_or(|end| end > memory.size()) {
-            return Err(format!("it does not fit into the guest's {} bytes", memory.size()));
+            return Err(format!(
+                "it does not fit into the guest's {} bytes",
+                memory.size()
+            ));
         }
         // What is not in the file reads as zero: nobody has touched those pages.
         write(memory, pool, segment.p_paddr, bytes)?;
@@ -97,7 +121,9 @@ fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u
 
 /// A flat image starts where the address word of its IPL PSW says.
 fn flat(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u64, String> {
-    let word = image.get(4..8).ok_or("a flat image has at least an IPL PSW of eight bytes")?;
+    let word = image
+        .get(4..8)
+        .ok_or("a flat image has at least an IPL PSW of eight bytes")?;
     let word = u32::from_be_bytes(word.try_into().expect("four bytes"));
     write(memory, pool, 0, image)?;
     Ok(u64::from(word & 0x7fff_ffff))

@@ -38,13 +38,19 @@ impl GuestFault {
     /// An exception without an address.
     #[must_use]
     pub const fn plain(code: u16) -> Self {
-        Self { code, identification: None }
+        Self {
+            code,
+            identification: None,
+        }
     }
 
     /// The discard fault for a page at a guest absolute address.
     #[must_use]
     pub const fn discarded(page_address: u64) -> Self {
-        Self { code: program::BLOCK_VOLATILITY, identification: Some(page_address) }
+        Self {
+            code: program::BLOCK_VOLATILITY,
+            identification: Some(page_address),
+        }
     }
 }
 

@@ -16,7 +16,10 @@ impl FramePool {
     #[must_use]
     pub fn new(first: Frame, count: u32) -> Self {
         let free: Vec<_> = (first.0..first.0 + count).rev().map(Frame).collect();
-        Self { total: free.len(), free }
+        Self {
+            total: free.len(),
+            free,
+        }
     }
 
     /// Takes a frame; its content is whatever its last user left.
@@ -26,7 +29,10 @@ impl FramePool {
 
     /// Gives a frame back.
     pub fn give(&mut self, frame: Frame) {
-        debug_assert!(self.free.len() < self.total, "more frames came back than there are");
+        debug_assert!(
+            self.free.len() < self.total,
+            "more frames came back than there are"
+        );
         self.free.push(frame);
     }
 
@@ -54,6 +60,9 @@ mod tests {
         taken.sort();
         assert_eq!(taken, [Frame(16), Frame(17), Frame(18)]);
         pool.give(Frame(17));
-        assert_eq!((pool.take(), pool.free(), pool.total()), (Some(Frame(17)), 0, 3));
+        assert_eq!(
+            (pool.take(), pool.free(), pool.total()),
+            (Some(Frame(17)), 0, 3)
+        );
     }
 }

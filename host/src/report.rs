@@ -91,14 +91,16 @@ pub fn failure(reason: &str) {
 #[must_use]
 pub fn describe(end: Option<End>) -> (bool, String) {
     match end {
-        Some(End::DisabledWait(address)) => {
-            (address & 0xfff == 0xfff, format!("disabled wait at {address:#x}"))
-        }
+        Some(End::DisabledWait(address)) => (
+            address & 0xfff == 0xfff,
+            format!("disabled wait at {address:#x}"),
+        ),
         Some(End::NothingToWaitFor) => (false, "it waits for what cannot come".to_string()),
         Some(End::Misbehaved(what)) => (false, what.to_string()),
-        Some(End::MemoryExhausted) => {
-            (false, "memory is exhausted: no frame is left and nothing can be discarded".to_string())
-        }
+        Some(End::MemoryExhausted) => (
+            false,
+            "memory is exhausted: no frame is left and nothing can be discarded".to_string(),
+        ),
         None => (false, "it did not end".to_string()),
     }
 }
@@ -110,7 +112,14 @@ fn word(good: bool) -> &'static str {
 /// Prints how a guest ended.
 pub fn guest_end(guest: &Guest) {
     let (good, reason) = describe(guest.vcpu.end);
-    record::emit("guest_end", &GuestEnd { guest: guest.id, status: word(good), reason });
+    record::emit(
+        "guest_end",
+        &GuestEnd {
+            guest: guest.id,
+            status: word(good),
+            reason,
+        },
+    );
 }
 
 /// Prints the last line; returns whether all is well.
@@ -138,7 +147,11 @@ fn summary(guest: &Guest) -> GuestSummary {
         ("Vr", memory.evicted_volatile),
         ("Pr", memory.evicted_potentially_volatile),
     ];
-    let essa = counters.essa.iter().enumerate().filter(|(_, count)| **count > 0);
+    let essa = counters
+        .essa
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count > 0);
     GuestSummary {
         id: guest.id,
         status: word(good),
@@ -150,7 +163,11 @@ fn summary(guest: &Guest) -> GuestSummary {
         zero_fills: memory.zero_fills,
         exits: counters.exits.clone(),
         essa: essa.map(|(orc, count)| (orc.to_string(), *count)).collect(),
-        diagnose: counters.diagnose.iter().map(|(code, count)| (format!("x{code:x}"), *count)).collect(),
+        diagnose: counters
+            .diagnose
+            .iter()
+            .map(|(code, count)| (format!("x{code:x}"), *count))
+            .collect(),
         cpu_us: counters.cpu_time / UNITS_PER_MICROSECOND,
     }
 }
@@ -162,6 +179,9 @@ pub fn histogram(guest: &Guest) -> String {
     for page in guest.memory.pages() {
         *counts.entry(page.state.to_string()).or_insert(0_u32) += 1;
     }
-    let words: Vec<_> = counts.iter().map(|(state, count)| format!("{state} {count}")).collect();
+    let words: Vec<_> = counts
+        .iter()
+        .map(|(state, count)| format!("{state} {count}"))
+        .collect();
     words.join(", ")
 }

@@ -53,7 +53,11 @@ impl Scheduler {
                     return Some(number);
                 }
             }
-            let waiting: Vec<_> = self.guests.iter().filter(|guest| guest.vcpu.end.is_none()).collect();
+            let waiting: Vec<_> = self
+                .guests
+                .iter()
+                .filter(|guest| guest.vcpu.end.is_none())
+                .collect();
             let at = waiting.iter().filter_map(|guest| wake_up_time(guest)).min();
             match at {
                 Some(at) => {
@@ -93,7 +97,8 @@ impl Scheduler {
             let ran = clock::now() - before;
             guest.counters.cpu_time += ran;
             guest.vcpu.cpu_timer -= ran as i64;
-            self.evictor.after_exit(&mut self.guests, number, &mut self.pool);
+            self.evictor
+                .after_exit(&mut self.guests, number, &mut self.pool);
             if self.guests[number].vcpu.end == Some(End::MemoryExhausted) {
                 self.explain_exhaustion(number);
             }
@@ -107,14 +112,22 @@ impl Scheduler {
             self.pool.total()
         ));
         for guest in &self.guests {
-            drivers::console::print_line(format_args!("guest {}: {}", guest.id, report::histogram(guest)));
+            drivers::console::print_line(format_args!(
+                "guest {}: {}",
+                guest.id,
+                report::histogram(guest)
+            ));
         }
     }
 
     fn print(&mut self, number: usize) {
         let guest = &mut self.guests[number];
         let ended = guest.vcpu.end.is_some();
-        let lines = if ended { guest.console.all() } else { guest.console.lines() };
+        let lines = if ended {
+            guest.console.all()
+        } else {
+            guest.console.lines()
+        };
         report::console(guest.id, &lines);
         if ended {
             report::guest_end(guest);

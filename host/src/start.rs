@@ -19,12 +19,12 @@ use crate::dev::console::GuestConsole;
 use crate::dev::x250::{Disks, Slice};
 use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
+use crate::loader;
 use crate::mem::GuestMemory;
 use crate::memory::FramePool;
 use crate::report::{self, HostBoot};
 use crate::sched::Scheduler;
 use crate::vcpu::Vcpu;
-use crate::loader;
 
 /// The host's heap: page states, tables, and what it prints.
 struct HostHeap(Mutex<Heap>);
@@ -86,24 +86,35 @@ fn page_align(address: u64) -> u64 {
 
 /// The heap lies behind image and initial RAM disk; what is behind the heap is for frames.
 fn initialize_heap(start: &Start, memory: u64) -> Result<u64, &'static str> {
-    let initrd_end = start.initrd.map_or(0, |bytes| bytes.as_ptr_range().end.addr() as u64);
+    let initrd_end = start
+        .initrd
+        .map_or(0, |bytes| bytes.as_ptr_range().end.addr() as u64);
     let first = page_align(image_end().max(initrd_end));
     // Page entries and tables of guests as large as the machine, twice over.
     let size = page_align(HEAP_BASE + memory / 64);
     let end = first + size;
     if end >= memory {
-        return Err("memory too small: image, bundle and heap leave no frames; give the machine more");
+        return Err(
+            "memory too small: image, bundle and heap leave no frames; give the machine more",
+        );
     }
     // SAFETY: nobody uses this storage: it is behind image and bundle and in front of the frames.
     unsafe {
-        HEAP.0.lock().init(core::ptr::with_exposed_provenance_mut(first as usize), size as usize);
+        HEAP.0.lock().init(
+            core::ptr::with_exposed_provenance_mut(first as usize),
+            size as usize,
+        );
     }
     Ok(end)
 }
 
 fn run(start: &Start, memory: u64, end: u64) -> Result<bool, String> {
-    let line = start.parameters.map_err(|error| format!("parameter line: {error}"))?;
-    let initrd = start.initrd.ok_or("no bundle: the host gets its guests as initial RAM disk")?;
+    let line = start
+        .parameters
+        .map_err(|error| format!("parameter line: {error}"))?;
+    let initrd = start
+        .initrd
+        .ok_or("no bundle: the host gets its guests as initial RAM disk")?;
     let bundle = Bundle::parse(initrd).map_err(|error| error.to_string())?;
     let mut control = Control::default();
     if let Some(entry) = bundle.find(Kind::HostParameters, 0) {
@@ -146,11 +157,16 @@ fn frames(control: &Control, memory: u64, end: u64) -> Result<FramePool, String>
     let left = memory - end;
     let wanted = control.memory.unwrap_or(left);
     if wanted > left {
-        return Err(format!("memory={wanted}: only {left} bytes are left of the machine's {memory}"));
+        return Err(format!(
+            "memory={wanted}: only {left} bytes are left of the machine's {memory}"
+        ));
     }
     // The first key instruction makes emulators record references and changes from now on.
     key::set(Absolute(end).frame(), 0);
-    Ok(FramePool::new(Absolute(end).frame(), (wanted / PAGE_SIZE as u64) as u32))
+    Ok(FramePool::new(
+        Absolute(end).frame(),
+        (wanted / PAGE_SIZE as u64) as u32,
+    ))
 }
 
 /// The host's disks by number; a disk in the bundle takes the place of the shared one.
@@ -181,7 +197,11 @@ fn guest(
     let mut memory = GuestMemory::new(control.guest_memory, control.hinting);
     let entry = loader::load(bundle, id, line, &mut memory, pool)?;
     let slice = |(number, disk): &(u16, Rc<Disk>)| {
-        let parts = if *number == SHARED_DISK { (0, 1) } else { (id.into(), control.guests.into()) };
+        let parts = if *number == SHARED_DISK {
+            (0, 1)
+        } else {
+            (id.into(), control.guests.into())
+        };
         (*number, Slice::new(disk.clone(), parts.0, parts.1))
     };
     Ok(Guest {
@@ -194,4 +214,3 @@ fn guest(
         next_eviction: 0,
     })
 }
-

@@ -64,7 +64,10 @@ impl Vcpu {
         control[0] = 0xe0;
         control[14] = 0xc200_0000;
         Self {
-            context: Context { gprs: [0; 16], psw: Psw::default() },
+            context: Context {
+                gprs: [0; 16],
+                psw: Psw::default(),
+            },
             psw: Psw::new(PswMask::empty(), address),
             control,
             clock_comparator: u64::MAX,
@@ -77,14 +80,22 @@ impl Vcpu {
 
     /// Subsystem reset: control registers, timers and pending interruptions as at the start.
     pub fn reset(&mut self) {
-        *self = Self { context: self.context, ..Self::new(0) };
+        *self = Self {
+            context: self.context,
+            ..Self::new(0)
+        };
     }
 
     /// Brings the real PSW in line with the guest's, before the guest runs.
     pub fn sync_to_real(&mut self) {
-        let enabled = PswMask::IO.union(PswMask::EXTERNAL).union(PswMask::MACHINE_CHECK);
+        let enabled = PswMask::IO
+            .union(PswMask::EXTERNAL)
+            .union(PswMask::MACHINE_CHECK);
         let real = PswMask::PROBLEM.union(PswMask::DAT).union(enabled);
-        self.context.psw = Psw { mask: real.bits() | (self.psw.mask & LIVE), address: self.psw.address };
+        self.context.psw = Psw {
+            mask: real.bits() | (self.psw.mask & LIVE),
+            address: self.psw.address,
+        };
     }
 
     /// Takes over what the guest changed in the real PSW while it ran.
@@ -133,7 +144,11 @@ mod tests {
         let mut vcpu = Vcpu::new(0x1_0000);
         vcpu.psw.set_condition_code(2);
         vcpu.sync_to_real();
-        assert!(vcpu.context.psw.contains(PswMask::PROBLEM | PswMask::DAT | PswMask::EXTERNAL));
+        assert!(
+            vcpu.context
+                .psw
+                .contains(PswMask::PROBLEM | PswMask::DAT | PswMask::EXTERNAL)
+        );
         assert_eq!(vcpu.context.psw.condition_code(), 2);
         vcpu.context.psw.set_condition_code(1);
         vcpu.context.psw.address = 0x1_0004;

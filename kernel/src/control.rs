@@ -89,24 +89,37 @@ impl Control {
         };
         let params = Params::parse(line).map_err(|error| format!("{error}"))?;
         for parameter in params.iter() {
-            control.set(&parameter).map_err(|error| format!("{error}"))?;
+            control
+                .set(&parameter)
+                .map_err(|error| format!("{error}"))?;
         }
         Ok(control)
     }
 
-    fn set<'a>(&mut self, parameter: &boot::params::Parameter<'a>) -> Result<(), boot::params::Error<'a>> {
+    fn set<'a>(
+        &mut self,
+        parameter: &boot::params::Parameter<'a>,
+    ) -> Result<(), boot::params::Error<'a>> {
         match parameter.key {
             "cmma" => {
                 let all = [Cmma::Off, Cmma::Unused, Cmma::Full, Cmma::Force];
                 self.cmma = parameter.one_of("off|unused|full|force", all)?;
             }
             "work" => {
-                self.work = parameter.one_of("verify|measure|idle", [Work::Verify, Work::Measure, Work::Idle])?;
+                self.work = parameter.one_of(
+                    "verify|measure|idle",
+                    [Work::Verify, Work::Measure, Work::Idle],
+                )?;
             }
             "passes" => self.passes = parameter.integer()?,
             "seed" => self.seed = parameter.integer()?,
             "disk" => {
-                let all = [DiskChoice::Auto, DiskChoice::Virtio, DiskChoice::Diag250, DiskChoice::Memory];
+                let all = [
+                    DiskChoice::Auto,
+                    DiskChoice::Virtio,
+                    DiskChoice::Diag250,
+                    DiskChoice::Memory,
+                ];
                 self.disk = parameter.one_of("auto|virtio|diag250|memory", all)?;
             }
             #[cfg(feature = "controls")]
@@ -128,13 +141,20 @@ mod tests {
     #[test]
     fn a_line_changes_what_it_names() {
         let control = Control::read("passes=5 cmma=unused disk=memory").unwrap();
-        assert_eq!((control.passes, control.cmma, control.disk), (5, Cmma::Unused, DiskChoice::Memory));
+        assert_eq!(
+            (control.passes, control.cmma, control.disk),
+            (5, Cmma::Unused, DiskChoice::Memory)
+        );
         assert_eq!((control.work, control.seed), (Work::Verify, 1));
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        for (line, word) in [("cmma=maybe", "cmma"), ("passes=two", "passes"), ("colour=1", "colour")] {
+        for (line, word) in [
+            ("cmma=maybe", "cmma"),
+            ("passes=two", "passes"),
+            ("colour=1", "colour"),
+        ] {
             let error = Control::read(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");
         }

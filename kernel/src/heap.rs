@@ -22,7 +22,10 @@ pub struct KernelHeap {
 }
 
 #[global_allocator]
-static HEAP: KernelHeap = KernelHeap { regions: Mutex::new(ArrayVec::new_const()), source: Once::new() };
+static HEAP: KernelHeap = KernelHeap {
+    regions: Mutex::new(ArrayVec::new_const()),
+    source: Once::new(),
+};
 
 /// Gives the heap its first region.
 ///
@@ -31,7 +34,9 @@ static HEAP: KernelHeap = KernelHeap { regions: Mutex::new(ArrayVec::new_const()
 pub unsafe fn add_region(start: u64, size: usize) {
     // SAFETY: the caller's promise.
     let heap = unsafe { Heap::new(with_exposed_provenance_mut(start as usize), size) };
-    HEAP.regions.lock().push((start as usize, start as usize + size, heap));
+    HEAP.regions
+        .lock()
+        .push((start as usize, start as usize + size, heap));
 }
 
 /// From now on the heap grows by blocks of this memory manager.
@@ -41,7 +46,9 @@ pub fn grow_from(mm: &'static Mm<'static>) {
 
 /// Takes a region that has room for an allocation; returns whether there was one.
 fn grow(layout: Layout) -> bool {
-    let Some(mm) = HEAP.source.get() else { return false };
+    let Some(mm) = HEAP.source.get() else {
+        return false;
+    };
     // Room for the allocator's own words, and for alignment.
     let pages = (layout.size() + layout.align() + 64).div_ceil(PAGE_SIZE);
     let order = pages.next_power_of_two().trailing_zeros().max(REGION_ORDER);
@@ -65,7 +72,10 @@ impl KernelHeap {
     fn try_allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         let mut regions = self.regions.lock();
         // The latest region first: it has the most room.
-        regions.iter_mut().rev().find_map(|(_, _, heap)| heap.allocate_first_fit(layout).ok())
+        regions
+            .iter_mut()
+            .rev()
+            .find_map(|(_, _, heap)| heap.allocate_first_fit(layout).ok())
     }
 }
 
@@ -85,7 +95,9 @@ unsafe impl GlobalAlloc for KernelHeap {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let mut regions = self.regions.lock();
-        let region = regions.iter_mut().find(|(start, end, _)| (*start..*end).contains(&block.addr()));
+        let region = regions
+            .iter_mut()
+            .find(|(start, end, _)| (*start..*end).contains(&block.addr()));
         let (_, _, heap) = region.expect("a block lies in the region that it came from");
         let block = NonNull::new(block).expect("a block that was handed out is not null");
         // SAFETY: the caller's promise: a block of this region with this layout.

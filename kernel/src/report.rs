@@ -125,35 +125,81 @@ pub fn boot(boot: &Boot) {
 
 /// Prints that the work begins.
 pub fn work(work: &'static str, since_entry_us: u64) {
-    record::emit("work", &Work { work, since_entry_us });
+    record::emit(
+        "work",
+        &Work {
+            work,
+            since_entry_us,
+        },
+    );
 }
 
 /// Prints how far the work is.
 pub fn progress(progress: Progress, passes: u64, files: usize) {
-    let Progress { pass, files_done, bytes_verified } = progress;
-    record::emit("progress", &ProgressRecord { pass, passes, files_done, files, bytes_verified });
+    let Progress {
+        pass,
+        files_done,
+        bytes_verified,
+    } = progress;
+    record::emit(
+        "progress",
+        &ProgressRecord {
+            pass,
+            passes,
+            files_done,
+            files,
+            bytes_verified,
+        },
+    );
 }
 
 /// Prints what is wrong.
 pub fn mismatch(mismatch: &Mismatch) {
-    let Mismatch { file, offset, length, page_state, copy } = mismatch;
-    let record = MismatchRecord { file, offset: *offset, length: *length, page_state, copy: copy.name() };
+    let Mismatch {
+        file,
+        offset,
+        length,
+        page_state,
+        copy,
+    } = mismatch;
+    let record = MismatchRecord {
+        file,
+        offset: *offset,
+        length: *length,
+        page_state,
+        copy: copy.name(),
+    };
     record::emit("mismatch", &record);
 }
 
 /// Prints instructions counted on a path.
 pub fn measure(name: &str, count: u64, instructions: u64) {
-    record::emit("measure", &Measure { name, count, instructions });
+    record::emit(
+        "measure",
+        &Measure {
+            name,
+            count,
+            instructions,
+        },
+    );
 }
 
 /// Prints the last line.
 pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
     let stats: &Stats = &mm.stats;
-    let essa = stats.essa.iter().enumerate().filter(|(_, count)| count.get() > 0);
+    let essa = stats
+        .essa
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| count.get() > 0);
     record::emit(
         "guest",
         &Guest {
-            status: if outcome.reason.is_none() { "ok" } else { "failed" },
+            status: if outcome.reason.is_none() {
+                "ok"
+            } else {
+                "failed"
+            },
             reason: outcome.reason,
             work: outcome.work,
             files: outcome.files,
@@ -161,7 +207,9 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
             bytes_verified: outcome.bytes_verified,
             cache_hits: stats.cache_hits.get(),
             cache_misses: stats.cache_misses.get(),
-            essa: essa.map(|(orc, count)| (orc.to_string(), count.get())).collect(),
+            essa: essa
+                .map(|(orc, count)| (orc.to_string(), count.get()))
+                .collect(),
             discard_faults: stats.discard_faults.get(),
             stable_failures: stats.stable_failures.get(),
             reloads: stats.reloads.get(),

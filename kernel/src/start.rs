@@ -83,8 +83,12 @@ struct Layout {
 ///
 /// The error is the memory that would do, in bytes.
 fn lay_out(start: &Start, memory: u64) -> Result<Layout, u64> {
-    let initrd_end = start.initrd.map_or(0, |bytes| bytes.as_ptr_range().end.addr() as u64);
-    let first = image_end().max(initrd_end).next_multiple_of(PAGE_SIZE as u64);
+    let initrd_end = start
+        .initrd
+        .map_or(0, |bytes| bytes.as_ptr_range().end.addr() as u64);
+    let first = image_end()
+        .max(initrd_end)
+        .next_multiple_of(PAGE_SIZE as u64);
     let frames = memory >> PAGE_SHIFT;
     let descriptors = (frames * size_of::<Page>() as u64).next_multiple_of(PAGE_SIZE as u64);
     let heap = first + descriptors;
@@ -102,7 +106,11 @@ fn lay_out(start: &Start, memory: u64) -> Result<Layout, u64> {
     // SAFETY: behind the descriptors, and nobody else's.
     unsafe { heap::add_region(heap, FIRST_HEAP as usize) }
     let first_free = Absolute(heap + FIRST_HEAP).frame();
-    Ok(Layout { pages, first_free, end: Frame(frames as u32) })
+    Ok(Layout {
+        pages,
+        first_free,
+        end: Frame(frames as u32),
+    })
 }
 
 /// What is hinted, from what the user allows and the probe finds.
@@ -116,16 +124,28 @@ fn decide(cmma: Cmma, probe: &Probe) -> Hinting {
 }
 
 fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, String> {
-    let line = start.parameters.map_err(|error| format!("parameter line: {error}"))?;
+    let line = start
+        .parameters
+        .map_err(|error| format!("parameter line: {error}"))?;
     let control = Control::read(line)?;
     let found = match control.cmma {
-        Cmma::Off => Probe { essa: false, discards: Discards::NotProbed },
+        Cmma::Off => Probe {
+            essa: false,
+            discards: Discards::NotProbed,
+        },
         cmma => probe(layout.first_free, cmma == Cmma::Full),
     };
     let hinting = decide(control.cmma, &found);
     if control.cmma == Cmma::Full && hinting != Hinting::Full {
-        let why = if found.essa { "the host delivers no discard faults" } else { "ESSA is not installed" };
-        console::print_line(format_args!("hinting is limited to {}: {why}", hinting.name()));
+        let why = if found.essa {
+            "the host delivers no discard faults"
+        } else {
+            "ESSA is not installed"
+        };
+        console::print_line(format_args!(
+            "hinting is limited to {}: {why}",
+            hinting.name()
+        ));
     }
     let mm: &'static Mm<'static> = Box::leak(Box::new(Mm::new(layout.pages, hinting)));
     mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
@@ -165,8 +185,12 @@ fn disk(start: &Start, choice: DiskChoice) -> Result<Disk, String> {
     let found = match choice {
         DiskChoice::Memory => None,
         DiskChoice::Auto => block::find(FILES, Choice::Auto).map_err(|error| error.to_string())?,
-        DiskChoice::Virtio => block::find(FILES, Choice::Virtio).map_err(|error| error.to_string())?,
-        DiskChoice::Diag250 => block::find(FILES, Choice::Diag250).map_err(|error| error.to_string())?,
+        DiskChoice::Virtio => {
+            block::find(FILES, Choice::Virtio).map_err(|error| error.to_string())?
+        }
+        DiskChoice::Diag250 => {
+            block::find(FILES, Choice::Diag250).map_err(|error| error.to_string())?
+        }
     };
     found.ok_or_else(|| format!("no disk with files: device {FILES:04x} is not there"))
 }
@@ -215,7 +239,9 @@ fn verify(control: &Control, archive: &Archive<'_>, outcome: &mut Outcome<'_>) -
         }
         Err(Failure::Gap(name)) => {
             outcome.mismatches = 1;
-            Some(format!("mismatch on the disk in front of the content of {name}"))
+            Some(format!(
+                "mismatch on the disk in front of the content of {name}"
+            ))
         }
         Err(Failure::Read(name, error)) => Some(format!("{name}: {error}")),
     }

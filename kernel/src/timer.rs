@@ -40,7 +40,10 @@ impl Stopwatch {
     #[must_use]
     pub fn start() -> Self {
         let waited = WAITED.load(Ordering::Relaxed);
-        Self { start: clock::now(), waited }
+        Self {
+            start: clock::now(),
+            waited,
+        }
     }
 
     /// TOD units since the start, less those of waiting.

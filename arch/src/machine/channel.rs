@@ -57,7 +57,12 @@ impl Orb {
         const FORMAT_1: u32 = 0x0080_0000;
         const PREFETCH: u32 = 0x0040_0000;
         const ALL_PATHS: u32 = 0x0000_ff00;
-        Self { parameter: 0, flags: FORMAT_1 | PREFETCH | ALL_PATHS, program, rest: [0; 5] }
+        Self {
+            parameter: 0,
+            flags: FORMAT_1 | PREFETCH | ALL_PATHS,
+            program,
+            rest: [0; 5],
+        }
     }
 }
 
@@ -88,7 +93,11 @@ impl Schib {
     /// The number of the device, if there is one.
     #[must_use]
     pub const fn device(&self) -> Option<u16> {
-        if self.flags & Self::DEVICE_NUMBER_VALID != 0 { Some(self.flags as u16) } else { None }
+        if self.flags & Self::DEVICE_NUMBER_VALID != 0 {
+            Some(self.flags as u16)
+        } else {
+            None
+        }
     }
 }
 
@@ -104,7 +113,10 @@ pub struct Irb {
 
 impl Default for Irb {
     fn default() -> Self {
-        Self { scsw: [0; 3], rest: [0; 21] }
+        Self {
+            scsw: [0; 3],
+            rest: [0; 21],
+        }
     }
 }
 
@@ -180,5 +192,8 @@ pub fn notify_virtio(id: SubchannelId, queue: u16) {
 /// If the address is beyond 2 GiB: channel programs and what they name are allocated below.
 #[must_use]
 pub fn address31(address: Absolute) -> u32 {
-    u32::try_from(address.0).ok().filter(|value| *value < 1 << 31).expect("channel data lies below 2 GiB")
+    u32::try_from(address.0)
+        .ok()
+        .filter(|value| *value < 1 << 31)
+        .expect("channel data lies below 2 GiB")
 }

@@ -42,7 +42,11 @@ impl VirtioBlk {
     /// # Errors
     /// The device is there and cannot be used.
     pub fn find(number: u16) -> Result<Option<Self>, BlockError> {
-        Self::set_up(number).map_err(|step| BlockError { device: number, block: 0, cause: Cause::Setup(step) })
+        Self::set_up(number).map_err(|step| BlockError {
+            device: number,
+            block: 0,
+            cause: Cause::Setup(step),
+        })
     }
 
     fn set_up(number: u16) -> Result<Option<Self>, &'static str> {
@@ -68,9 +72,19 @@ impl VirtioBlk {
         device.set_queue(0, SIZE, queue.parts())?;
         device.set_status(set_up | status::DRIVER_OK)?;
         let blocks = u64::from_le_bytes(device.config()?);
-        let request = Box::new(UnsafeCell::new(Request { header: [0; 16], status: 0 }));
+        let request = Box::new(UnsafeCell::new(Request {
+            header: [0; 16],
+            status: 0,
+        }));
         let read_only = features & READ_ONLY != 0;
-        Ok(Some(Self { number, device, queue, request, blocks, read_only }))
+        Ok(Some(Self {
+            number,
+            device,
+            queue,
+            request,
+            blocks,
+            read_only,
+        }))
     }
 
     /// The device's number.
@@ -113,7 +127,13 @@ impl VirtioBlk {
         self.request(WRITE, first, from, bytes)
     }
 
-    fn request(&self, kind: u32, first: u64, data: Absolute, bytes: usize) -> Result<(), BlockError> {
+    fn request(
+        &self,
+        kind: u32,
+        first: u64,
+        data: Absolute,
+        bytes: usize,
+    ) -> Result<(), BlockError> {
         const { assert!(BLOCK_SIZE == 512, "virtio counts sectors of 512 bytes") };
         let mut header = [0; 16];
         header[0..4].copy_from_slice(&kind.to_le_bytes());
@@ -123,12 +143,27 @@ impl VirtioBlk {
         let (header_at, status_at) = unsafe {
             (&raw mut (*request).header).write_volatile(header);
             (&raw mut (*request).status).write_volatile(u8::MAX);
-            (Absolute::of(&raw const (*request).header), Absolute::of(&raw const (*request).status))
+            (
+                Absolute::of(&raw const (*request).header),
+                Absolute::of(&raw const (*request).status),
+            )
         };
         self.queue.offer(&[
-            Piece { address: header_at, length: 16, to_driver: false },
-            Piece { address: data, length: bytes as u32, to_driver: kind == READ },
-            Piece { address: status_at, length: 1, to_driver: true },
+            Piece {
+                address: header_at,
+                length: 16,
+                to_driver: false,
+            },
+            Piece {
+                address: data,
+                length: bytes as u32,
+                to_driver: kind == READ,
+            },
+            Piece {
+                address: status_at,
+                length: 1,
+                to_driver: true,
+            },
         ]);
         self.device.notify(0);
         while !self.queue.is_complete() {
@@ -139,7 +174,11 @@ impl VirtioBlk {
             0 => Ok(()),
             status => {
                 let cause = Cause::Status(u32::from(status));
-                Err(BlockError { device: self.number, block: first, cause })
+                Err(BlockError {
+                    device: self.number,
+                    block: first,
+                    cause,
+                })
             }
         }
     }

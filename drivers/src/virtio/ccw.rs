@@ -78,14 +78,24 @@ impl Device {
         handler::on_io(on_io);
         // SAFETY: decides which I/O interruptions come; they have a handler now.
         unsafe { control::set::<6>(control::get::<6>() | cr6::ALL_SUBCLASSES) }
-        let area = Area { ccw: Ccw::default(), indicators: 0, payload: [0; 64] };
-        let mut device = Self { id, kind: 0, area: Box::new(UnsafeCell::new(area)) };
+        let area = Area {
+            ccw: Ccw::default(),
+            indicators: 0,
+            payload: [0; 64],
+        };
+        let mut device = Self {
+            id,
+            kind: 0,
+            area: Box::new(UnsafeCell::new(area)),
+        };
         let sense = device.read::<7>(command::SENSE_ID)?;
         if u16::from_be_bytes([sense[1], sense[2]]) != VIRTIO {
             return Err("it is not a virtio device");
         }
         device.kind = sense[3];
-        device.run(command::SET_REVISION, &[0, 1, 0, 0], 0).map_err(|_| "it has no revision 1")?;
+        device
+            .run(command::SET_REVISION, &[0, 1, 0, 0], 0)
+            .map_err(|_| "it has no revision 1")?;
         device.run(command::RESET, &[], 0)?;
         Ok(Some(device))
     }
@@ -181,7 +191,12 @@ impl Device {
         let program = unsafe {
             (&raw mut (*area).payload).write_volatile(payload);
             let address = channel::address31(Absolute::of(&raw const (*area).payload));
-            let ccw = Ccw { command, flags: SUPPRESS_LENGTH, count: count as u16, address };
+            let ccw = Ccw {
+                command,
+                flags: SUPPRESS_LENGTH,
+                count: count as u16,
+                address,
+            };
             (&raw mut (*area).ccw).write_volatile(ccw);
             channel::address31(Absolute::of(&raw const (*area).ccw))
         };

@@ -49,14 +49,30 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new() -> Self {
-        let empty = Desc { addr: le64::from(0), len: le32::from(0), flags: DescF::empty(), next: le16::from(0) };
+        let empty = Desc {
+            addr: le64::from(0),
+            len: le32::from(0),
+            flags: DescF::empty(),
+            next: le16::from(0),
+        };
         let zero = le16::from(0);
         let rings = Rings {
             descriptors: [empty; SIZE as usize],
-            available: Available { flags: zero, index: zero, ring: [zero; SIZE as usize] },
-            used: Used { flags: zero, index: zero, ring: [[le32::from(0); 2]; SIZE as usize] },
+            available: Available {
+                flags: zero,
+                index: zero,
+                ring: [zero; SIZE as usize],
+            },
+            used: Used {
+                flags: zero,
+                index: zero,
+                ring: [[le32::from(0); 2]; SIZE as usize],
+            },
         };
-        Self { rings: Box::new(UnsafeCell::new(rings)), next: Cell::new(0) }
+        Self {
+            rings: Box::new(UnsafeCell::new(rings)),
+            next: Cell::new(0),
+        }
     }
 
     /// Addresses of descriptors, available ring and used ring.

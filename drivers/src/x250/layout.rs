@@ -179,6 +179,11 @@ impl Entry {
     /// An entry that reads or writes one block, counted from 1.
     #[must_use]
     pub fn new(kind: u8, block: u64, buffer: u64) -> Self {
-        Self { kind, block: block.into(), buffer: buffer.into(), ..Self::default() }
+        Self {
+            kind,
+            block: block.into(),
+            buffer: buffer.into(),
+            ..Self::default()
+        }
     }
 }

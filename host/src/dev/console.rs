@@ -31,7 +31,8 @@ impl GuestConsole {
 
     fn end_line(&mut self) {
         let line = mem::take(&mut self.line);
-        self.complete.push(String::from_utf8_lossy(&line).into_owned());
+        self.complete
+            .push(String::from_utf8_lossy(&line).into_owned());
     }
 
     /// The lines that are complete by now.

@@ -33,7 +33,11 @@ impl Slice {
     #[must_use]
     pub fn new(disk: Rc<Disk>, part: u64, parts: u64) -> Self {
         let blocks = disk.blocks() / parts;
-        Self { first: part * blocks, blocks, disk }
+        Self {
+            first: part * blocks,
+            blocks,
+            disk,
+        }
     }
 }
 
@@ -53,12 +57,20 @@ impl Disks {
     /// Devices by number.
     #[must_use]
     pub fn new(devices: impl IntoIterator<Item = (u16, Slice)>) -> Self {
-        let device = |(number, slice)| Device { number, slice, initialized: false };
-        Self { devices: devices.into_iter().map(device).collect() }
+        let device = |(number, slice)| Device {
+            number,
+            slice,
+            initialized: false,
+        };
+        Self {
+            devices: devices.into_iter().map(device).collect(),
+        }
     }
 
     fn find(&mut self, number: u16) -> Option<&mut Device> {
-        self.devices.iter_mut().find(|device| device.number == number)
+        self.devices
+            .iter_mut()
+            .find(|device| device.number == number)
     }
 }
 
@@ -67,10 +79,15 @@ impl Disks {
 ///
 /// # Errors
 /// What the guest gets instead: exceptions of the parameter block or list.
-pub fn diagnose(guest: &mut Guest, pool: &mut FramePool, first: usize, second: usize) -> Result<(), AccessError> {
+pub fn diagnose(
+    guest: &mut Guest,
+    pool: &mut FramePool,
+    first: usize,
+    second: usize,
+) -> Result<(), AccessError> {
     let gprs = &guest.vcpu.context.gprs;
     let (address, function) = (gprs[first], gprs[second]);
-    if first % 2 != 0 || address % 8 != 0 {
+    if !first.is_multiple_of(2) || !address.is_multiple_of(8) {
         return Err(GuestFault::plain(program::SPECIFICATION).into());
     }
     let code = match function {
@@ -133,7 +150,9 @@ fn transfer(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8,
     }
     let slice = device.slice.clone();
     let mut list = vec![Entry::default(); count as usize];
-    guest.memory.read(pool, request.list.get(), list.as_mut_bytes())?;
+    guest
+        .memory
+        .read(pool, request.list.get(), list.as_mut_bytes())?;
     let mut at = 0;
     while at < list.len() {
         let run = run_length(&list[at..]);
@@ -144,7 +163,9 @@ fn transfer(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8,
         at += run;
     }
     let failed = list.iter().any(|entry| entry.status != 0);
-    guest.memory.write(pool, request.list.get(), list.as_bytes())?;
+    guest
+        .memory
+        .write(pool, request.list.get(), list.as_bytes())?;
     Ok(if failed { layout::ENTRY_FAILED } else { 0 })
 }
 
@@ -169,7 +190,10 @@ fn run_entries(memory: &mut GuestMemory, pool: &mut FramePool, slice: &Slice, ru
     let Some(block) = first.block.get().checked_sub(1) else {
         return layout::STATUS_OUT_OF_RANGE;
     };
-    if block.checked_add(run.len() as u64).is_none_or(|end| end > slice.blocks) {
+    if block
+        .checked_add(run.len() as u64)
+        .is_none_or(|end| end > slice.blocks)
+    {
         return layout::STATUS_OUT_OF_RANGE;
     }
     let to_guest = match first.kind {
@@ -194,24 +218,43 @@ fn run_entries(memory: &mut GuestMemory, pool: &mut FramePool, slice: &Slice, ru
     let (at, start): (Absolute, u64) = (frame.address() + offset, slice.first + block);
     // SAFETY: the frame is this guest's, which does not run now.
     let outcome = unsafe {
-        if to_guest { slice.disk.read(start, at, bytes) } else { slice.disk.write(start, at, bytes) }
+        if to_guest {
+            slice.disk.read(start, at, bytes)
+        } else {
+            slice.disk.write(start, at, bytes)
+        }
     };
-    if outcome.is_ok() { 0 } else { layout::STATUS_IO_ERROR }
+    if outcome.is_ok() {
+        0
+    } else {
+        layout::STATUS_IO_ERROR
+    }
 }
 
 /// X'210': the class of a device, for programs that ask first: fixed-block architecture.
 ///
 /// # Errors
 /// What the guest gets instead.
-pub fn device_class(guest: &mut Guest, pool: &mut FramePool, register: usize) -> Result<(), AccessError> {
+pub fn device_class(
+    guest: &mut Guest,
+    pool: &mut FramePool,
+    register: usize,
+) -> Result<(), AccessError> {
     const CLASS_FIXED_BLOCK: u8 = 0x01;
     let address = guest.vcpu.context.gprs[register];
     let mut head = [0; 4];
     guest.memory.read(pool, address, &mut head)?;
-    let known = guest.disks.find(u16::from_be_bytes([head[0], head[1]])).is_some();
+    let known = guest
+        .disks
+        .find(u16::from_be_bytes([head[0], head[1]]))
+        .is_some();
     if known {
         // Virtual device class and type, status and flags, then the real device's.
-        guest.memory.write(pool, address + 4, &[CLASS_FIXED_BLOCK, 0x01, 0, 0, CLASS_FIXED_BLOCK, 0x01, 0, 0])?;
+        guest.memory.write(
+            pool,
+            address + 4,
+            &[CLASS_FIXED_BLOCK, 0x01, 0, 0, CLASS_FIXED_BLOCK, 0x01, 0, 0],
+        )?;
     }
     guest.vcpu.psw.set_condition_code(if known { 0 } else { 3 });
     Ok(())

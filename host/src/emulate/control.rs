@@ -12,7 +12,11 @@ fn registers((first, last): (usize, usize)) -> impl Iterator<Item = usize> {
 }
 
 fn check_alignment(address: u64, to: u64) -> Result<(), Trap> {
-    if address % to == 0 { Ok(()) } else { Err(Trap::exception(program::SPECIFICATION)) }
+    if address.is_multiple_of(to) {
+        Ok(())
+    } else {
+        Err(Trap::exception(program::SPECIFICATION))
+    }
 }
 
 /// LOAD CONTROL (64).
@@ -158,7 +162,10 @@ pub(super) fn lrag(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
 
 /// STORE REAL ADDRESS.
 pub(super) fn strag(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let (to, of) = (machine.address(instruction.base(2)), machine.address(instruction.base(4)));
+    let (to, of) = (
+        machine.address(instruction.base(2)),
+        machine.address(instruction.base(4)),
+    );
     check_alignment(to, 8)?;
     machine.write(to, &of.to_be_bytes())
 }

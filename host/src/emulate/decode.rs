@@ -27,7 +27,9 @@ impl Instruction {
         match self.bytes[0] {
             0x01 | 0xb2 | 0xb3 | 0xb9 | 0xe5 => first | self.bytes[1] as u16,
             0xe3 | 0xe7 | 0xeb | 0xec | 0xed => first | self.bytes[5] as u16,
-            0xa5 | 0xa7 | 0xc0 | 0xc2 | 0xc4 | 0xc6 | 0xc8 | 0xcc => first | (self.bytes[1] & 15) as u16,
+            0xa5 | 0xa7 | 0xc0 | 0xc2 | 0xc4 | 0xc6 | 0xc8 | 0xcc => {
+                first | (self.bytes[1] & 15) as u16
+            }
             _ => first,
         }
     }
@@ -69,7 +71,10 @@ impl Instruction {
     /// Base register and unsigned displacement of the operand whose halfword starts at `byte`.
     #[must_use]
     pub const fn base(&self, byte: usize) -> (usize, u64) {
-        (self.high(byte), (self.low(byte) as u64) << 8 | self.bytes[byte + 1] as u64)
+        (
+            self.high(byte),
+            (self.low(byte) as u64) << 8 | self.bytes[byte + 1] as u64,
+        )
     }
 
     /// Base register and signed long displacement of the RSY and RXY formats.
@@ -93,7 +98,10 @@ mod tests {
     #[test]
     fn essa_has_its_request_code_in_the_third_operand() {
         let essa = decode(&[0xb9, 0xab, 0x30, 0x32]);
-        assert_eq!((essa.opcode(), essa.rrf_third(), essa.rre()), (0xb9ab, 3, (3, 2)));
+        assert_eq!(
+            (essa.opcode(), essa.rrf_third(), essa.rre()),
+            (0xb9ab, 3, (3, 2))
+        );
     }
 
     #[test]

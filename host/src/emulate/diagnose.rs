@@ -18,8 +18,11 @@ pub(super) fn diag(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     let outcome = match code {
         0x10 => release(machine, first, second),
         0x44 | 0x9c => Ok(machine.guest.vcpu.yields = true),
-        0x250 => crate::dev::x250::diagnose(machine.guest, machine.pool, first, second).map_err(Trap::from),
-        0x210 => crate::dev::x250::device_class(machine.guest, machine.pool, first).map_err(Trap::from),
+        0x250 => crate::dev::x250::diagnose(machine.guest, machine.pool, first, second)
+            .map_err(Trap::from),
+        0x210 => {
+            crate::dev::x250::device_class(machine.guest, machine.pool, first).map_err(Trap::from)
+        }
         0x308 => ipl(machine, first, second),
         _ => Err(Trap::exception(program::SPECIFICATION)),
     };
@@ -33,7 +36,8 @@ pub(super) fn diag(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
 fn release(machine: &mut Machine<'_>, first: usize, last: usize) -> Result<(), Trap> {
     let (first, last) = (machine.gpr(first), machine.gpr(last));
     let page = PAGE_SIZE as u64;
-    if first % page != 0 || last % page != 0 || last < first || first < 2 * page {
+    if !first.is_multiple_of(page) || !last.is_multiple_of(page) || last < first || first < 2 * page
+    {
         return Err(Trap::exception(program::SPECIFICATION));
     }
     if last >= machine.guest.memory.size() {
@@ -42,7 +46,10 @@ fn release(machine: &mut Machine<'_>, first: usize, last: usize) -> Result<(), T
     let prefix = u64::from(machine.guest.memory.prefix());
     for address in (first..=last).step_by(PAGE_SIZE) {
         if !(prefix..prefix + 2 * page).contains(&address) {
-            machine.guest.memory.release(machine.pool, (address >> arch::PAGE_SHIFT) as u32);
+            machine
+                .guest
+                .memory
+                .release(machine.pool, (address >> arch::PAGE_SHIFT) as u32);
         }
     }
     Ok(())
@@ -56,12 +63,25 @@ fn ipl(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), Tra
             let short = u64::from_be_bytes(machine.read::<8>(0)?);
             machine.guest.vcpu.reset();
             let mask = (short & !0x7fff_ffff) & !arch::PswMask::ESA390_FORMAT.bits();
-            interruption::load_psw(&mut machine.guest.vcpu, arch::Psw { mask, address: short & 0x7fff_ffff });
+            interruption::load_psw(
+                &mut machine.guest.vcpu,
+                arch::Psw {
+                    mask,
+                    address: short & 0x7fff_ffff,
+                },
+            );
             Ok(())
         }
         3 | 4 => Err(Trap::End(End::Misbehaved("it asked to be loaded again"))),
         5 | 6 => {
-            machine.set_gpr((first & !1) + 1, if machine.gpr(second) == 6 { NO_PARAMETERS } else { NOT_SUPPORTED });
+            machine.set_gpr(
+                (first & !1) + 1,
+                if machine.gpr(second) == 6 {
+                    NO_PARAMETERS
+                } else {
+                    NOT_SUPPORTED
+                },
+            );
             Ok(())
         }
         _ => Err(Trap::exception(program::SPECIFICATION)),

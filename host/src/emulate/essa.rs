@@ -24,7 +24,9 @@ pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     let (result, page) = instruction.rre();
     // The operand is an absolute address: no prefixing.
     let page = machine.gpr(page) >> arch::PAGE_SHIFT;
-    let known = u32::try_from(page).ok().filter(|page| machine.guest.memory.page(*page).is_some());
+    let known = u32::try_from(page)
+        .ok()
+        .filter(|page| machine.guest.memory.page(*page).is_some());
     let page = known.ok_or(Trap::exception(program::ADDRESSING))?;
     let old = machine.guest.memory.essa(page, orc);
     machine.guest.counters.essa[usize::from(orc.code())] += 1;

@@ -37,7 +37,7 @@ pub(super) fn stsi(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         return Err(Trap::exception(program::SPECIFICATION));
     }
     let address = machine.address(instruction.base(2));
-    if address % 4096 != 0 {
+    if !address.is_multiple_of(4096) {
         return Err(Trap::exception(program::SPECIFICATION));
     }
     if (level, function & 0xff, selectors & 0xffff) != (3, 2, 2) {
@@ -56,7 +56,16 @@ fn virtual_machines(id: u16) -> [u8; 4096] {
     let description = &mut block[64..128];
     description[2..4].copy_from_slice(&1_u16.to_be_bytes()); // total CPUs
     description[4..6].copy_from_slice(&1_u16.to_be_bytes()); // configured CPUs
-    let name = [b'G', b'U', b'E', b'S', b'T', b'0' + (id / 100 % 10) as u8, b'0' + (id / 10 % 10) as u8, b'0' + (id % 10) as u8];
+    let name = [
+        b'G',
+        b'U',
+        b'E',
+        b'S',
+        b'T',
+        b'0' + (id / 100 % 10) as u8,
+        b'0' + (id / 10 % 10) as u8,
+        b'0' + (id % 10) as u8,
+    ];
     description[8..16].copy_from_slice(&name.map(drivers::ebcdic::from_ascii));
     description[16..20].copy_from_slice(&1000_u32.to_be_bytes()); // adjustment factor
     let program = *b"GPH HOST        ";

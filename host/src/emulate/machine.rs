@@ -75,7 +75,9 @@ impl Machine<'_> {
     /// As [`Machine::address`], with an index register.
     pub(super) fn indexed(&self, index: usize, operand: (usize, u64)) -> u64 {
         let offset = if index == 0 { 0 } else { self.gpr(index) };
-        self.guest.vcpu.wrap(self.address(operand).wrapping_add(offset))
+        self.guest
+            .vcpu
+            .wrap(self.address(operand).wrapping_add(offset))
     }
 
     /// The address in a register.
@@ -115,7 +117,13 @@ fn fetch(machine: &mut Machine<'_>, at: u64) -> Result<Instruction, Trap> {
         (register, machine.indexed(index, executed.base(2)))
     } else if executed.opcode() == EXRL {
         let halfwords = i32::from_be_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
-        (executed.rs().0, machine.guest.vcpu.wrap(at.wrapping_add_signed(i64::from(halfwords) * 2)))
+        (
+            executed.rs().0,
+            machine
+                .guest
+                .vcpu
+                .wrap(at.wrapping_add_signed(i64::from(halfwords) * 2)),
+        )
     } else {
         return Ok(executed);
     };
@@ -128,9 +136,15 @@ fn fetch(machine: &mut Machine<'_>, at: u64) -> Result<Instruction, Trap> {
 
 fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
     let mut bytes = [0; 6];
-    machine.guest.memory.read(machine.pool, at, &mut bytes[..2])?;
+    machine
+        .guest
+        .memory
+        .read(machine.pool, at, &mut bytes[..2])?;
     let length = decode::length(bytes[0]);
-    machine.guest.memory.read(machine.pool, at.wrapping_add(2), &mut bytes[2..length])?;
+    machine
+        .guest
+        .memory
+        .read(machine.pool, at.wrapping_add(2), &mut bytes[2..length])?;
     Ok(bytes)
 }
 
@@ -140,9 +154,12 @@ fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
 /// `length` is its length in bytes, that of the EXECUTE if it is the target of one; `code` is the
 /// exception of an instruction that this host does not know.
 pub fn instruction(guest: &mut Guest, pool: &mut FramePool, length: u8, code: u16) {
-    let at = guest.vcpu.wrap(guest.vcpu.psw.address.wrapping_sub(u64::from(length)));
+    let at = guest
+        .vcpu
+        .wrap(guest.vcpu.psw.address.wrapping_sub(u64::from(length)));
     let mut machine = Machine { guest, pool };
-    let outcome = fetch(&mut machine, at).and_then(|instruction| execute(&mut machine, &instruction, code));
+    let outcome =
+        fetch(&mut machine, at).and_then(|instruction| execute(&mut machine, &instruction, code));
     match outcome {
         Ok(()) => {}
         Err(Trap::End(end)) => guest.vcpu.stop(end),
@@ -167,7 +184,9 @@ fn execute(machine: &mut Machine<'_>, instruction: &Instruction, code: u16) -> R
 
 /// Whether the instruction that ended just before the guest's PSW address has this operation code.
 pub fn is_at(guest: &mut Guest, pool: &mut FramePool, length: u8, opcode: u16) -> bool {
-    let at = guest.vcpu.wrap(guest.vcpu.psw.address.wrapping_sub(u64::from(length)));
+    let at = guest
+        .vcpu
+        .wrap(guest.vcpu.psw.address.wrapping_sub(u64::from(length)));
     let mut machine = Machine { guest, pool };
     fetch(&mut machine, at).is_ok_and(|instruction| instruction.opcode() == opcode)
 }

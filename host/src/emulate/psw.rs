@@ -22,13 +22,23 @@ pub(super) fn lpsw(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         return Err(Trap::exception(program::SPECIFICATION));
     }
     let mask = (short & !0x7fff_ffff) & !PswMask::ESA390_FORMAT.bits();
-    load(machine, arch::Psw { mask, address: short & 0x7fff_ffff });
+    load(
+        machine,
+        arch::Psw {
+            mask,
+            address: short & 0x7fff_ffff,
+        },
+    );
     Ok(())
 }
 
 fn aligned(machine: &Machine<'_>, instruction: &Instruction) -> Result<u64, Trap> {
     let address = machine.address(instruction.base(2));
-    if address % 8 != 0 { Err(Trap::exception(program::SPECIFICATION)) } else { Ok(address) }
+    if !address.is_multiple_of(8) {
+        Err(Trap::exception(program::SPECIFICATION))
+    } else {
+        Ok(address)
+    }
 }
 
 /// Loads a PSW that the guest named; a disabled wait is the guest's end.

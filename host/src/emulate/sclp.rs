@@ -36,8 +36,11 @@ const HEADER: usize = 8;
 /// SERVC.
 pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let (command, sccb) = instruction.rre();
-    let (command, address) = (machine.gpr(command) as u32, u64::from(machine.gpr(sccb) as u32));
-    if address % 8 != 0 || address >= 1 << 31 || address < 0x2000 {
+    let (command, address) = (
+        machine.gpr(command) as u32,
+        u64::from(machine.gpr(sccb) as u32),
+    );
+    if !address.is_multiple_of(8) || address >= 1 << 31 || address < 0x2000 {
         return Err(Trap::exception(program::SPECIFICATION));
     }
     if machine.guest.vcpu.pending.service_signal.is_some() {
@@ -49,7 +52,11 @@ pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
         return finish(machine, address, &INVALID_LENGTH.to_be_bytes(), 6);
     }
     let mut block = vec![0; length];
-    machine.guest.memory.read(machine.pool, address, &mut block).map_err(Trap::from)?;
+    machine
+        .guest
+        .memory
+        .read(machine.pool, address, &mut block)
+        .map_err(Trap::from)?;
     let code = serve(machine, command, &mut block);
     block[6..8].copy_from_slice(&code.to_be_bytes());
     finish(machine, address, &block[6..], 6)
@@ -154,10 +161,12 @@ fn message(machine: &mut Machine<'_>, mdb: &[u8]) {
         }
         let (object, behind) = rest.split_at(length);
         if u16::from_be_bytes([object[2], object[3]]) == TEXT && length >= TEXT_HEADER {
-            let line: Vec<u8> = object[TEXT_HEADER..].iter().map(|code| drivers::ebcdic::to_ascii(*code)).collect();
+            let line: Vec<u8> = object[TEXT_HEADER..]
+                .iter()
+                .map(|code| drivers::ebcdic::to_ascii(*code))
+                .collect();
             machine.guest.console.text(line.into_iter().chain([b'\n']));
         }
         rest = behind;
     }
 }
-

@@ -16,11 +16,19 @@ pub(super) struct Entry {
 }
 
 const fn privileged(opcode: u16, execute: Execute) -> Entry {
-    Entry { opcode, privileged: true, execute }
+    Entry {
+        opcode,
+        privileged: true,
+        execute,
+    }
 }
 
 const fn general(opcode: u16, execute: Execute) -> Entry {
-    Entry { opcode, privileged: false, execute }
+    Entry {
+        opcode,
+        privileged: false,
+        execute,
+    }
 }
 
 /// By operation code, ascending.
@@ -85,12 +93,18 @@ static TABLE: &[Entry] = &[
 const _: () = {
     let mut at = 1;
     while at < TABLE.len() {
-        assert!(TABLE[at - 1].opcode < TABLE[at].opcode, "ascending, each once");
+        assert!(
+            TABLE[at - 1].opcode < TABLE[at].opcode,
+            "ascending, each once"
+        );
         at += 1;
     }
 };
 
 /// The instruction with an operation code, if it is one that this host emulates.
 pub(super) fn find(opcode: u16) -> Option<&'static Entry> {
-    TABLE.binary_search_by_key(&opcode, |entry| entry.opcode).ok().map(|at| &TABLE[at])
+    TABLE
+        .binary_search_by_key(&opcode, |entry| entry.opcode)
+        .ok()
+        .map(|at| &TABLE[at])
 }

@@ -90,9 +90,13 @@ impl Evictor {
             self.turn = (self.turn + 1) % guests.len();
             patience -= 1;
             let memory = &mut guests[self.turn].memory;
-            let Some(page) = memory.next_discardable() else { continue };
+            let Some(page) = memory.next_discardable() else {
+                continue;
+            };
             let entry = *memory.page(page).expect("the queue names pages that exist");
-            let referenced = entry.resident().is_some_and(|frame| key::get(frame) & key::REFERENCE != 0);
+            let referenced = entry
+                .resident()
+                .is_some_and(|frame| key::get(frame) & key::REFERENCE != 0);
             if referenced && entry.state.usage() != Usage::Unused {
                 memory.reset_reference_of_host(page);
                 memory.requeue(page);
@@ -104,7 +108,7 @@ impl Evictor {
 
     #[cfg(feature = "controls")]
     fn lose(&mut self, guest: &mut Guest, pool: &mut FramePool) {
-        if self.random.next_u64() % 64 == 0 {
+        if self.random.next_u64().is_multiple_of(64) {
             let pages = guest.memory.size() >> arch::PAGE_SHIFT;
             let page = (self.random.next_u64() % pages) as u32;
             guest.memory.lose(pool, page);

@@ -34,7 +34,8 @@ mod tests {
         let mut random = Pcg64Mcg::new(7);
         let drawn: Vec<f64> = (0..20_000).map(|_| gaps.next(&mut random) as f64).collect();
         let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
-        let beyond = drawn.iter().filter(|gap| **gap > 10_000.0).count() as f64 / drawn.len() as f64;
+        let beyond =
+            drawn.iter().filter(|gap| **gap > 10_000.0).count() as f64 / drawn.len() as f64;
         assert!((mean / 10_000.0 - 1.0).abs() < 0.03, "mean {mean}");
         // e^-1 of an exponential distribution lies beyond its mean.
         assert!((beyond - 0.3679).abs() < 0.015, "beyond the mean {beyond}");

@@ -67,8 +67,12 @@ const _: () = assert!(size_of::<PageEntry>() <= 16);
 
 impl PageEntry {
     /// A page that the guest has never touched.
-    pub const UNTOUCHED: Self =
-        Self { frame: Frame(0), state: PageState::SZ, flags: PageFlags::empty(), key: 0 };
+    pub const UNTOUCHED: Self = Self {
+        frame: Frame(0),
+        state: PageState::SZ,
+        flags: PageFlags::empty(),
+        key: 0,
+    };
 
     /// The frame, if the content is resident.
     #[must_use]
@@ -103,7 +107,11 @@ mod tests {
     use super::*;
 
     fn page(state: PageState, flags: PageFlags) -> PageEntry {
-        PageEntry { state, flags, ..PageEntry::UNTOUCHED }
+        PageEntry {
+            state,
+            flags,
+            ..PageEntry::UNTOUCHED
+        }
     }
 
     #[test]
@@ -121,9 +129,18 @@ mod tests {
     fn the_hinting_mode_decides_which_states_count() {
         let discardable = |state, hinting| page(state, PageFlags::empty()).is_discardable(hinting);
         let all = [PageState::UR, PageState::VR, PageState::PR];
-        assert_eq!(all.map(|state| discardable(state, Hinting::Full)), [true, true, true]);
-        assert_eq!(all.map(|state| discardable(state, Hinting::Unused)), [true, false, false]);
-        assert_eq!(all.map(|state| discardable(state, Hinting::None)), [false, false, false]);
+        assert_eq!(
+            all.map(|state| discardable(state, Hinting::Full)),
+            [true, true, true]
+        );
+        assert_eq!(
+            all.map(|state| discardable(state, Hinting::Unused)),
+            [true, false, false]
+        );
+        assert_eq!(
+            all.map(|state| discardable(state, Hinting::None)),
+            [false, false, false]
+        );
     }
 
     #[test]

@@ -132,7 +132,12 @@ impl GuestMemory {
     ///
     /// # Errors
     /// The exception that the access is for the guest, or there is no frame.
-    pub fn resolve(&mut self, pool: &mut FramePool, page: u32, store: bool) -> Result<Frame, AccessError> {
+    pub fn resolve(
+        &mut self,
+        pool: &mut FramePool,
+        page: u32,
+        store: bool,
+    ) -> Result<Frame, AccessError> {
         let dialect = self.hinting.dialect();
         let entry = self
             .pages
@@ -153,7 +158,9 @@ impl GuestMemory {
             Access::DiscardFault => {
                 return Err(GuestFault::discarded(u64::from(page) << PAGE_SHIFT).into());
             }
-            Access::AddressingException => return Err(GuestFault::plain(program::ADDRESSING).into()),
+            Access::AddressingException => {
+                return Err(GuestFault::plain(program::ADDRESSING).into());
+            }
             Access::PageIn => unreachable!("nothing is paged out: there is no paging device"),
         }
         if store && entry.is_write_protected() {
@@ -173,7 +180,12 @@ impl GuestMemory {
     ///
     /// # Errors
     /// As for [`GuestMemory::resolve`]; the buffer is partly written then.
-    pub fn read(&mut self, pool: &mut FramePool, real: u64, buffer: &mut [u8]) -> Result<(), AccessError> {
+    pub fn read(
+        &mut self,
+        pool: &mut FramePool,
+        real: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), AccessError> {
         for (at, range) in pieces(real, buffer.len()) {
             let page = self.page_of(at)?;
             let frame = self.resolve(pool, page, false)?;
@@ -187,7 +199,12 @@ impl GuestMemory {
     ///
     /// # Errors
     /// As for [`GuestMemory::resolve`].
-    pub fn write(&mut self, pool: &mut FramePool, real: u64, bytes: &[u8]) -> Result<(), AccessError> {
+    pub fn write(
+        &mut self,
+        pool: &mut FramePool,
+        real: u64,
+        bytes: &[u8],
+    ) -> Result<(), AccessError> {
         for (at, _) in pieces(real, bytes.len()) {
             let page = self.page_of(at)?;
             self.resolve(pool, page, true)?;
@@ -237,8 +254,11 @@ impl GuestMemory {
     pub fn release(&mut self, pool: &mut FramePool, page: u32) {
         self.drop_frame(pool, page);
         let entry = &mut self.pages[page as usize];
-        entry.state = cmm::apply(entry.state, HostEvent::Release).expect("any page can be released");
-        entry.flags.remove(PageFlags::CHANGED | PageFlags::REFERENCED);
+        entry.state =
+            cmm::apply(entry.state, HostEvent::Release).expect("any page can be released");
+        entry
+            .flags
+            .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
     }
 
     /// Whether the guest's change bit of a page is on.
@@ -246,7 +266,9 @@ impl GuestMemory {
     pub fn is_changed(&self, page: u32) -> bool {
         let entry = &self.pages[page as usize];
         entry.flags.contains(PageFlags::CHANGED)
-            || entry.resident().is_some_and(|frame| key::get(frame) & key::CHANGE != 0)
+            || entry
+                .resident()
+                .is_some_and(|frame| key::get(frame) & key::CHANGE != 0)
     }
 
     /// Whether the guest's reference bit of a page is on.
@@ -254,7 +276,9 @@ impl GuestMemory {
     pub fn is_referenced(&self, page: u32) -> bool {
         let entry = &self.pages[page as usize];
         entry.flags.contains(PageFlags::REFERENCED)
-            || entry.resident().is_some_and(|frame| key::get(frame) & key::REFERENCE != 0)
+            || entry
+                .resident()
+                .is_some_and(|frame| key::get(frame) & key::REFERENCE != 0)
     }
 
     /// The guest's storage key of a page: access control, fetch protection, reference, change.
@@ -274,8 +298,12 @@ impl GuestMemory {
     pub fn set_key(&mut self, page: u32, value: u8) {
         let entry = &mut self.pages[page as usize];
         entry.key = value & !(key::REFERENCE | key::CHANGE | 1);
-        entry.flags.set(PageFlags::REFERENCED, value & key::REFERENCE != 0);
-        entry.flags.set(PageFlags::CHANGED, value & key::CHANGE != 0);
+        entry
+            .flags
+            .set(PageFlags::REFERENCED, value & key::REFERENCE != 0);
+        entry
+            .flags
+            .set(PageFlags::CHANGED, value & key::CHANGE != 0);
         if let Some(frame) = entry.resident() {
             key::set(frame, 0);
             let protected = entry.is_write_protected();
@@ -366,7 +394,9 @@ impl GuestMemory {
         let entry = &mut self.pages[page as usize];
         entry.state = cmm::apply(entry.state, HostEvent::Evict { changed })
             .expect("a discardable page can be evicted");
-        entry.flags.remove(PageFlags::CHANGED | PageFlags::REFERENCED);
+        entry
+            .flags
+            .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
     }
 
     /// Drops the content of a resident page whatever its state: the negative control.

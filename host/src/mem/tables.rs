@@ -27,10 +27,15 @@ impl Tables {
     pub(super) fn new(bytes: u64) -> Self {
         let count = bytes.div_ceil(SEGMENT_SIZE) as usize;
         let pages: Vec<_> = (0..count)
-            .map(|_| Box::new(PageTable(UnsafeCell::new([PageEntry::INVALID; PAGE_TABLE_ENTRIES]))))
+            .map(|_| {
+                Box::new(PageTable(UnsafeCell::new(
+                    [PageEntry::INVALID; PAGE_TABLE_ENTRIES],
+                )))
+            })
             .collect();
-        let mut segments =
-            Box::new(SegmentTable(UnsafeCell::new([SegmentEntry::INVALID; SEGMENT_TABLE_ENTRIES])));
+        let mut segments = Box::new(SegmentTable(UnsafeCell::new(
+            [SegmentEntry::INVALID; SEGMENT_TABLE_ENTRIES],
+        )));
         for (entry, table) in segments.0.get_mut().iter_mut().zip(&pages) {
             *entry = SegmentEntry::new(Absolute::of(table.0.get()));
         }
@@ -44,7 +49,11 @@ impl Tables {
 
     fn entry(&self, page: u32) -> *mut PageEntry {
         let table = &self.pages[page as usize / PAGE_TABLE_ENTRIES];
-        table.0.get().cast::<PageEntry>().wrapping_add(page as usize % PAGE_TABLE_ENTRIES)
+        table
+            .0
+            .get()
+            .cast::<PageEntry>()
+            .wrapping_add(page as usize % PAGE_TABLE_ENTRIES)
     }
 
     /// Maps a guest real page.
@@ -53,7 +62,10 @@ impl Tables {
             self.unmap(page);
         }
         // SAFETY: an entry of our table; an invalid one may be changed at any time.
-        unsafe { self.entry(page).write_volatile(PageEntry::new(frame, protected)) }
+        unsafe {
+            self.entry(page)
+                .write_volatile(PageEntry::new(frame, protected))
+        }
     }
 
     /// Takes the translation of a guest real page away, from every TLB too.

@@ -45,7 +45,9 @@ fn check(guest: &mut Guest, result: Result<(), AccessError>) {
         Ok(()) => {}
         Err(AccessError::Exhausted) => guest.vcpu.stop(End::MemoryExhausted),
         Err(AccessError::Fault(_)) => {
-            guest.vcpu.stop(End::Misbehaved("its prefix area is not usable at an interruption"));
+            guest.vcpu.stop(End::Misbehaved(
+                "its prefix area is not usable at an interruption",
+            ));
         }
     }
 }
@@ -56,9 +58,13 @@ pub fn load_psw(vcpu: &mut Vcpu, psw: Psw) {
     if psw.mask & RESERVED != 0 || psw.contains(PswMask::ESA390_FORMAT) {
         vcpu.stop(End::Misbehaved("it loaded an invalid PSW"));
     } else if psw.contains(PswMask::DAT) {
-        vcpu.stop(End::Misbehaved("it turned DAT on, which this host does not offer"));
+        vcpu.stop(End::Misbehaved(
+            "it turned DAT on, which this host does not offer",
+        ));
     } else if psw.contains(PswMask::PER) {
-        vcpu.stop(End::Misbehaved("it turned program-event recording on, which this host does not offer"));
+        vcpu.stop(End::Misbehaved(
+            "it turned program-event recording on, which this host does not offer",
+        ));
     }
 }
 
@@ -144,7 +150,8 @@ pub fn external(guest: &mut Guest, pool: &mut FramePool) -> bool {
         &code.to_be_bytes(),
     ]
     .concat();
-    let mut details: [(usize, &[u8]); 2] = [(offset_of!(Lowcore, external_parameter), &head), (0, &[])];
+    let mut details: [(usize, &[u8]); 2] =
+        [(offset_of!(Lowcore, external_parameter), &head), (0, &[])];
     if code == external::BLOCK_IO {
         details[1] = (offset_of!(Lowcore, block_io_parameter), &wide);
     }

@@ -34,7 +34,9 @@ pub fn run(guest: &mut Guest, pool: &mut FramePool) {
             handler::dispatch(class);
         }
         Class::MachineCheck | Class::Restart => {
-            guest.vcpu.stop(End::Misbehaved("the machine failed while it ran"));
+            guest
+                .vcpu
+                .stop(End::Misbehaved("the machine failed while it ran"));
         }
     }
 }
@@ -44,7 +46,11 @@ fn program_exit(guest: &mut Guest, pool: &mut FramePool) {
     let length = (lowcore_field!(program_ilc) & 6) as u8;
     match code {
         program::OPERATION | program::PRIVILEGED_OPERATION => {
-            guest.count_exit(if code == program::OPERATION { "operation" } else { "privileged" });
+            guest.count_exit(if code == program::OPERATION {
+                "operation"
+            } else {
+                "privileged"
+            });
             emulate::instruction(guest, pool, length, code);
         }
         program::SEGMENT_TRANSLATION
@@ -75,7 +81,9 @@ fn program_exit(guest: &mut Guest, pool: &mut FramePool) {
 
 /// The page that the translation-exception identification names, if the guest can have it at all.
 fn faulting_page(guest: &Guest) -> Result<u32, GuestFault> {
-    guest.memory.page_of(lowcore_field!(translation_exception) & !0xfff)
+    guest
+        .memory
+        .page_of(lowcore_field!(translation_exception) & !0xfff)
 }
 
 /// An access to a page that is not mapped: it becomes available, or the guest gets the exception.
@@ -104,7 +112,10 @@ fn missing_page(guest: &mut Guest, pool: &mut FramePool, length: u8) {
 fn protected_page(guest: &mut Guest, pool: &mut FramePool, length: u8) {
     let page = faulting_page(guest);
     let clean = page.is_ok_and(|page| {
-        guest.memory.page(page).is_some_and(crate::mem::PageEntry::is_write_protected)
+        guest
+            .memory
+            .page(page)
+            .is_some_and(crate::mem::PageEntry::is_write_protected)
     });
     let Ok(page) = page else {
         return interruption::program(guest, pool, GuestFault::plain(program::PROTECTION), length);

@@ -49,9 +49,14 @@ impl fmt::Display for ReadError {
             Self::Disk(error) => error.fmt(f),
             Self::Index(error) => write!(f, "the index of the files: {error}"),
             Self::Short(is, should) => {
-                write!(f, "the disk of files has {is} bytes and its index says {should}: it was cut short")
+                write!(
+                    f,
+                    "the disk of files has {is} bytes and its index says {should}: it was cut short"
+                )
             }
-            Self::OutOfMemory => f.write_str("out of memory: no page is free and none of the page cache can go"),
+            Self::OutOfMemory => {
+                f.write_str("out of memory: no page is free and none of the page cache can go")
+            }
         }
     }
 }
@@ -94,7 +99,10 @@ fn read_by_way_of(
         // SAFETY: the frame is ours.
         unsafe {
             disk.read(first, frame.address(), blocks * BLOCK_SIZE)?;
-            storage::copy_out(frame.address() + skip as u64, &mut buffer[done..done + count]);
+            storage::copy_out(
+                frame.address() + skip as u64,
+                &mut buffer[done..done + count],
+            );
         }
         done += count;
     }
@@ -157,13 +165,22 @@ impl<'m> Archive<'m> {
     ///
     /// # Errors
     /// The disk fails or memory is out.
-    pub fn read(&self, file: usize, start: u64, buffer: &mut [u8], copy: Copy) -> Result<(), ReadError> {
+    pub fn read(
+        &self,
+        file: usize,
+        start: u64,
+        buffer: &mut [u8],
+        copy: Copy,
+    ) -> Result<(), ReadError> {
         let mut done = 0;
         while done < buffer.len() {
             let at = start + done as u64;
             let offset = (at % PAGE_SIZE as u64) as usize;
             let count = (PAGE_SIZE - offset).min(buffer.len() - done);
-            let key = Key { file: file as u32, index: (at / PAGE_SIZE as u64) as u32 };
+            let key = Key {
+                file: file as u32,
+                index: (at / PAGE_SIZE as u64) as u32,
+            };
             let piece = &mut buffer[done..done + count];
             match copy {
                 Copy::Stable => self.stable_page(key)?.read(offset, piece),
@@ -176,7 +193,12 @@ impl<'m> Archive<'m> {
 
     /// Copies from a page as it is. If its content is gone, or was never there, the page is read and
     /// held stable until the copy is done, so that no host can keep us from getting on.
-    fn read_fault_tolerant(&self, key: Key, offset: usize, piece: &mut [u8]) -> Result<(), ReadError> {
+    fn read_fault_tolerant(
+        &self,
+        key: Key,
+        offset: usize,
+        piece: &mut [u8],
+    ) -> Result<(), ReadError> {
         let reload = match self.mm.lookup_no_discard(key) {
             Some(page) => match page.try_read(offset, piece) {
                 Ok(()) => return Ok(()),
@@ -211,7 +233,10 @@ impl<'m> Archive<'m> {
         let length = file.page_length(key.index as usize);
         let bytes = length.next_multiple_of(BLOCK_SIZE);
         // SAFETY: the page is new and locked.
-        unsafe { self.disk.read(start / BLOCK_SIZE as u64, filling.address(), bytes)? };
+        unsafe {
+            self.disk
+                .read(start / BLOCK_SIZE as u64, filling.address(), bytes)?
+        };
         if length < PAGE_SIZE {
             let zeroes = [0; PAGE_SIZE];
             // SAFETY: as above. What is behind the end of a file reads as zero.
@@ -223,7 +248,10 @@ impl<'m> Archive<'m> {
     /// The state of a page of a file as the host has it, for reports.
     #[must_use]
     pub fn page_state(&self, file: usize, index: u64) -> Option<cmm::PageState> {
-        let page = self.mm.lookup_no_discard(Key { file: file as u32, index: index as u32 })?;
+        let page = self.mm.lookup_no_discard(Key {
+            file: file as u32,
+            index: index as u32,
+        })?;
         page.page_state()
     }
 }

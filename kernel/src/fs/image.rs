@@ -237,7 +237,7 @@ impl Index {
         for (index, record) in self.records().iter().enumerate() {
             let bad = |what| Error::Record { index, what };
             let (offset, size) = (record.offset.get(), record.size.get());
-            if offset % BLOCK as u64 != 0 || offset < end {
+            if !offset.is_multiple_of(BLOCK as u64) || offset < end {
                 return Err(bad("offset"));
             }
             end = offset

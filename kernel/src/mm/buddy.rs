@@ -31,7 +31,10 @@ pub struct PageAllocation {
 
 impl Buddy {
     pub(super) const fn new() -> Self {
-        Self { free: [const { List::new() }; MAX_ORDER as usize + 1], free_pages: 0 }
+        Self {
+            free: [const { List::new() }; MAX_ORDER as usize + 1],
+            free_pages: 0,
+        }
     }
 
     fn push(&mut self, pages: &[Page], frame: Frame, order: u32) {
@@ -65,7 +68,9 @@ impl Buddy {
         let (mut frame, mut order) = (frame, order);
         while order < MAX_ORDER {
             let buddy = Frame(frame.0 ^ (1 << order));
-            let Some(page) = pages.get(buddy.index()) else { break };
+            let Some(page) = pages.get(buddy.index()) else {
+                break;
+            };
             let is_free = page.flags().contains(PageFlags::BUDDY);
             if !is_free || page.order.load(Ordering::Relaxed) != order {
                 break;
@@ -85,7 +90,10 @@ impl Mm<'_> {
         let mut at = first.0;
         while at < end {
             let alignment = at.trailing_zeros().min(MAX_ORDER);
-            let order = (0..=alignment).rev().find(|order| at + (1 << order) <= end).unwrap_or(0);
+            let order = (0..=alignment)
+                .rev()
+                .find(|order| at + (1 << order) <= end)
+                .unwrap_or(0);
             for frame in (at..at + (1 << order)).map(Frame) {
                 self.page(frame).reset(PageFlags::RESERVED);
             }
@@ -130,10 +138,23 @@ impl Mm<'_> {
         for frame in (frame.0..frame.0 + (1 << order)).map(Frame) {
             let page = self.page(frame);
             let bad = PageFlags::RESERVED | PageFlags::BUDDY | PageFlags::LRU | PageFlags::CACHED;
-            assert!(!page.flags().intersects(bad), "{frame:?} is not free to go: {:?}", page.flags());
-            assert!(page.references() <= 1, "{frame:?} is in use: {} references", page.references());
+            assert!(
+                !page.flags().intersects(bad),
+                "{frame:?} is not free to go: {:?}",
+                page.flags()
+            );
+            assert!(
+                page.references() <= 1,
+                "{frame:?} is in use: {} references",
+                page.references()
+            );
             page.count.store(0, Ordering::SeqCst);
-            page.reset(PageFlags::UP_TO_DATE | PageFlags::DISCARDED | PageFlags::REFERENCED | PageFlags::WRITABLE);
+            page.reset(
+                PageFlags::UP_TO_DATE
+                    | PageFlags::DISCARDED
+                    | PageFlags::REFERENCED
+                    | PageFlags::WRITABLE,
+            );
             self.hint_unused(frame);
         }
         self.buddy.lock().give(self.pages, frame, order);

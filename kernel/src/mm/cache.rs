@@ -22,7 +22,10 @@ pub struct Key {
 
 impl Key {
     pub(super) fn of(page: &Page) -> Self {
-        Self { file: page.file.load(Ordering::Relaxed), index: page.index.load(Ordering::Relaxed) }
+        Self {
+            file: page.file.load(Ordering::Relaxed),
+            index: page.index.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -83,7 +86,11 @@ impl Mm<'_> {
         page.file.store(key.file, Ordering::Relaxed);
         page.index.store(key.index, Ordering::Relaxed);
         page.set(PageFlags::LOCKED);
-        Some(Filling { mm: self, frame, complete: false })
+        Some(Filling {
+            mm: self,
+            frame,
+            complete: false,
+        })
     }
 
     /// Pages in the page cache.
@@ -113,7 +120,10 @@ impl StableRef<'_> {
     /// # Panics
     /// If the range is not within the page.
     pub fn read(&self, offset: usize, buffer: &mut [u8]) {
-        assert!(offset + buffer.len() <= PAGE_SIZE, "a range within the page");
+        assert!(
+            offset + buffer.len() <= PAGE_SIZE,
+            "a range within the page"
+        );
         self.mm.stats.stable_copies.add(1);
         // SAFETY: the page is stable while the reference is held, and nobody writes pages of files.
         unsafe { storage::copy_out(self.frame.address() + offset as u64, buffer) }
@@ -153,7 +163,10 @@ impl MaybeDiscarded<'_> {
     /// # Panics
     /// If the range is not within the page, or on a fault that is no discard fault.
     pub fn try_read(&self, offset: usize, buffer: &mut [u8]) -> Result<(), Discarded> {
-        assert!(offset + buffer.len() <= PAGE_SIZE, "a range within the page");
+        assert!(
+            offset + buffer.len() <= PAGE_SIZE,
+            "a range within the page"
+        );
         self.mm.stats.fault_tolerant_copies.add(1);
         // SAFETY: nobody writes pages of files; the host may discard this one, which the copy survives.
         let copied = unsafe { storage::try_copy_out(self.frame.address() + offset as u64, buffer) };
@@ -204,7 +217,9 @@ impl<'m> Filling<'m> {
         self.complete = true;
         let (mm, frame) = (self.mm, self.frame);
         let page = mm.page(frame);
-        page.set(PageFlags::UP_TO_DATE | PageFlags::CACHED | PageFlags::LRU | PageFlags::REFERENCED);
+        page.set(
+            PageFlags::UP_TO_DATE | PageFlags::CACHED | PageFlags::LRU | PageFlags::REFERENCED,
+        );
         page.get();
         let other = mm.cache.lock().insert(Key::of(page), frame);
         assert!(other.is_none(), "two pages for {:?}", Key::of(page));

@@ -19,7 +19,10 @@ impl Mm<'_> {
         }
         {
             let mut lru = self.lru.lock();
-            if page.reset(PageFlags::LRU | PageFlags::ACTIVE).contains(PageFlags::LRU) {
+            if page
+                .reset(PageFlags::LRU | PageFlags::ACTIVE)
+                .contains(PageFlags::LRU)
+            {
                 lru.remove(self.pages, frame);
             }
         }
@@ -37,7 +40,10 @@ impl Mm<'_> {
     pub(super) fn put_page(&self, frame: Frame) {
         let page = self.page(frame);
         let before = page.count.fetch_sub(1, Ordering::SeqCst);
-        assert!(before > 0, "{frame:?} has lost a reference that it never had");
+        assert!(
+            before > 0,
+            "{frame:?} has lost a reference that it never had"
+        );
         if before == 1 {
             self.free_pages(frame, 0);
         }

@@ -141,7 +141,11 @@ pub(super) struct List {
 
 impl List {
     pub(super) const fn new() -> Self {
-        Self { first: NOWHERE, last: NOWHERE, length: 0 }
+        Self {
+            first: NOWHERE,
+            last: NOWHERE,
+            length: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -162,7 +166,9 @@ impl List {
         page.previous.store(NOWHERE, Ordering::Relaxed);
         page.next.store(self.first, Ordering::Relaxed);
         match self.first() {
-            Some(first) => pages[first.index()].previous.store(frame.0, Ordering::Relaxed),
+            Some(first) => pages[first.index()]
+                .previous
+                .store(frame.0, Ordering::Relaxed),
             None => self.last = frame.0,
         }
         self.first = frame.0;
@@ -180,7 +186,9 @@ impl List {
         }
         match next {
             NOWHERE => self.last = previous,
-            _ => pages[next as usize].previous.store(previous, Ordering::Relaxed),
+            _ => pages[next as usize]
+                .previous
+                .store(previous, Ordering::Relaxed),
         }
         self.length -= 1;
     }

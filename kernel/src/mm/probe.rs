@@ -45,15 +45,24 @@ pub struct Probe {
 pub fn probe(frame: Frame, look_for_discards: bool) -> Probe {
     let address = frame.address();
     if essa::try_essa(Orc::GetState, address).is_err() {
-        return Probe { essa: false, discards: Discards::NotProbed };
+        return Probe {
+            essa: false,
+            discards: Discards::NotProbed,
+        };
     }
     if !look_for_discards {
-        return Probe { essa: true, discards: Discards::NotProbed };
+        return Probe {
+            essa: true,
+            discards: Discards::NotProbed,
+        };
     }
     let discards = provoke(frame);
     // Stable without a condition: what was in it does not matter.
     let _ = essa::essa(Orc::SetStable, address);
-    Probe { essa: true, discards }
+    Probe {
+        essa: true,
+        discards,
+    }
 }
 
 fn provoke(frame: Frame) -> Discards {

@@ -18,7 +18,9 @@ impl Mm<'_> {
         let mut patience = 2 * self.lru.lock().len();
         while taken < BATCH && patience > 0 {
             patience -= 1;
-            let Some(frame) = self.next_victim() else { continue };
+            let Some(frame) = self.next_victim() else {
+                continue;
+            };
             if self.remove_page(frame) {
                 self.stats.reclaimed.add(1);
                 taken += 1;
@@ -32,8 +34,13 @@ impl Mm<'_> {
         let mut lru = self.lru.lock();
         let frame = lru.last()?;
         let page = self.page(frame);
-        let wanted = page.reset(PageFlags::REFERENCED).contains(PageFlags::REFERENCED);
-        let busy = page.references() > 1 || page.flags().intersects(PageFlags::LOCKED | PageFlags::DIRTY);
+        let wanted = page
+            .reset(PageFlags::REFERENCED)
+            .contains(PageFlags::REFERENCED);
+        let busy = page.references() > 1
+            || page
+                .flags()
+                .intersects(PageFlags::LOCKED | PageFlags::DIRTY);
         if wanted || busy {
             rotate(&mut lru, self.pages, frame);
             return None;

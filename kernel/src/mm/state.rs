@@ -176,6 +176,8 @@ impl Mm<'_> {
     /// The state of a page as the host has it, for reports; `None` without ESSA.
     #[must_use]
     pub fn page_state(&self, frame: Frame) -> Option<PageState> {
-        (self.hinting != Hinting::Off).then(|| self.essa(Orc::GetState, frame).state().ok()).flatten()
+        (self.hinting != Hinting::Off)
+            .then(|| self.essa(Orc::GetState, frame).state().ok())
+            .flatten()
     }
 }

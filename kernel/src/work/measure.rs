@@ -52,17 +52,26 @@ pub fn run(archive: &Archive<'_>) -> Result<(), String> {
         // The host takes a volatile page at the next exit, which a query is.
         count("discard fault, removed, read again", || {
             read(Copy::Stable);
-            if let Some(page) = mm.lookup_no_discard(Key { file: number as u32, index: 0 }) {
+            if let Some(page) = mm.lookup_no_discard(Key {
+                file: number as u32,
+                index: 0,
+            }) {
                 let _ = page.page_state();
             }
             read(Copy::FaultTolerant);
         });
         count("stable attempt that failed, read again", || {
             read(Copy::Stable);
-            if let Some(page) = mm.lookup_no_discard(Key { file: number as u32, index: 0 }) {
+            if let Some(page) = mm.lookup_no_discard(Key {
+                file: number as u32,
+                index: 0,
+            }) {
                 let _ = page.page_state();
             }
-            drop(mm.lookup_stable(Key { file: number as u32, index: 0 }));
+            drop(mm.lookup_stable(Key {
+                file: number as u32,
+                index: 0,
+            }));
         });
     }
     if mm.hinting() != Hinting::Off
@@ -74,11 +83,16 @@ pub fn run(archive: &Archive<'_>) -> Result<(), String> {
         mm.free_pages(block.frame, 0);
     }
     count("page-cache hit by a stable reference", || {
-        if let Lookup::Hit(page) = mm.lookup_stable(Key { file: number as u32, index: 0 }) {
+        if let Lookup::Hit(page) = mm.lookup_stable(Key {
+            file: number as u32,
+            index: 0,
+        }) {
             core::hint::black_box(page.frame());
         }
     });
-    count("64 bytes by a fault-tolerant copy", || read(Copy::FaultTolerant));
+    count("64 bytes by a fault-tolerant copy", || {
+        read(Copy::FaultTolerant)
+    });
     const { assert!(PAGE_SIZE >= 64) };
     outcome
 }
@@ -94,5 +108,9 @@ fn pure_wait() {
     let millisecond = 1000 * clock::UNITS_PER_MICROSECOND;
     wait(millisecond);
     let (short, long) = (wait(millisecond), wait(10 * millisecond));
-    report::measure("wait of 10 ms, beyond that of a wait of 1 ms", 1, instructions(long.abs_diff(short)));
+    report::measure(
+        "wait of 10 ms, beyond that of a wait of 1 ms",
+        1,
+        instructions(long.abs_diff(short)),
+    );
 }

@@ -94,12 +94,16 @@ impl<'a> Verify<'a> {
                     self.gap(*file)?;
                 }
                 self.file(*file)?;
-                if self.random.next_u32() % 4 == 0 {
+                if self.random.next_u32().is_multiple_of(4) {
                     self.single_range()?;
                 }
                 if (done + 1) % step == 0 || done + 1 == count {
                     let bytes_verified = self.bytes_verified;
-                    progress(Progress { pass, files_done: done + 1, bytes_verified });
+                    progress(Progress {
+                        pass,
+                        files_done: done + 1,
+                        bytes_verified,
+                    });
                 }
             }
             if pass == 1 {
@@ -116,14 +120,22 @@ impl<'a> Verify<'a> {
     }
 
     fn choose_copy(&mut self) -> Copy {
-        if self.random.next_u32() & 1 == 0 { Copy::Stable } else { Copy::FaultTolerant }
+        if self.random.next_u32() & 1 == 0 {
+            Copy::Stable
+        } else {
+            Copy::FaultTolerant
+        }
     }
 
     /// Checks what precedes a file's content on the disk.
     fn gap(&mut self, number: usize) -> Result<(), Failure> {
         let index = self.archive.index();
         let name = || {
-            if number < index.len() { index.file(number).path.to_string() } else { "the end of the archive".to_string() }
+            if number < index.len() {
+                index.file(number).path.to_string()
+            } else {
+                "the end of the archive".to_string()
+            }
         };
         match self.archive.gap_is_sound(number) {
             Ok(true) => Ok(()),
@@ -150,7 +162,7 @@ impl<'a> Verify<'a> {
                 piece.update(now);
                 at += now.len() as u64;
                 rest = behind;
-                if at % PIECE as u64 == 0 || at == file.size {
+                if at.is_multiple_of(PIECE as u64) || at == file.size {
                     let sum = core::mem::take(&mut piece).finish();
                     if sum != file.page_checksum(index) {
                         return Err(self.mismatch(number, &file, index, copy));

@@ -53,7 +53,7 @@ impl Archive {
             members.push(member.clone());
             Ok(())
         })?;
-        if metadata.len() % BLOCK as u64 != 0 {
+        if !metadata.len().is_multiple_of(BLOCK as u64) {
             return Err(cut_short(path, members.last().map(|member| &*member.path)));
         }
         Ok(Self {

@@ -1,0 +1,199 @@
+//! The host of the simulated machine: it owns the storage and the content half of every page state.
+
+use cmm::{Access, Content, Dialect, EssaResult, HostEvent, Orc, PageState, Usage};
+
+use super::machine::{Eviction, Hinting};
+use crate::addr::{Absolute, Frame, PAGE_SIZE};
+use crate::fault::Fault;
+use crate::program;
+
+/// What storage holds that the host has taken away; whoever sees it has read what is not there.
+const POISON: u8 = 0xdb;
+
+pub(super) struct Host {
+    storage: Vec<u8>,
+    pages: Vec<HostPage>,
+    hinting: Hinting,
+    eviction: Eviction,
+    random: u64,
+    pub(super) essa_counts: [u64; 8],
+    pub(super) discards: u64,
+    pub(super) discard_faults: u64,
+}
+
+#[derive(Clone, Copy)]
+struct HostPage {
+    state: PageState,
+    /// The change bit of the storage key.
+    changed: bool,
+}
+
+fn fault(code: u16, page: Absolute) -> Fault {
+    Fault {
+        code,
+        identification: page.0,
+    }
+}
+
+impl Host {
+    pub(super) fn new(frames: usize, hinting: Hinting) -> Self {
+        let page = HostPage {
+            state: PageState::SR,
+            changed: false,
+        };
+        Self {
+            storage: vec![POISON; frames * PAGE_SIZE],
+            pages: vec![page; frames],
+            hinting,
+            eviction: Eviction::Never,
+            random: 1,
+            essa_counts: [0; 8],
+            discards: 0,
+            discard_faults: 0,
+        }
+    }
+
+    pub(super) fn set_eviction(&mut self, eviction: Eviction, seed: u64) {
+        self.eviction = eviction;
+        // The generator's state must not be zero.
+        self.random = seed << 1 | 1;
+    }
+
+    pub(super) fn state(&self, frame: Frame) -> PageState {
+        self.pages[frame.index()].state
+    }
+
+    pub(super) fn evict(&mut self, frame: Frame) -> bool {
+        let page = self.pages[frame.index()];
+        let may = page.state.content() == Content::Resident
+            && match (page.state.usage(), self.hinting) {
+                (_, Hinting::None) | (Usage::Stable, _) => false,
+                (Usage::Unused, _) => true,
+                (Usage::Volatile, hinting) => hinting == Hinting::Full,
+                (Usage::PotentiallyVolatile, hinting) => hinting == Hinting::Full && !page.changed,
+            };
+        if may {
+            self.discards += u64::from(page.state.usage() != Usage::Unused);
+            self.apply(frame, HostEvent::Evict { changed: false });
+        }
+        may
+    }
+
+    pub(super) fn evict_all(&mut self) -> usize {
+        let frames = self.pages.len() as u32;
+        (0..frames)
+            .filter(|frame| self.evict(Frame(*frame)))
+            .count()
+    }
+
+    /// What the host does of its own accord whenever it may have control.
+    pub(super) fn interfere(&mut self) {
+        match self.eviction {
+            Eviction::Never => {}
+            Eviction::Always => {
+                self.evict_all();
+            }
+            Eviction::OneIn(rate) => {
+                if self.random().is_multiple_of(u64::from(rate)) {
+                    // One page mostly; all at once now and then, for what depends on two pages.
+                    match self.random() % 8 {
+                        0 => drop(self.evict_all()),
+                        _ => {
+                            let frame = self.random() as usize % self.pages.len();
+                            self.evict(Frame(frame as u32));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn essa(&mut self, orc: Orc, address: Absolute) -> Result<EssaResult, Fault> {
+        if self.hinting == Hinting::None {
+            return Err(fault(program::OPERATION, Absolute(0)));
+        }
+        self.interfere();
+        self.essa_counts[usize::from(orc.code())] += 1;
+        let page = &mut self.pages[address.frame().index()];
+        let transition = cmm::essa(page.state, page.changed, orc, Dialect::Model);
+        page.state = transition.new;
+        // The host may act before the guest's next instruction.
+        self.interfere();
+        Ok(transition.result())
+    }
+
+    /// DIAGNOSE X'10' for one page.
+    pub(super) fn release(&mut self, frame: Frame) {
+        self.apply(frame, HostEvent::Release);
+    }
+
+    /// Copies out of one page, as far as the page is there.
+    pub(super) fn load(&mut self, from: Absolute, to: &mut [u8]) -> Result<(), Fault> {
+        self.touch(from)?;
+        let start = from.0 as usize;
+        to.copy_from_slice(&self.storage[start..start + to.len()]);
+        Ok(())
+    }
+
+    /// Copies into one page, as far as the page is there.
+    pub(super) fn store(&mut self, to: Absolute, from: &[u8]) -> Result<(), Fault> {
+        self.touch(to)?;
+        let start = to.0 as usize;
+        self.storage[start..start + from.len()].copy_from_slice(from);
+        self.pages[to.frame().index()].changed = true;
+        Ok(())
+    }
+
+    /// What an access to a page meets.
+    fn touch(&mut self, address: Absolute) -> Result<(), Fault> {
+        self.interfere();
+        let frame = address.frame();
+        let page = *self
+            .pages
+            .get(frame.index())
+            .ok_or(fault(program::ADDRESSING, Absolute(0)))?;
+        // A host that does not discard has no discard faults either: what it drops reads as zeroes.
+        let dialect = match self.hinting {
+            Hinting::Full => Dialect::Model,
+            Hinting::Unused | Hinting::None => Dialect::Kvm,
+        };
+        match cmm::access(page.state, dialect) {
+            Access::Ok => Ok(()),
+            Access::ZeroFill => {
+                self.pages[frame.index()].state = match dialect {
+                    Dialect::Model => cmm::apply(page.state, HostEvent::FirstTouch),
+                    _ => cmm::kvm::apply(page.state, HostEvent::FirstTouch),
+                }
+                .expect("a page that is to be filled with zeroes can be touched");
+                self.bytes(frame).fill(0);
+                Ok(())
+            }
+            Access::DiscardFault => {
+                self.discard_faults += 1;
+                Err(fault(program::BLOCK_VOLATILITY, frame.address()))
+            }
+            Access::AddressingException => Err(fault(program::ADDRESSING, Absolute(0))),
+            Access::PageIn => unreachable!("this host has no paging device"),
+        }
+    }
+
+    /// Takes the content of a page away.
+    fn apply(&mut self, frame: Frame, event: HostEvent) {
+        let page = &mut self.pages[frame.index()];
+        page.state = cmm::apply(page.state, event).expect("the caller has looked at the state");
+        page.changed = false;
+        self.bytes(frame).fill(POISON);
+    }
+
+    fn bytes(&mut self, frame: Frame) -> &mut [u8] {
+        &mut self.storage[frame.index() * PAGE_SIZE..][..PAGE_SIZE]
+    }
+
+    /// Xorshift: good enough to choose victims, and the same on every run.
+    fn random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
