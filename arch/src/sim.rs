@@ -15,6 +15,8 @@
 
 mod host;
 mod machine;
+#[cfg(test)]
+mod tests;
 
 pub mod diagnose;
 pub mod essa;

@@ -55,13 +55,8 @@ fn grow(layout: Layout) -> bool {
     if order > MAX_ORDER || HEAP.regions.lock().is_full() {
         return false;
     }
-    let block = loop {
-        if let Some(block) = mm.allocate_pages(order) {
-            break block;
-        }
-        if mm.shrink_cache() == 0 {
-            return false;
-        }
+    let Some(block) = mm.allocate_reclaiming(order) else {
+        return false;
     };
     // SAFETY: the block is ours, and it is never given back.
     unsafe { add_region(block.frame.address().0, 1 << (order + PAGE_SHIFT)) }

@@ -1,33 +1,65 @@
 //! Memory management: page descriptors, buddy allocator, page states, page cache.
 //!
 //! One [`Mm`] owns all of it. Nothing here knows about devices or tasks: they call `mm`.
+//!
+//! Everything is written for one CPU that takes no interruption but while it waits: locks are spin
+//! locks and are never held across a wait. What several CPUs add to that is named where it matters.
 
 mod buddy;
 mod cache;
 mod discard;
+mod hash;
+mod list;
 mod page;
 mod probe;
 mod reclaim;
 mod state;
 mod stats;
 
-use alloc::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
+
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use arch::Frame;
 use spin::Mutex;
 
 pub use buddy::{MAX_ORDER, PageAllocation};
-pub use cache::{Filling, Key, Lookup, MaybeDiscarded, StableRef};
+pub use cache::{Filling, Lookup, MaybeDiscarded, StableRef};
+pub use hash::Key;
 pub use page::{Page, PageFlags};
 pub use probe::{Discards, Probe, probe};
-pub use state::{Discarded, Hinting};
-pub use stats::Stats;
+pub use state::{Discarded, Obstacle};
+pub use stats::{Counter, Stats};
 
 use buddy::Buddy;
-use page::List;
+use hash::CacheHash;
+use list::List;
 
-/// Deliberate mistakes that tests must notice.
+/// What this kernel hints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hinting {
+    /// Nothing.
+    Off,
+    /// Unused and stable.
+    Unused,
+    /// All states.
+    Full,
+}
+
+impl Hinting {
+    /// The word for it in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Unused => "unused",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// A deliberate mistake that tests must notice.
 #[cfg(feature = "controls")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -45,22 +77,27 @@ pub struct Mm<'a> {
     pages: &'a [Page],
     hinting: Hinting,
     buddy: Mutex<Buddy>,
-    cache: Mutex<BTreeMap<Key, Frame>>,
+    cache: Mutex<CacheHash>,
     lru: Mutex<List>,
     /// Counters of what happened.
     pub stats: Stats,
     mistake: AtomicU8,
 }
 
+/// The frames of a block of 2^`order` pages.
+fn frames(first: Frame, order: u32) -> impl Iterator<Item = Frame> {
+    (first.0..first.0 + (1 << order)).map(Frame)
+}
+
 impl<'a> Mm<'a> {
-    /// A memory manager for the frames that `pages` describe, all of them reserved so far.
+    /// Makes a memory manager for the frames from 0 that `pages` describe, all of them reserved so far.
     #[must_use]
     pub fn new(pages: &'a [Page], hinting: Hinting) -> Self {
         Self {
             pages,
             hinting,
             buddy: Mutex::new(Buddy::new()),
-            cache: Mutex::new(BTreeMap::new()),
+            cache: Mutex::new(CacheHash::new()),
             lru: Mutex::new(List::new()),
             stats: Stats::default(),
             mistake: AtomicU8::new(0),
@@ -84,7 +121,7 @@ impl<'a> Mm<'a> {
 
     /// Frames that have descriptors.
     #[must_use]
-    pub fn frames(&self) -> usize {
+    pub fn frame_count(&self) -> usize {
         self.pages.len()
     }
 

@@ -221,7 +221,7 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
             made_stable: stats.made_stable.get(),
             reclaimed: stats.reclaimed.get(),
             clears_skipped: stats.clears_skipped.get(),
-            frames: mm.frames(),
+            frames: mm.frame_count(),
             frames_free: mm.free_page_count(),
             page_descriptor_bytes: size_of::<Page>(),
         },

@@ -132,6 +132,7 @@ fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, S
         Cmma::Off => Probe {
             essa: false,
             discards: Discards::NotProbed,
+            essa_counts: [0; 8],
         },
         cmma => probe(layout.first_free, cmma == Cmma::Full),
     };
@@ -148,6 +149,7 @@ fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, S
         ));
     }
     let mm: &'static Mm<'static> = Box::leak(Box::new(Mm::new(layout.pages, hinting)));
+    mm.stats.count_essa(&found.essa_counts);
     mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
     heap::grow_from(mm);
     #[cfg(feature = "controls")]

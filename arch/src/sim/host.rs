@@ -97,7 +97,9 @@ impl Host {
                 if self.random().is_multiple_of(u64::from(rate)) {
                     // One page mostly; all at once now and then, for what depends on two pages.
                     match self.random() % 8 {
-                        0 => drop(self.evict_all()),
+                        0 => {
+                            self.evict_all();
+                        }
                         _ => {
                             let frame = self.random() as usize % self.pages.len();
                             self.evict(Frame(frame as u32));

@@ -76,9 +76,9 @@ pub struct Archive<'m> {
 
 /// Reads bytes of the disk that need not be aligned, by way of a page.
 fn read_bytes(disk: &Disk, mm: &Mm<'_>, start: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
-    let frame = mm.allocate_reclaiming().ok_or(ReadError::OutOfMemory)?;
-    let outcome = read_by_way_of(disk, frame, start, buffer);
-    mm.free_pages(frame, 0);
+    let block = mm.allocate_reclaiming(0).ok_or(ReadError::OutOfMemory)?;
+    let outcome = read_by_way_of(disk, block.frame, start, buffer);
+    mm.free_pages(block.frame, 0);
     outcome
 }
 
@@ -161,7 +161,7 @@ impl<'m> Archive<'m> {
         Ok(super::digest::piece_checksum(&bytes) == gap.checksum)
     }
 
-    /// Reads a range of a file that is within it; returns the state of the last page that was read.
+    /// Reads a range of a file that is within it.
     ///
     /// # Errors
     /// The disk fails or memory is out.
@@ -228,7 +228,7 @@ impl<'m> Archive<'m> {
     /// Reads a page of a file that is not in the cache.
     fn load(&self, key: Key) -> Result<StableRef<'m>, ReadError> {
         let file = self.index.file(key.file as usize);
-        let filling = self.mm.begin_fill(key).ok_or(ReadError::OutOfMemory)?;
+        let mut filling = self.mm.begin_fill(key).ok_or(ReadError::OutOfMemory)?;
         let start = file.offset + u64::from(key.index) * PAGE_SIZE as u64;
         let length = file.page_length(key.index as usize);
         let bytes = length.next_multiple_of(BLOCK_SIZE);
@@ -237,11 +237,8 @@ impl<'m> Archive<'m> {
             self.disk
                 .read(start / BLOCK_SIZE as u64, filling.address(), bytes)?
         };
-        if length < PAGE_SIZE {
-            let zeroes = [0; PAGE_SIZE];
-            // SAFETY: as above. What is behind the end of a file reads as zero.
-            unsafe { storage::copy_in(filling.address() + length as u64, &zeroes[length..]) }
-        }
+        // What is behind the end of a file reads as zero.
+        filling.clear_behind(length, bytes);
         Ok(filling.complete())
     }
 

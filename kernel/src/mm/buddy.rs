@@ -1,18 +1,38 @@
 //! The buddy allocator: free blocks of 2^n pages, all of them hinted unused.
 //!
 //! A page becomes unused after the checks of a free and before its block enters a list; it becomes
-//! stable when its block is handed out. Lists are last in, first out, so that pages that were hinted
-//! last, which the host is least likely to have taken, are reused first.
+//! stable when its block is handed out:
+//!
+//! ```text
+//!   free_pages:      checks ── ESSA set unused ── merge ── list
+//!   allocate_pages:  list ── split ── ESSA set stable ── caller
+//! ```
+//!
+//! Lists are last in, first out: pages that were hinted last, which the host is least likely to have
+//! taken, are reused first.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::Ordering::Relaxed;
 
-use arch::{Frame, storage};
+use arch::Frame;
 
-use super::page::{List, PageFlags};
-use super::{Mm, Page};
+use super::list::List;
+use super::page::{Page, PageFlags};
+use super::{Mm, frames};
 
 /// Largest order: blocks of 2^12 pages, 16 MiB.
 pub const MAX_ORDER: u32 = 12;
+
+/// What a page that is given back must not be, and what would be lost with it if it were.
+const IN_USE: PageFlags = PageFlags::RESERVED
+    .union(PageFlags::BUDDY)
+    .union(PageFlags::LRU)
+    .union(PageFlags::CACHED)
+    .union(PageFlags::SWAP_CACHE)
+    .union(PageFlags::DIRTY)
+    .union(PageFlags::WRITEBACK)
+    .union(PageFlags::PRIVATE)
+    .union(PageFlags::LOCKED)
+    .union(PageFlags::STATE_CHANGE);
 
 /// Free blocks by order.
 pub(super) struct Buddy {
@@ -39,7 +59,7 @@ impl Buddy {
 
     fn push(&mut self, pages: &[Page], frame: Frame, order: u32) {
         let page = &pages[frame.index()];
-        page.order.store(order, Ordering::Relaxed);
+        page.order.store(order, Relaxed);
         page.set(PageFlags::BUDDY);
         self.free[order as usize].push(pages, frame);
     }
@@ -68,11 +88,10 @@ impl Buddy {
         let (mut frame, mut order) = (frame, order);
         while order < MAX_ORDER {
             let buddy = Frame(frame.0 ^ (1 << order));
-            let Some(page) = pages.get(buddy.index()) else {
-                break;
-            };
-            let is_free = page.flags().contains(PageFlags::BUDDY);
-            if !is_free || page.order.load(Ordering::Relaxed) != order {
+            let free = pages.get(buddy.index()).is_some_and(|page| {
+                page.flags().contains(PageFlags::BUDDY) && page.order.load(Relaxed) == order
+            });
+            if !free {
                 break;
             }
             self.remove(pages, buddy, order);
@@ -84,17 +103,17 @@ impl Buddy {
 }
 
 impl Mm<'_> {
-    /// Hands frames to the allocator that were reserved so far.
+    /// Hands frames to the allocator that were reserved so far, in blocks as large as they allow.
+    ///
+    /// # Panics
+    /// If one of the frames has no descriptor.
     pub fn add_free(&self, first: Frame, count: u32) {
         let end = first.0 + count;
         let mut at = first.0;
         while at < end {
-            let alignment = at.trailing_zeros().min(MAX_ORDER);
-            let order = (0..=alignment)
-                .rev()
-                .find(|order| at + (1 << order) <= end)
-                .unwrap_or(0);
-            for frame in (at..at + (1 << order)).map(Frame) {
+            let aligned = at.trailing_zeros().min(MAX_ORDER);
+            let order = aligned.min((end - at).ilog2());
+            for frame in frames(Frame(at), order) {
                 self.page(frame).reset(PageFlags::RESERVED);
             }
             self.free_pages(Frame(at), order);
@@ -103,61 +122,39 @@ impl Mm<'_> {
     }
 
     /// Takes a block of 2^`order` pages, each with one reference, all stable.
+    ///
+    /// `None` if no block is large enough; nothing is reclaimed for it here.
     #[must_use]
     pub fn allocate_pages(&self, order: u32) -> Option<PageAllocation> {
-        let frame = self.buddy.lock().take(self.pages, order)?;
+        let first = self.buddy.lock().take(self.pages, order)?;
         let mut zero = true;
-        for frame in (frame.0..frame.0 + (1 << order)).map(Frame) {
+        for frame in frames(first, order) {
             zero &= self.hint_stable(frame);
-            self.page(frame).count.store(1, Ordering::SeqCst);
+            self.page(frame).set_references(1);
         }
-        Some(PageAllocation { frame, zero })
+        Some(PageAllocation { frame: first, zero })
     }
 
-    /// As [`Mm::allocate_pages`], cleared; pages of which the host says that they read as zero are
-    /// not cleared again.
-    #[must_use]
-    pub fn allocate_zeroed(&self, order: u32) -> Option<Frame> {
-        let block = self.allocate_pages(order)?;
-        if block.zero {
-            self.stats.clears_skipped.add(1 << order);
-        } else {
-            for frame in (block.frame.0..block.frame.0 + (1 << order)).map(Frame) {
-                // SAFETY: the block has just been handed out to us.
-                unsafe { storage::clear_page(frame.address()) }
-            }
-        }
-        Some(block.frame)
-    }
-
-    /// Gives a block back whose last reference the caller holds, or which nobody ever had.
+    /// Gives a block back whose last references the caller has, or of which they are gone already.
     ///
     /// # Panics
-    /// If a page of it is reserved, free already, or still in use: that would be our bug.
-    pub fn free_pages(&self, frame: Frame, order: u32) {
-        for frame in (frame.0..frame.0 + (1 << order)).map(Frame) {
+    /// If a page of it is reserved, free already or in use: that would be our bug.
+    pub fn free_pages(&self, first: Frame, order: u32) {
+        for frame in frames(first, order) {
             let page = self.page(frame);
-            let bad = PageFlags::RESERVED | PageFlags::BUDDY | PageFlags::LRU | PageFlags::CACHED;
+            let flags = page.flags();
             assert!(
-                !page.flags().intersects(bad),
-                "{frame:?} is not free to go: {:?}",
-                page.flags()
+                !flags.intersects(IN_USE) && page.references() <= 1 && page.mappings() == 0,
+                "{frame:?} cannot be freed: {flags:?}, {} references, {} mappings",
+                page.references(),
+                page.mappings(),
             );
-            assert!(
-                page.references() <= 1,
-                "{frame:?} is in use: {} references",
-                page.references()
-            );
-            page.count.store(0, Ordering::SeqCst);
-            page.reset(
-                PageFlags::UP_TO_DATE
-                    | PageFlags::DISCARDED
-                    | PageFlags::REFERENCED
-                    | PageFlags::WRITABLE,
-            );
+            page.set_references(0);
+            // What the kernel last told the host goes on holding; all else was about the old content.
+            page.reset(PageFlags::HINTED.complement());
             self.hint_unused(frame);
         }
-        self.buddy.lock().give(self.pages, frame, order);
+        self.buddy.lock().give(self.pages, first, order);
     }
 
     /// Free pages.

@@ -2,32 +2,21 @@
 //!
 //! Content can be touched through a [`StableRef`] only. A [`MaybeDiscarded`] is a reference to a page
 //! that may be volatile: all it offers is a copy that may fail.
-
-use core::sync::atomic::Ordering;
+//!
+//! ```text
+//!   begin_fill ──> Filling ── complete ──┐
+//!   lookup_stable ── make_stable ────────┴──> StableRef      read
+//!   lookup_no_discard ──────────────────────> MaybeDiscarded try_read
+//! ```
+//!
+//! When any of the references is dropped, the page is made volatile unless something stands against it.
 
 use arch::{Absolute, Frame, PAGE_SIZE, program, storage};
 use cmm::PageState;
 
+use super::hash::Key;
 use super::page::PageFlags;
-use super::{Discarded, Mm, Page};
-
-/// Which page of which file.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Key {
-    /// Number of the file.
-    pub file: u32,
-    /// Number of the page in it.
-    pub index: u32,
-}
-
-impl Key {
-    pub(super) fn of(page: &Page) -> Self {
-        Self {
-            file: page.file.load(Ordering::Relaxed),
-            index: page.index.load(Ordering::Relaxed),
-        }
-    }
-}
+use super::{Discarded, Mm};
 
 /// What a lookup found.
 pub enum Lookup<'m> {
@@ -35,15 +24,17 @@ pub enum Lookup<'m> {
     Hit(StableRef<'m>),
     /// Nothing.
     Miss,
-    /// A page whose content is gone; it is out of the cache now.
+    /// A page whose content was gone; it is out of the cache now.
     WasDiscarded,
 }
 
 impl Mm<'_> {
+    /// The page with a key, with a reference to it.
     fn find(&self, key: Key) -> Option<Frame> {
         let cache = self.cache.lock();
-        let frame = *cache.get(&key)?;
+        let frame = cache.find(self.pages, key)?;
         let page = self.page(frame);
+        // Under the lock: the cache's own reference cannot go before ours is there.
         page.get();
         page.set(PageFlags::REFERENCED);
         Some(frame)
@@ -55,18 +46,14 @@ impl Mm<'_> {
             self.stats.cache_misses.add(1);
             return Lookup::Miss;
         };
-        match self.make_stable(frame) {
-            Ok(()) => {
-                self.stats.cache_hits.add(1);
-                Lookup::Hit(StableRef { mm: self, frame })
-            }
-            Err(Discarded) => {
-                self.stats.cache_misses.add(1);
-                self.remove_page(frame);
-                self.put_page(frame);
-                Lookup::WasDiscarded
-            }
+        if let Err(Discarded) = self.make_stable(frame) {
+            self.stats.cache_misses.add(1);
+            self.remove_page(frame);
+            self.put_page(frame);
+            return Lookup::WasDiscarded;
         }
+        self.stats.cache_hits.add(1);
+        Lookup::Hit(StableRef { mm: self, frame })
     }
 
     /// Looks a page up and leaves its state alone.
@@ -79,28 +66,21 @@ impl Mm<'_> {
         Some(MaybeDiscarded { mm: self, frame })
     }
 
-    /// A page to be filled with a page of a file that is not in the cache, or `None` if memory is out.
+    /// Begins to fill a page with what the cache does not have; `None` if memory is out.
     pub fn begin_fill(&self, key: Key) -> Option<Filling<'_>> {
-        let frame = self.allocate_reclaiming()?;
-        let page = self.page(frame);
-        page.file.store(key.file, Ordering::Relaxed);
-        page.index.store(key.index, Ordering::Relaxed);
+        let block = self.allocate_reclaiming(0)?;
+        let page = self.page(block.frame);
+        key.assign(page);
         page.set(PageFlags::LOCKED);
         Some(Filling {
             mm: self,
-            frame,
-            complete: false,
+            frame: block.frame,
+            zero: block.zero,
         })
     }
 
-    /// Pages in the page cache.
-    #[must_use]
-    pub fn cached_page_count(&self) -> usize {
-        self.lru.lock().len()
-    }
-
-    /// Drops a reference to a page of the cache, which becomes volatile if it was the last user's.
-    fn put_with_check(&self, frame: Frame) {
+    /// Drops a user's reference; the page becomes volatile if that was the last user.
+    fn put_user(&self, frame: Frame) {
         if self.page(frame).flags().contains(PageFlags::CACHED) {
             self.make_volatile(frame, 2);
         }
@@ -129,22 +109,16 @@ impl StableRef<'_> {
         unsafe { storage::copy_out(self.frame.address() + offset as u64, buffer) }
     }
 
-    /// The frame.
+    /// The frame that the page is in.
     #[must_use]
     pub fn frame(&self) -> Frame {
         self.frame
-    }
-
-    /// The page's state as the host has it.
-    #[must_use]
-    pub fn page_state(&self) -> Option<PageState> {
-        self.mm.page_state(self.frame)
     }
 }
 
 impl Drop for StableRef<'_> {
     fn drop(&mut self) {
-        self.mm.put_with_check(self.frame);
+        self.mm.put_user(self.frame);
     }
 }
 
@@ -158,7 +132,7 @@ impl MaybeDiscarded<'_> {
     /// Copies from the page as it is.
     ///
     /// # Errors
-    /// The host had discarded it; the page is out of the cache now.
+    /// The host has discarded it; the page is out of the cache now, and what is in `buffer` is void.
     ///
     /// # Panics
     /// If the range is not within the page, or on a fault that is no discard fault.
@@ -168,19 +142,21 @@ impl MaybeDiscarded<'_> {
             "a range within the page"
         );
         self.mm.stats.fault_tolerant_copies.add(1);
+        let source = self.frame.address() + offset as u64;
         // SAFETY: nobody writes pages of files; the host may discard this one, which the copy survives.
-        let copied = unsafe { storage::try_copy_out(self.frame.address() + offset as u64, buffer) };
-        match copied {
+        match unsafe { storage::try_copy_out(source, buffer) } {
             Ok(()) => Ok(()),
             Err(fault) if fault.code == program::BLOCK_VOLATILITY => {
                 self.mm.stats.discard_faults.add(1);
                 if self.mm.ignores_discard_faults() {
                     return Ok(());
                 }
+                // The fault itself took no reference and no lock; we hold the reference, so it is
+                // for us to remove the page.
                 self.mm.remove_page(self.frame);
                 Err(Discarded)
             }
-            Err(fault) => panic!("a copy from a page of the page cache: {fault}"),
+            Err(fault) => panic!("a copy from {:?} of the page cache: {fault}", self.frame),
         }
     }
 
@@ -193,15 +169,15 @@ impl MaybeDiscarded<'_> {
 
 impl Drop for MaybeDiscarded<'_> {
     fn drop(&mut self) {
-        self.mm.put_with_check(self.frame);
+        self.mm.put_user(self.frame);
     }
 }
 
-/// A new page, locked, that is not in the cache before it is complete.
+/// A new page, locked and stable, that enters the cache when it is complete.
 pub struct Filling<'m> {
     mm: &'m Mm<'m>,
     frame: Frame,
-    complete: bool,
+    zero: bool,
 }
 
 impl<'m> Filling<'m> {
@@ -211,29 +187,51 @@ impl<'m> Filling<'m> {
         self.frame.address()
     }
 
-    /// The page is filled: it enters the cache, and the caller has it as a stable reference.
+    /// Clears the page from `end`, where the content ends, given that it has been written up to
+    /// `written`; what the host says reads as zero is not cleared again.
+    pub fn clear_behind(&mut self, end: usize, written: usize) {
+        const ZEROES: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
+        let stop = if self.zero { written } else { PAGE_SIZE };
+        if self.zero && written < PAGE_SIZE {
+            self.mm.stats.clears_skipped.add(1);
+        }
+        if end < stop {
+            // SAFETY: the page is ours until it is complete.
+            unsafe { storage::copy_in(self.address() + end as u64, &ZEROES[end..stop]) }
+        }
+    }
+
+    /// Enters the page, which holds its content now, into the cache.
+    ///
+    /// # Panics
+    /// If the cache has the page already. There is one CPU and no task that could have filled it.
     #[must_use]
-    pub fn complete(mut self) -> StableRef<'m> {
-        self.complete = true;
+    pub fn complete(self) -> StableRef<'m> {
         let (mm, frame) = (self.mm, self.frame);
+        core::mem::forget(self);
         let page = mm.page(frame);
-        page.set(
-            PageFlags::UP_TO_DATE | PageFlags::CACHED | PageFlags::LRU | PageFlags::REFERENCED,
-        );
         page.get();
-        let other = mm.cache.lock().insert(Key::of(page), frame);
-        assert!(other.is_none(), "two pages for {:?}", Key::of(page));
-        mm.lru.lock().push(mm.pages, frame);
+        page.set(PageFlags::UP_TO_DATE | PageFlags::REFERENCED);
+        {
+            let mut cache = mm.cache.lock();
+            let free = cache.insert(mm.pages, frame);
+            assert!(free, "{:?} is in the page cache already", Key::of(page));
+            page.set(PageFlags::CACHED);
+        }
+        {
+            let mut lru = mm.lru.lock();
+            lru.push(mm.pages, frame);
+            page.set(PageFlags::LRU);
+        }
         page.reset(PageFlags::LOCKED);
         StableRef { mm, frame }
     }
 }
 
 impl Drop for Filling<'_> {
+    /// Gives the page up: what was to fill it has failed.
     fn drop(&mut self) {
-        if !self.complete {
-            self.mm.page(self.frame).reset(PageFlags::LOCKED);
-            self.mm.put_page(self.frame);
-        }
+        self.mm.page(self.frame).reset(PageFlags::LOCKED);
+        self.mm.put_page(self.frame);
     }
 }

@@ -1,15 +1,15 @@
-//! The page descriptor, one for each frame, and lists of them.
+//! The page descriptor, one for each frame.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use arch::Frame;
 use bitflags::bitflags;
+use cmm::Usage;
 
 bitflags! {
     /// Flags of a page.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct PageFlags: u32 {
-        /// Somebody has the page for himself.
+        /// Somebody has the page for himself: it is being filled.
         const LOCKED = 1 << 0;
         /// The content is newer than on the device.
         const DIRTY = 1 << 1;
@@ -31,7 +31,7 @@ bitflags! {
         const RESERVED = 1 << 9;
         /// Taken out of its cache, for good: by a discard or by normal removal.
         const DISCARDED = 1 << 10;
-        /// A writable mapping exists or existed since the last one went.
+        /// A writable mapping exists, or existed since the last time that none of any kind did.
         const WRITABLE = 1 << 11;
         /// The page state is being changed.
         const STATE_CHANGE = 1 << 12;
@@ -41,41 +41,78 @@ bitflags! {
         const REFERENCED = 1 << 14;
         /// The first page of a free block of the buddy allocator.
         const BUDDY = 1 << 15;
-        /// High bit of the usage that this kernel set last.
+        /// High bit of the usage that this kernel set last ("Hinted").
         const HINTED_HIGH = 1 << 16;
-        /// Low bit of the usage that this kernel set last.
+        /// Low bit of the usage that this kernel set last ("Hinted").
         const HINTED_LOW = 1 << 17;
     }
 }
 
-/// What links of a page that is on no list hold.
+impl PageFlags {
+    /// Both bits of the usage that this kernel set last.
+    pub(super) const HINTED: Self = Self::HINTED_HIGH.union(Self::HINTED_LOW);
+
+    /// The flags that stand for a usage.
+    const fn hinted(usage: Usage) -> Self {
+        match usage {
+            Usage::Stable => Self::empty(),
+            Usage::Unused => Self::HINTED_LOW,
+            Usage::PotentiallyVolatile => Self::HINTED_HIGH,
+            Usage::Volatile => Self::HINTED,
+        }
+    }
+
+    /// The usage that the flags stand for.
+    pub(super) const fn usage(self) -> Usage {
+        match (
+            self.contains(Self::HINTED_HIGH),
+            self.contains(Self::HINTED_LOW),
+        ) {
+            (false, false) => Usage::Stable,
+            (false, true) => Usage::Unused,
+            (true, false) => Usage::PotentiallyVolatile,
+            (true, true) => Usage::Volatile,
+        }
+    }
+}
+
+/// What a link to no page holds.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
-/// The descriptor of a frame: 64 bytes.
+/// The descriptor of a frame: 64 bytes, on a boundary of its own, so that it never shares a cache line
+/// half with its neighbour.
+///
+/// Links are frame numbers. All fields are atomic because descriptors are shared; those without an
+/// accessor of their own belong to the lock of the list that they link.
 #[repr(C, align(64))]
 pub struct Page {
     flags: AtomicU32,
     /// References: of caches, mappings and users.
-    pub(super) count: AtomicU32,
-    /// Mappings in address spaces.
-    pub(super) mappings: AtomicU32,
+    count: AtomicU32,
+    /// Mappings in address spaces, each of which has a reference, too.
+    mappings: AtomicU32,
     /// Order of the free block that starts here.
     pub(super) order: AtomicU32,
-    /// The file, of a page in the cache.
+    /// Number of the file, of a page in the page cache.
     pub(super) file: AtomicU32,
     /// Index in the file, in pages.
     pub(super) index: AtomicU32,
-    previous: AtomicU32,
-    next: AtomicU32,
-    /// Private data of its file system.
+    /// Links of the list that the page is on: LRU or buddy.
+    pub(super) previous: AtomicU32,
+    pub(super) next: AtomicU32,
+    /// The next page in the same bucket of the page cache's hash.
+    pub(super) chain: AtomicU32,
+    /// The first page in the bucket with this frame's number; nothing to do with the frame itself.
+    pub(super) bucket: AtomicU32,
+    /// Private data of the page's file system.
     private: AtomicU64,
-    reserved: [u32; 6],
+    spare: [u64; 2],
 }
 
 const _: () = assert!(size_of::<Page>() == 64);
 
 impl Page {
-    /// A page that nobody may use.
+    /// A page that nobody may use, hinted stable as all pages are after IPL.
     #[must_use]
     pub const fn reserved() -> Self {
         Self {
@@ -87,30 +124,46 @@ impl Page {
             index: AtomicU32::new(0),
             previous: AtomicU32::new(NOWHERE),
             next: AtomicU32::new(NOWHERE),
+            chain: AtomicU32::new(NOWHERE),
+            bucket: AtomicU32::new(NOWHERE),
             private: AtomicU64::new(0),
-            reserved: [0; 6],
+            spare: [0; 2],
         }
     }
 
     /// The flags now.
     #[must_use]
     pub fn flags(&self) -> PageFlags {
-        PageFlags::from_bits_truncate(self.flags.load(Ordering::SeqCst))
+        PageFlags::from_bits_retain(self.flags.load(Ordering::SeqCst))
     }
 
     /// Sets flags; returns the flags before.
-    pub fn set(&self, flags: PageFlags) -> PageFlags {
-        PageFlags::from_bits_truncate(self.flags.fetch_or(flags.bits(), Ordering::SeqCst))
+    pub(super) fn set(&self, flags: PageFlags) -> PageFlags {
+        PageFlags::from_bits_retain(self.flags.fetch_or(flags.bits(), Ordering::SeqCst))
     }
 
     /// Resets flags; returns the flags before.
-    pub fn reset(&self, flags: PageFlags) -> PageFlags {
-        PageFlags::from_bits_truncate(self.flags.fetch_and(!flags.bits(), Ordering::SeqCst))
+    pub(super) fn reset(&self, flags: PageFlags) -> PageFlags {
+        PageFlags::from_bits_retain(self.flags.fetch_and(!flags.bits(), Ordering::SeqCst))
     }
 
     /// Sets one flag; returns whether it was set already.
     pub(super) fn test_and_set(&self, flag: PageFlags) -> bool {
         self.set(flag).contains(flag)
+    }
+
+    /// The usage that this kernel set last.
+    #[must_use]
+    pub fn hinted(&self) -> Usage {
+        self.flags().usage()
+    }
+
+    /// Notes the usage that has been set. The caller has StateChange, or the page has no reference:
+    /// so nobody looks between the two steps.
+    pub(super) fn set_hinted(&self, usage: Usage) {
+        let hinted = PageFlags::hinted(usage);
+        self.reset(PageFlags::HINTED.difference(hinted));
+        self.set(hinted);
     }
 
     /// References now.
@@ -119,77 +172,44 @@ impl Page {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Takes a reference.
+    /// Takes a reference; the caller has one, or holds the lock of the cache that has one.
     pub(super) fn get(&self) {
         self.count.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Private data of the file system, 0 for none.
+    /// Drops a reference; returns whether it was the last.
+    ///
+    /// # Panics
+    /// If there is none: somebody has dropped what was not his.
+    pub(super) fn put(&self) -> bool {
+        let before = self.count.fetch_sub(1, Ordering::SeqCst);
+        assert!(before > 0, "a reference is dropped that nobody has");
+        before == 1
+    }
+
+    /// Sets the number of references of a page that its allocator hands out or takes back.
+    pub(super) fn set_references(&self, count: u32) {
+        self.count.store(count, Ordering::SeqCst);
+    }
+
+    /// Mappings now.
+    #[must_use]
+    pub fn mappings(&self) -> u32 {
+        self.mappings.load(Ordering::SeqCst)
+    }
+
+    /// Private data of the page's file system, 0 for none.
     #[must_use]
     pub fn private(&self) -> u64 {
         self.private.load(Ordering::SeqCst)
     }
 }
 
-/// A list of pages, linked through their descriptors by frame number.
-#[derive(Debug)]
-pub(super) struct List {
-    first: u32,
-    last: u32,
-    length: usize,
-}
-
-impl List {
-    pub(super) const fn new() -> Self {
-        Self {
-            first: NOWHERE,
-            last: NOWHERE,
-            length: 0,
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.length
-    }
-
-    pub(super) fn first(&self) -> Option<Frame> {
-        (self.first != NOWHERE).then_some(Frame(self.first))
-    }
-
-    pub(super) fn last(&self) -> Option<Frame> {
-        (self.last != NOWHERE).then_some(Frame(self.last))
-    }
-
-    /// Puts a page that is on no list in front.
-    pub(super) fn push(&mut self, pages: &[Page], frame: Frame) {
-        let page = &pages[frame.index()];
-        page.previous.store(NOWHERE, Ordering::Relaxed);
-        page.next.store(self.first, Ordering::Relaxed);
-        match self.first() {
-            Some(first) => pages[first.index()]
-                .previous
-                .store(frame.0, Ordering::Relaxed),
-            None => self.last = frame.0,
-        }
-        self.first = frame.0;
-        self.length += 1;
-    }
-
-    /// Takes a page of this list off it.
-    pub(super) fn remove(&mut self, pages: &[Page], frame: Frame) {
-        let page = &pages[frame.index()];
-        let previous = page.previous.swap(NOWHERE, Ordering::Relaxed);
-        let next = page.next.swap(NOWHERE, Ordering::Relaxed);
-        match previous {
-            NOWHERE => self.first = next,
-            _ => pages[previous as usize].next.store(next, Ordering::Relaxed),
-        }
-        match next {
-            NOWHERE => self.last = previous,
-            _ => pages[next as usize]
-                .previous
-                .store(previous, Ordering::Relaxed),
-        }
-        self.length -= 1;
+#[cfg(test)]
+impl Page {
+    /// Pretends that there are so many mappings, each with its reference.
+    pub(super) fn pretend_mappings(&self, count: u32) {
+        self.mappings.store(count, Ordering::SeqCst);
+        self.count.fetch_add(count, Ordering::SeqCst);
     }
 }

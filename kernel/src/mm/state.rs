@@ -1,107 +1,114 @@
-//! The guarded transitions between page states. Nothing else in the kernel executes ESSA.
+//! The guarded transitions between page states.
+//!
+//! Nothing else in the kernel executes ESSA but the probe, which runs before there is a memory
+//! manager. What is hinted is kept in the descriptor, so that a transition to the state that is set
+//! already costs nothing.
+//!
+//! ```text
+//!                 allocate_pages                    make_volatile
+//!    U, on a    ────────────────>   S, somebody   ────────────────>   V or P, in the page cache,
+//!    free list  <────────────────   needs it      <────────────────   nobody uses it
+//!                  free_pages                        make_stable            │
+//!        ^                                              fails: Vz           │
+//!        └──────────────────────── remove_page, last reference gone ────────┘
+//! ```
 
 use arch::{Frame, essa};
 use cmm::{Content, EssaResult, Orc, PageState, Usage};
 
-use super::page::PageFlags;
-use super::{Mm, Page};
-
-/// What this kernel hints.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hinting {
-    /// Nothing.
-    Off,
-    /// Unused and stable.
-    Unused,
-    /// All states.
-    Full,
-}
-
-impl Hinting {
-    /// The word for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Unused => "unused",
-            Self::Full => "full",
-        }
-    }
-}
+use super::page::{Page, PageFlags};
+use super::{Hinting, Mm};
 
 /// The host has discarded the page's content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Discarded;
 
-/// What stands against making a page volatile, of those obstacles that are flags.
-const OBSTACLES: PageFlags = PageFlags::RESERVED
-    .union(PageFlags::DIRTY)
-    .union(PageFlags::WRITEBACK)
-    .union(PageFlags::LOCKED)
-    .union(PageFlags::PRIVATE)
-    .union(PageFlags::DISCARDED);
-
-/// What must be there, of what are flags.
-const NEEDED: PageFlags = PageFlags::UP_TO_DATE.union(PageFlags::LRU);
-
-/// Whether nothing stands against making a page volatile, given that `known` references besides the
-/// mappings are accounted for.
-///
-/// The eleven obstacles: reserved; dirty; being written; locked; anonymous and not in the swap cache;
-/// in no cache; not up to date; private data; discarded; not on the LRU; a reference too many.
-pub(super) fn may_be_volatile(page: &Page, known: u32) -> bool {
-    let flags = page.flags();
-    let homeless = !flags.intersects(PageFlags::CACHED | PageFlags::SWAP_CACHE);
-    let anonymous = flags.contains(PageFlags::ANON) && !flags.contains(PageFlags::SWAP_CACHE);
-    let mappings = page.mappings.load(core::sync::atomic::Ordering::SeqCst);
-    !flags.intersects(OBSTACLES)
-        && flags.contains(NEEDED)
-        && !homeless
-        && !anonymous
-        && mappings + known == page.references()
+/// A reason for which a page must stay stable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Obstacle {
+    /// It is not the allocator's.
+    Reserved,
+    /// The device does not have its content yet.
+    Dirty,
+    /// The device is just being given its content.
+    Writeback,
+    /// Somebody has it for himself.
+    Locked,
+    /// It is anonymous, and no copy of it is in swap.
+    Anonymous,
+    /// It belongs to no cache that could create it again.
+    NoMapping,
+    /// Its content is not that of its file.
+    NotUpToDate,
+    /// Its file system has data attached to it.
+    Private,
+    /// It is discarded or removed.
+    Discarded,
+    /// It is not on the LRU list.
+    NotOnLru,
+    /// Somebody has a reference whom the caller does not know.
+    References,
 }
 
-impl Page {
-    /// The usage that this kernel set last; stable at the start.
-    pub(super) fn hinted(&self) -> Usage {
-        let flags = self.flags();
-        let high = u8::from(flags.contains(PageFlags::HINTED_HIGH));
-        let low = u8::from(flags.contains(PageFlags::HINTED_LOW));
-        Usage::from_encoding(high << 1 | low)
-    }
-
-    fn set_hinted(&self, usage: Usage) {
-        let code = usage.encoding();
-        self.reset(PageFlags::HINTED_HIGH | PageFlags::HINTED_LOW);
-        if code & 2 != 0 {
-            self.set(PageFlags::HINTED_HIGH);
-        }
-        if code & 1 != 0 {
-            self.set(PageFlags::HINTED_LOW);
-        }
-    }
+/// What stands against making a page volatile, in the order in which it is looked at.
+///
+/// `known` counts the references that the caller accounts for, besides those of mappings.
+pub(super) fn obstacle(page: &Page, known: u32) -> Option<Obstacle> {
+    let flags = page.flags();
+    let flag = |flag| flags.contains(flag);
+    let found = [
+        (flag(PageFlags::RESERVED), Obstacle::Reserved),
+        (flag(PageFlags::DIRTY), Obstacle::Dirty),
+        (flag(PageFlags::WRITEBACK), Obstacle::Writeback),
+        (flag(PageFlags::LOCKED), Obstacle::Locked),
+        (
+            flag(PageFlags::ANON) && !flag(PageFlags::SWAP_CACHE),
+            Obstacle::Anonymous,
+        ),
+        (
+            !flags.intersects(PageFlags::CACHED | PageFlags::SWAP_CACHE),
+            Obstacle::NoMapping,
+        ),
+        (!flag(PageFlags::UP_TO_DATE), Obstacle::NotUpToDate),
+        (flag(PageFlags::PRIVATE), Obstacle::Private),
+        (flag(PageFlags::DISCARDED), Obstacle::Discarded),
+        (!flag(PageFlags::LRU), Obstacle::NotOnLru),
+        (
+            page.mappings() + known != page.references(),
+            Obstacle::References,
+        ),
+    ];
+    let (_, obstacle) = found.into_iter().find(|(stands, _)| *stands)?;
+    Some(obstacle)
 }
 
 impl Mm<'_> {
     fn essa(&self, orc: Orc, frame: Frame) -> EssaResult {
         self.stats.essa[usize::from(orc.code())].add(1);
-        essa::essa(orc, frame.address())
+        let old = essa::essa(orc, frame.address());
+        assert!(
+            !old.exception(),
+            "the host does not know {frame:?}, which is storage of this machine"
+        );
+        old
     }
 
-    /// A page that nobody has any more: its content is not needed.
+    /// Marks a page unused that nobody has any more.
     pub(super) fn hint_unused(&self, frame: Frame) {
         let page = self.page(frame);
-        if self.hinting == Hinting::Off || page.hinted() == Usage::Unused {
+        if self.hinting() == Hinting::Off || page.hinted() == Usage::Unused {
             return;
         }
+        // If the old state is Vz, a discard fault that names this page may be on its way to another
+        // CPU, and the page must wait for all CPUs. This machine has one CPU, which is here.
         let _ = self.essa(Orc::SetUnused, frame);
         page.set_hinted(Usage::Unused);
     }
 
-    /// A free page that is about to be used; returns whether it reads as zero.
+    /// Marks a free page stable that is about to be used; returns whether it reads as zero.
     pub(super) fn hint_stable(&self, frame: Frame) -> bool {
         let page = self.page(frame);
-        if self.hinting == Hinting::Off || page.hinted() == Usage::Stable {
+        if self.hinting() == Hinting::Off || page.hinted() == Usage::Stable {
             return false;
         }
         let old = self.essa(Orc::SetStable, frame);
@@ -111,18 +118,20 @@ impl Mm<'_> {
 
     /// Tries to make a page volatile, or potentially volatile if it may be written through a mapping.
     ///
-    /// `known` counts the references besides mappings that the caller accounts for: 1 is the cache's
-    /// own, 2 the cache's and the caller's. Gives up, and leaves the page stable, if anything stands
-    /// against it or if somebody else is changing the state.
-    pub fn make_volatile(&self, frame: Frame, known: u32) -> bool {
-        if self.hinting != Hinting::Full {
+    /// `known` counts the references that the caller accounts for: 1 is the cache's own, 2 the
+    /// cache's and the caller's. Gives up, and leaves the page stable, if anything stands against it
+    /// or if somebody else is changing the state. Returns whether the page is volatile now.
+    pub(super) fn make_volatile(&self, frame: Frame, known: u32) -> bool {
+        if self.hinting() != Hinting::Full {
             return false;
         }
         let page = self.page(frame);
         if page.test_and_set(PageFlags::STATE_CHANGE) {
             return false;
         }
-        let possible = may_be_volatile(page, known);
+        // From here on a make_stable waits for us, and whoever else could raise an obstacle has a
+        // reference, which is one too many for the check.
+        let possible = obstacle(page, known).is_none();
         if possible {
             let (orc, usage) = if page.flags().contains(PageFlags::WRITABLE) {
                 (Orc::SetPotentiallyVolatile, Usage::PotentiallyVolatile)
@@ -141,18 +150,31 @@ impl Mm<'_> {
         possible
     }
 
-    /// Makes a page stable. The caller holds a reference that no `make_volatile` knows of.
+    /// Makes a page stable. The caller took a reference before, of which no make_volatile knows.
     ///
     /// # Errors
     /// The host has discarded it: the caller removes it and does as if it had never been there.
-    pub fn make_stable(&self, frame: Frame) -> Result<(), Discarded> {
-        let page = self.page(frame);
-        if self.hinting != Hinting::Full || self.skips_make_stable() {
+    pub(super) fn make_stable(&self, frame: Frame) -> Result<(), Discarded> {
+        if self.hinting() != Hinting::Full || self.skips_make_stable() {
             return Ok(());
         }
-        while page.flags().contains(PageFlags::STATE_CHANGE) {
+        let page = self.page(frame);
+        let flags = page.flags();
+        if !flags.contains(PageFlags::STATE_CHANGE) && flags.usage() == Usage::Stable {
+            // A make_volatile that begins now finds our reference and gives up.
+            return Ok(());
+        }
+        while page.test_and_set(PageFlags::STATE_CHANGE) {
             core::hint::spin_loop();
         }
+        let outcome = self.leave_volatile(frame);
+        page.reset(PageFlags::STATE_CHANGE);
+        outcome
+    }
+
+    /// The transition itself, with StateChange held.
+    fn leave_volatile(&self, frame: Frame) -> Result<(), Discarded> {
+        let page = self.page(frame);
         if page.hinted() == Usage::Stable {
             return Ok(());
         }
@@ -160,8 +182,8 @@ impl Mm<'_> {
         let lost = match (old.usage(), old.content()) {
             (_, Some(Content::Resident)) | (Usage::Stable, _) => false,
             (_, Some(Content::Zero)) => true,
-            // A host that pages volatile pages out instead of discarding them leaves such a page as
-            // it is: ask again, without the condition.
+            // KVM pages volatile pages out instead of discarding them, and then leaves such a page
+            // as it is: ask again, without the condition.
             _ => self.essa(Orc::SetStable, frame).is_discarded(),
         };
         if lost {
@@ -173,11 +195,12 @@ impl Mm<'_> {
         Ok(())
     }
 
-    /// The state of a page as the host has it, for reports; `None` without ESSA.
+    /// The state of a page as the host has it, for reports; `None` if nothing is hinted.
     #[must_use]
     pub fn page_state(&self, frame: Frame) -> Option<PageState> {
-        (self.hinting != Hinting::Off)
-            .then(|| self.essa(Orc::GetState, frame).state().ok())
-            .flatten()
+        match self.hinting() {
+            Hinting::Off => None,
+            _ => self.essa(Orc::GetState, frame).state().ok(),
+        }
     }
 }

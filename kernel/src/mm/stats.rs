@@ -49,3 +49,12 @@ pub struct Stats {
     /// Pages that were not cleared because the host said that they read as zero.
     pub clears_skipped: Counter,
 }
+
+impl Stats {
+    /// Adds ESSA that were executed elsewhere.
+    pub fn count_essa(&self, counts: &[u64; 8]) {
+        for (counter, count) in self.essa.iter().zip(counts) {
+            counter.add(*count);
+        }
+    }
+}

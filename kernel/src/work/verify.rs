@@ -3,7 +3,9 @@
 //! Each pass visits the files in an order that the seed decides, and reads each in ranges of random
 //! lengths, half of them through stable references and half by fault-tolerant copies. The checksum of
 //! each piece of 4096 bytes is compared as the piece completes, the file's digest at its end. In
-//! between, single ranges of random files are read and checked by their pieces.
+//! between, single ranges of files are read and checked by their pieces, most of them of files that
+//! were read lately: as in any use of files, what was used is used again, and is found in the page
+//! cache, or found discarded.
 
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -18,6 +20,8 @@ use crate::fs::image::FileEntry;
 
 /// Longest range that is read at once, in bytes.
 const LONGEST: usize = 16 * PIECE;
+/// How many files count as read lately.
+const LATELY: usize = 64;
 
 /// How far the work is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,19 +93,17 @@ impl<'a> Verify<'a> {
         let step = count.div_ceil(20).max(1);
         for pass in 1..=self.passes {
             self.shuffle(&mut order);
-            for (done, file) in order.iter().enumerate() {
+            for (done, file) in (1..).zip(&order) {
                 if pass == 1 {
                     self.gap(*file)?;
                 }
                 self.file(*file)?;
-                if self.random.next_u32().is_multiple_of(4) {
-                    self.single_range()?;
-                }
-                if (done + 1) % step == 0 || done + 1 == count {
+                self.single_ranges(&order, done)?;
+                if done % step == 0 || done == count {
                     let bytes_verified = self.bytes_verified;
                     progress(Progress {
                         pass,
-                        files_done: done + 1,
+                        files_done: done,
                         bytes_verified,
                     });
                 }
@@ -177,10 +179,22 @@ impl<'a> Verify<'a> {
         Ok(())
     }
 
-    /// Reads a few pieces of a random file.
-    fn single_range(&mut self) -> Result<(), Failure> {
+    /// Reads a few pieces of files of which the first `done` of `order` have been read in this pass.
+    fn single_ranges(&mut self, order: &[usize], done: usize) -> Result<(), Failure> {
+        for _ in 0..self.random.next_u32() % 3 {
+            let lately = self.random.next_u64() as usize % LATELY.min(done);
+            self.single_range(order[done - 1 - lately])?;
+        }
+        if self.random.next_u32().is_multiple_of(4) {
+            let any = self.random.next_u64() as usize % order.len();
+            self.single_range(order[any])?;
+        }
+        Ok(())
+    }
+
+    /// Reads a few pieces of a file.
+    fn single_range(&mut self, number: usize) -> Result<(), Failure> {
         let archive = self.archive;
-        let number = self.random.next_u64() as usize % archive.index().len();
         let file = archive.index().file(number);
         let pieces = file.pieces();
         if pieces == 0 {

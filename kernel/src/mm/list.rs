@@ -1,0 +1,81 @@
+//! Lists of pages, linked through their descriptors.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use arch::Frame;
+
+use super::page::{NOWHERE, Page};
+
+/// A doubly linked list of pages. A page is on one list at most.
+///
+/// Whoever owns the list, by its lock, owns the links of the pages on it.
+#[derive(Debug)]
+pub(super) struct List {
+    first: u32,
+    last: u32,
+    length: usize,
+}
+
+fn link(number: u32) -> Option<Frame> {
+    (number != NOWHERE).then_some(Frame(number))
+}
+
+impl List {
+    pub(super) const fn new() -> Self {
+        Self {
+            first: NOWHERE,
+            last: NOWHERE,
+            length: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn first(&self) -> Option<Frame> {
+        link(self.first)
+    }
+
+    pub(super) fn last(&self) -> Option<Frame> {
+        link(self.last)
+    }
+
+    /// Puts a page that is on no list in front.
+    pub(super) fn push(&mut self, pages: &[Page], frame: Frame) {
+        let page = &pages[frame.index()];
+        page.previous.store(NOWHERE, Relaxed);
+        page.next.store(self.first, Relaxed);
+        match self.first() {
+            Some(first) => pages[first.index()].previous.store(frame.0, Relaxed),
+            None => self.last = frame.0,
+        }
+        self.first = frame.0;
+        self.length += 1;
+    }
+
+    /// Takes a page of this list off it.
+    pub(super) fn remove(&mut self, pages: &[Page], frame: Frame) {
+        let page = &pages[frame.index()];
+        let previous = link(page.previous.swap(NOWHERE, Relaxed));
+        let next = link(page.next.swap(NOWHERE, Relaxed));
+        let number = |frame: Option<Frame>| frame.map_or(NOWHERE, |frame| frame.0);
+        match previous {
+            None => self.first = number(next),
+            Some(previous) => pages[previous.index()].next.store(number(next), Relaxed),
+        }
+        match next {
+            None => self.last = number(previous),
+            Some(next) => pages[next.index()]
+                .previous
+                .store(number(previous), Relaxed),
+        }
+        self.length -= 1;
+    }
+
+    /// Moves a page of this list to the front.
+    pub(super) fn rotate(&mut self, pages: &[Page], frame: Frame) {
+        self.remove(pages, frame);
+        self.push(pages, frame);
+    }
+}

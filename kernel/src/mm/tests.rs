@@ -1,0 +1,68 @@
+//! Memory management on the simulated machine.
+
+mod buddy;
+mod cache;
+mod probe;
+mod reclaim;
+mod state;
+
+use arch::sim::{self, Entered, Machine};
+use arch::{Frame, storage};
+
+use super::{Hinting, Key, Mm, Page, PageFlags, StableRef};
+
+/// A simulated machine, entered, and a memory manager for it.
+struct Rig {
+    machine: Machine,
+    mm: &'static Mm<'static>,
+    _entered: Entered,
+}
+
+impl Rig {
+    /// A machine with `frames` frames, all of them free but frame 0.
+    fn new(frames: usize, hinting: Hinting) -> Self {
+        let machine = Machine::new(
+            frames,
+            match hinting {
+                Hinting::Off => sim::Hinting::None,
+                Hinting::Unused => sim::Hinting::Unused,
+                Hinting::Full => sim::Hinting::Full,
+            },
+        );
+        let entered = machine.enter();
+        let pages: Vec<Page> = (0..frames).map(|_| Page::reserved()).collect();
+        let mm: &Mm<'_> = Box::leak(Box::new(Mm::new(pages.leak(), hinting)));
+        mm.add_free(Frame(1), frames as u32 - 1);
+        Self {
+            machine,
+            mm,
+            _entered: entered,
+        }
+    }
+
+    /// ESSA executed so far.
+    fn essa_count(&self) -> u64 {
+        self.machine.essa_counts().iter().sum()
+    }
+
+    /// Brings a page into the cache, full of `byte`.
+    fn fill(&self, key: Key, byte: u8) -> StableRef<'static> {
+        let filling = self.mm.begin_fill(key).expect("there is memory");
+        // SAFETY: the page is new and locked.
+        unsafe { storage::copy_in(filling.address(), &[byte; arch::PAGE_SIZE]) }
+        filling.complete()
+    }
+
+    /// Brings a page into the cache that nobody uses; returns its frame.
+    fn fill_and_leave(&self, key: Key) -> Frame {
+        self.fill(key, 0xa5).frame()
+    }
+
+    fn flags(&self, frame: Frame) -> PageFlags {
+        self.mm.page(frame).flags()
+    }
+}
+
+fn key(index: u32) -> Key {
+    Key { file: 7, index }
+}

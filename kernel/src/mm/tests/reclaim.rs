@@ -1,0 +1,68 @@
+use super::super::{Hinting, Lookup, PageFlags};
+use super::{Rig, key};
+
+#[test]
+fn a_full_cache_makes_room_and_loses_what_was_not_used_lately() {
+    let rig = Rig::new(129, Hinting::Full);
+    for index in 0..128 {
+        rig.fill_and_leave(key(index));
+    }
+    assert_eq!(rig.mm.free_page_count(), 0);
+    // The first round takes the second chances of all, and the oldest 32 pages.
+    rig.fill_and_leave(key(128));
+    assert_eq!(rig.mm.stats.reclaimed.get(), 32);
+    assert!(matches!(rig.mm.lookup_stable(key(31)), Lookup::Miss));
+    // Page 32 is the next to go, but it has been looked up since.
+    assert!(matches!(rig.mm.lookup_stable(key(32)), Lookup::Hit(_)));
+    assert_eq!(rig.mm.shrink_cache(), 32);
+    assert!(matches!(rig.mm.lookup_stable(key(32)), Lookup::Hit(_)));
+    assert!(matches!(rig.mm.lookup_stable(key(33)), Lookup::Miss));
+}
+
+#[test]
+fn a_page_in_use_is_not_reclaimed() {
+    let rig = Rig::new(16, Hinting::Full);
+    let used = rig.fill(key(0), 0x77);
+    for index in 1..40 {
+        rig.fill_and_leave(key(index));
+    }
+    let mut byte = [0];
+    used.read(0, &mut byte);
+    assert_eq!(byte, [0x77]);
+    assert!(rig.flags(used.frame()).contains(PageFlags::CACHED));
+}
+
+#[test]
+fn a_dirty_page_is_not_reclaimed() {
+    let rig = Rig::new(16, Hinting::Full);
+    let page = rig.fill(key(0), 0x77);
+    let frame = page.frame();
+    rig.mm.page(frame).set(PageFlags::DIRTY);
+    drop(page);
+    for index in 1..40 {
+        rig.fill_and_leave(key(index));
+    }
+    let Lookup::Hit(page) = rig.mm.lookup_stable(key(0)) else {
+        panic!("the only copy is still there")
+    };
+    assert_eq!(page.frame(), frame);
+}
+
+#[test]
+fn when_nothing_can_go_there_is_no_page() {
+    let rig = Rig::new(9, Hinting::Full);
+    let held: Vec<_> = (0..8).map(|index| rig.fill(key(index), 1)).collect();
+    assert!(rig.mm.begin_fill(key(8)).is_none());
+    drop(held);
+    assert!(rig.mm.begin_fill(key(8)).is_some());
+}
+
+#[test]
+fn a_block_is_made_by_reclaiming_its_pages() {
+    let rig = Rig::new(64, Hinting::Full);
+    for index in 0..63 {
+        rig.fill_and_leave(key(index));
+    }
+    assert!(rig.mm.allocate_pages(4).is_none());
+    assert!(rig.mm.allocate_reclaiming(4).is_some());
+}
