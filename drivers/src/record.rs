@@ -1,6 +1,9 @@
 //! Lines for programs: one JSON object each, with a `kind` and a running `seq`.
 
+mod failure;
+
 use alloc::string::String;
+use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
@@ -30,6 +33,21 @@ pub fn line(kind: &str, body: &impl Serialize) -> String {
 #[cfg(target_os = "none")]
 pub fn emit(kind: &str, body: &impl Serialize) {
     crate::console::print_line(format_args!("{}", line(kind, body)));
+}
+
+/// The line for a failure: a record of kind `error` with the first line of `text` as its reason.
+///
+/// Uses no heap.
+pub fn failure<'a>(text: fmt::Arguments<'a>) -> impl fmt::Display + 'a {
+    let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+    failure::FailureLine { seq, reason: text }
+}
+
+/// Prints the last words of an image that cannot go on, for people and for programs. Uses no heap.
+#[cfg(target_os = "none")]
+pub fn print_failure(text: fmt::Arguments<'_>) {
+    crate::console::print_line(text);
+    crate::console::print_line(format_args!("{}", failure(text)));
 }
 
 #[cfg(test)]

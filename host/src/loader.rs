@@ -85,9 +85,15 @@ fn write(
     bytes: &[u8],
 ) -> Result<(), String> {
     memory.write(pool, at, bytes).map_err(|error| match error {
-        AccessError::Exhausted => "there are not enough frames to load it".to_string(),
+        AccessError::Exhausted => {
+            "memory too small: there are not enough frames to load it, give it more with memory="
+                .to_string()
+        }
         AccessError::Fault(_) => {
-            format!("it does not fit into the guest's {} bytes", memory.size())
+            format!(
+                "guest memory too small: it does not fit into the guest's {} bytes",
+                memory.size()
+            )
         }
     })
 }
@@ -109,7 +115,7 @@ fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u
         let end = segment.p_paddr.checked_add(segment.p_memsz);
         if end.is_none_or(|end| end > memory.size()) {
             return Err(format!(
-                "it does not fit into the guest's {} bytes",
+                "guest memory too small: it does not fit into the guest's {} bytes",
                 memory.size()
             ));
         }

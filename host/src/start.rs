@@ -4,7 +4,6 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 
 use arch::{Absolute, PAGE_SIZE, key};
 use boot::bundle::{Bundle, Kind};
@@ -54,14 +53,9 @@ const HEAP_BASE: u64 = 4 << 20;
 const SHARED_DISK: u16 = 0x0100;
 const SLICED_DISKS: [u16; 2] = [0x0101, 0x0102];
 
-/// The last words of a host that cannot go on, for people and programs.
-fn print_failure(text: fmt::Arguments<'_>) {
-    console::print_line(text);
-}
-
 /// Runs the host.
 pub fn main(start: Start) -> ! {
-    boot::fatal::set_printer(print_failure);
+    boot::fatal::set_printer(record::print_failure);
     let machine = match console::init().and_then(|_| sclp::read_info()) {
         Ok(machine) => machine,
         Err(_) => boot::fatal::fail(),

@@ -50,6 +50,8 @@ pub struct Vcpu {
     pub cpu_timer: i64,
     /// What waits to interrupt it.
     pub pending: Pending,
+    /// Code and PSW address of the latest program interruption, and how often it came in a row.
+    pub repeated: (u16, u64, u32),
     /// Set by a guest that gives up the rest of its time slice.
     pub yields: bool,
     /// Set when it has ended.
@@ -73,6 +75,7 @@ impl Vcpu {
             clock_comparator: u64::MAX,
             cpu_timer: 0,
             pending: Pending::default(),
+            repeated: (0, 0, 0),
             yields: false,
             end: None,
         }

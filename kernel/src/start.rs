@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use core::fmt;
 
 use arch::clock::{self, UNITS_PER_MICROSECOND};
 use arch::interruption::{Class, Frame as Registers};
@@ -11,7 +10,7 @@ use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE, handler, lowcore_field, progr
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
-use drivers::{console, sclp};
+use drivers::{console, record, sclp};
 
 use crate::control::{Cmma, Control, DiskChoice, Work};
 use crate::fs::archive::Archive;
@@ -27,11 +26,6 @@ const FIRST_HEAP: u64 = 256 << 10;
 /// Least memory behind the image and its descriptors, in bytes: heap, index, a few pages to work with.
 const LEAST: u64 = 2 << 20;
 
-/// The last words of a kernel that cannot go on. No heap: it may be what failed.
-fn print_failure(text: fmt::Arguments<'_>) {
-    console::print_line(format_args!("{text}"));
-}
-
 /// A program interruption that nobody expects; a discard fault here is this kernel's bug.
 fn unexpected(class: Class, registers: &mut Registers) {
     if class == Class::Program && lowcore_field!(program_code) == program::BLOCK_VOLATILITY {
@@ -45,7 +39,7 @@ fn unexpected(class: Class, registers: &mut Registers) {
 
 /// Runs the kernel.
 pub fn main(start: Start) -> ! {
-    boot::fatal::set_printer(print_failure);
+    boot::fatal::set_printer(record::print_failure);
     handler::on_unhandled(unexpected);
     let machine = match console::init().and_then(|_| sclp::read_info()) {
         Ok(machine) => machine,

@@ -210,7 +210,7 @@ pub struct QemuOptions {
     #[arg(long, value_enum, default_value_t = Hinting::Full)]
     pub hinting: Hinting,
     /// How the host chooses pages: lru, random:RATE (mean evictions a second and guest), steal.
-    #[arg(long, value_name = "POLICY", default_value = "random:2000", value_parser = policy)]
+    #[arg(long, value_name = "POLICY", default_value = "random:6000", value_parser = policy)]
     pub evict: String,
     /// Number of guests.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -223,7 +223,7 @@ pub struct QemuOptions {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
     /// How often each guest reads all files.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub passes: u32,
     /// Seed of everything random; guest N adds N.
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -161,7 +161,7 @@ pub fn instruction(guest: &mut Guest, pool: &mut FramePool, length: u8, code: u1
     let outcome =
         fetch(&mut machine, at).and_then(|instruction| execute(&mut machine, &instruction, code));
     match outcome {
-        Ok(()) => {}
+        Ok(()) => guest.vcpu.repeated = (0, 0, 0),
         Err(Trap::End(end)) => guest.vcpu.stop(end),
         Err(Trap::Fault(fault)) => {
             if program::is_nullifying(fault.code) {

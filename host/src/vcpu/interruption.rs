@@ -68,10 +68,28 @@ pub fn load_psw(vcpu: &mut Vcpu, psw: Psw) {
     }
 }
 
+/// How often a guest may take the same program interruption at the same place with nothing else in
+/// between: its handler interrupts itself, and would for ever.
+const MOST_REPETITIONS: u32 = 256;
+
+/// Counts a program interruption; one that repeats itself for ever ends the guest.
+fn count_repetition(vcpu: &mut Vcpu, code: u16) {
+    let address = vcpu.psw.address;
+    let (last_code, last_address, times) = vcpu.repeated;
+    let same = (last_code, last_address) == (code, address);
+    vcpu.repeated = (code, address, if same { times + 1 } else { 0 });
+    if vcpu.repeated.2 > MOST_REPETITIONS {
+        vcpu.stop(End::Misbehaved(
+            "its program-interruption handler interrupts itself",
+        ));
+    }
+}
+
 /// Delivers a program interruption with the guest's PSW as it stands.
 ///
 /// `length` is the length of the instruction, in bytes.
 pub fn program(guest: &mut Guest, pool: &mut FramePool, fault: GuestFault, length: u8) {
+    count_repetition(&mut guest.vcpu, fault.code);
     match fault.code {
         program::BLOCK_VOLATILITY => guest.counters.discard_faults += 1,
         program::ADDRESSING => guest.counters.addressing_faults += 1,

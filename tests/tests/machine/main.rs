@@ -8,6 +8,7 @@ mod bad_input;
 mod controls;
 mod fake;
 mod files;
+mod hercules;
 mod runs;
 mod support;
 mod toolchains;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         controls::tests(),
         fake::tests(),
         toolchains::tests(),
+        hercules::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }

@@ -113,8 +113,12 @@ pub(crate) struct Run {
 
 /// Runs `cargo xtask qemu --json` in a directory of its own and reads every line.
 pub(crate) fn run(arguments: &[&str]) -> Result<Run, Failed> {
-    let folder = folder();
-    let done = finish(qemu(&folder, arguments))?;
+    run_in(&folder(), arguments)
+}
+
+/// As [`run`], in a directory that the caller keeps.
+pub(crate) fn run_in(folder: &TempDir, arguments: &[&str]) -> Result<Run, Failed> {
+    let done = finish(qemu(folder, arguments))?;
     let file = fs::read_to_string(folder.path().join("run/run.jsonl"))
         .map_err(|error| format!("no run.jsonl ({error}): {done:#?}"))?;
     check!(
