@@ -102,22 +102,13 @@ impl Schib {
 }
 
 /// Interruption-response block.
-#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Debug)]
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes, KnownLayout, Immutable, Debug)]
 #[repr(C, align(4))]
 pub struct Irb {
     /// Subchannel-status word.
     pub scsw: [u32; 3],
     /// Extended status, extended control, measurement.
     pub rest: [u32; 21],
-}
-
-impl Default for Irb {
-    fn default() -> Self {
-        Self {
-            scsw: [0; 3],
-            rest: [0; 21],
-        }
-    }
 }
 
 impl Irb {

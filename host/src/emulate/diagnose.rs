@@ -17,7 +17,10 @@ pub(super) fn diag(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     let (first, second) = instruction.rs();
     let outcome = match code {
         0x10 => release(machine, first, second),
-        0x44 | 0x9c => Ok(machine.guest.vcpu.yields = true),
+        0x44 | 0x9c => {
+            machine.guest.vcpu.yields = true;
+            Ok(())
+        }
         0x250 => crate::dev::x250::diagnose(machine.guest, machine.pool, first, second)
             .map_err(Trap::from),
         0x210 => {

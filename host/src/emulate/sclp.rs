@@ -40,7 +40,7 @@ pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
         machine.gpr(command) as u32,
         u64::from(machine.gpr(sccb) as u32),
     );
-    if !address.is_multiple_of(8) || address >= 1 << 31 || address < 0x2000 {
+    if !address.is_multiple_of(8) || !(0x2000..1 << 31).contains(&address) {
         return Err(Trap::exception(program::SPECIFICATION));
     }
     if machine.guest.vcpu.pending.service_signal.is_some() {

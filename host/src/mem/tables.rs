@@ -1,7 +1,6 @@
 //! The DAT tables by which a guest with DAT off runs: guest real address to frame.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 
 use arch::dat::{
@@ -19,24 +18,20 @@ struct PageTable(UnsafeCell<[PageEntry; PAGE_TABLE_ENTRIES]>);
 /// Segment table and page tables of one guest. The machine reads them while the guest runs.
 pub(super) struct Tables {
     segments: Box<SegmentTable>,
-    pages: Vec<Box<PageTable>>,
+    pages: Box<[PageTable]>,
 }
 
 impl Tables {
     /// Tables for `bytes` of guest storage that map nothing yet; at most 2 GiB.
     pub(super) fn new(bytes: u64) -> Self {
         let count = bytes.div_ceil(SEGMENT_SIZE) as usize;
-        let pages: Vec<_> = (0..count)
-            .map(|_| {
-                Box::new(PageTable(UnsafeCell::new(
-                    [PageEntry::INVALID; PAGE_TABLE_ENTRIES],
-                )))
-            })
+        let pages: Box<[PageTable]> = (0..count)
+            .map(|_| PageTable(UnsafeCell::new([PageEntry::INVALID; PAGE_TABLE_ENTRIES])))
             .collect();
         let mut segments = Box::new(SegmentTable(UnsafeCell::new(
             [SegmentEntry::INVALID; SEGMENT_TABLE_ENTRIES],
         )));
-        for (entry, table) in segments.0.get_mut().iter_mut().zip(&pages) {
+        for (entry, table) in segments.0.get_mut().iter_mut().zip(pages.iter()) {
             *entry = SegmentEntry::new(Absolute::of(table.0.get()));
         }
         Self { segments, pages }
