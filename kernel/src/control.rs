@@ -25,6 +25,8 @@ pub enum Work {
     Verify,
     /// Counts instructions.
     Measure,
+    /// Writes the disks that may be written and reads them back.
+    Disks,
     /// Waits.
     Idle,
 }
@@ -36,6 +38,7 @@ impl Work {
         match self {
             Self::Verify => "verify",
             Self::Measure => "measure",
+            Self::Disks => "disks",
             Self::Idle => "idle",
         }
     }
@@ -107,8 +110,8 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|idle",
-                    [Work::Verify, Work::Measure, Work::Idle],
+                    "verify|measure|disks|idle",
+                    [Work::Verify, Work::Measure, Work::Disks, Work::Idle],
                 )?;
             }
             "passes" => self.passes = parameter.integer()?,

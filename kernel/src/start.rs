@@ -204,6 +204,7 @@ fn do_work(control: &Control, archive: &Archive<'_>) -> bool {
     let reason = match control.work {
         Work::Verify => verify(control, archive, &mut outcome),
         Work::Measure => work::measure::run(archive).err(),
+        Work::Disks => work::disks::run(archive.mm(), control.seed).err(),
         Work::Idle => {
             work::idle::run();
             None

@@ -1,6 +1,8 @@
 //! What the unikernel does.
 
 #[cfg(target_os = "none")]
+pub mod disks;
+#[cfg(target_os = "none")]
 pub mod idle;
 #[cfg(target_os = "none")]
 pub mod measure;

@@ -153,6 +153,8 @@ pub enum Work {
     Verify,
     /// Counts instructions.
     Measure,
+    /// Writes the disks that may be written and reads them back.
+    Disks,
     /// Waits.
     Idle,
 }
@@ -164,6 +166,7 @@ impl Work {
         match self {
             Self::Verify => "verify",
             Self::Measure => "measure",
+            Self::Disks => "disks",
             Self::Idle => "idle",
         }
     }

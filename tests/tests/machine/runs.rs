@@ -17,6 +17,12 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("runs::the_seed_decides_what_is_read", seeds),
         trial("runs::our_kernel_as_a_foreign_image", foreign),
         trial("runs::a_flat_image", flat),
+        trial("runs::guests_write_their_own_parts_of_the_disks", || {
+            disks(&["--guests", "2", "--hinting", "none"], 2)
+        }),
+        trial("runs::the_bare_kernel_writes_its_disks", || {
+            disks(&["--bare"], 1)
+        }),
         trial("runs::instructions_are_counted_exactly", measure),
         trial("runs::a_pure_wait_counts_no_instructions", pure_wait),
     ];
@@ -328,7 +334,31 @@ fn flat() -> Verdict {
     Ok(())
 }
 
-/// The same counts twice, and nothing for a time in which the machine only waits.
+/// Each guest has an equal part of each disk that it may write, and no more: seen from outside.
+fn disks(more: &[&'static str], guests: u64) -> Verdict {
+    let folder = crate::support::folder();
+    let mut arguments = vec!["--work", "disks", "--seed", "70", "--files"];
+    arguments.push(files::directory());
+    arguments.extend(more);
+    crate::support::run_in(&folder, &arguments)?.must_be_good()?;
+    for (number, name) in [("0101", "guest.img"), ("0102", "swap.img")] {
+        let image = std::fs::read(folder.path().join("run").join(name));
+        let image = image.map_err(|error| error.to_string())?;
+        let part = image.len() as u64 / guests;
+        for guest in 0..guests {
+            for block in (0..19).chain([part / 512 - 1]) {
+                let expected = format!("disk {number} block {block} seed {}\n", 70 + guest);
+                let start = (guest * part + block * 512) as usize;
+                check!(
+                    image[start..].starts_with(expected.as_bytes()),
+                    "guest {guest}: {name} has no {expected:?}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What a run counted on each path: name, times, instructions.
 fn counts(more: &[&'static str]) -> Result<Vec<(String, u64, u64)>, libtest_mimic::Failed> {
     let mut arguments = vec!["--work", "measure", "--icount", "--memory-disk"];
