@@ -17,6 +17,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("runs::the_seed_decides_what_is_read", seeds),
         trial("runs::our_kernel_as_a_foreign_image", foreign),
         trial("runs::a_flat_image", flat),
+        trial("runs::an_executed_privileged_instruction", executed),
+        trial("runs::a_guest_that_interrupts_itself_is_ended", endless),
         trial("runs::guests_write_their_own_parts_of_the_disks", || {
             disks(&["--guests", "2", "--hinting", "none"], 2)
         }),
@@ -315,23 +317,54 @@ fn leak(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
 }
 
-/// The smallest guest: an IPL PSW, and one instruction that loads a disabled wait.
-fn flat() -> Verdict {
+/// A flat guest image with an IPL PSW that starts `code` at 0x10, and short disabled-wait PSWs at 0x60
+/// for success and at 0x68 for failure.
+fn flat_image(code: &[u8]) -> Vec<u8> {
+    let mut image = vec![0; 0x70];
+    image[..8].copy_from_slice(&[0x00, 0x08, 0x00, 0x00, 0x80, 0x00, 0x00, 0x10]);
+    image[0x10..0x10 + code.len()].copy_from_slice(code);
+    image[0x60..0x68].copy_from_slice(&[0x00, 0x0a, 0x00, 0x00, 0x80, 0x00, 0x0f, 0xff]);
+    image[0x68..0x70].copy_from_slice(&[0x00, 0x0a, 0x00, 0x00, 0x80, 0x00, 0x0b, 0xad]);
+    image
+}
+
+/// Runs a flat image as two guests.
+fn run_flat(code: &[u8]) -> Result<Run, libtest_mimic::Failed> {
     let folder = crate::support::folder();
-    let path = folder.path().join("wait.img");
-    let image: [u8; 40] = {
-        let mut image = [0; 40];
-        image[..8].copy_from_slice(&[0x00, 0x08, 0x00, 0x00, 0x80, 0x00, 0x00, 0x10]);
-        image[16..20].copy_from_slice(&[0x82, 0x00, 0x00, 0x18]); // lpsw 0x18
-        image[24..32].copy_from_slice(&[0x00, 0x0a, 0x00, 0x00, 0x80, 0x00, 0x0f, 0xff]);
-        image
-    };
-    std::fs::write(&path, image).map_err(|error| error.to_string())?;
+    let path = folder.path().join("guest.img");
+    std::fs::write(&path, flat_image(code)).map_err(|error| error.to_string())?;
     let path = leak(path.to_str().ok_or("a directory name that is no text")?);
-    let run = run(&small(&["--guest", path]))?;
+    run(&small(&["--guest", path]))
+}
+
+/// The smallest guest: one instruction that loads a disabled wait.
+fn flat() -> Verdict {
+    let run = run_flat(&[0x82, 0x00, 0x00, 0x60])?; // lpsw 0x60
     run.must_be_good()?;
     check!(run.host()?.guests.len() == 2, "{:?}", run.host()?);
-    Ok(())
+    let bad = run_flat(&[0x82, 0x00, 0x00, 0x68])?; // lpsw 0x68
+    bad.must_fail(&["guest 0"])
+}
+
+/// The host follows EXECUTE RELATIVE LONG to a privileged target, with the byte or-ed to it.
+fn executed() -> Verdict {
+    #[rustfmt::skip]
+    let code = [
+        0xa7, 0x19, 0x00, 0x01,             // 10 lghi  %r1,1
+        0xc6, 0x10, 0x00, 0x00, 0x00, 0x0d, // 14 exrl  %r1,2e
+        0xad, 0x00, 0x03, 0x01,             // 1a stosm 0x301,0
+        0x95, 0x01, 0x03, 0x01,             // 1e cli   0x301,1
+        0xa7, 0x74, 0x00, 0x04,             // 22 jne   2a
+        0x82, 0x00, 0x00, 0x60,             // 26 lpsw  0x60
+        0x82, 0x00, 0x00, 0x68,             // 2a lpsw  0x68
+        0xad, 0x00, 0x03, 0x00,             // 2e stosm 0x300,0
+    ];
+    run_flat(&code)?.must_be_good()
+}
+
+/// A guest whose program-interruption handler is missing interrupts itself for ever: it is ended.
+fn endless() -> Verdict {
+    run_flat(&[0x00, 0x00])?.must_fail(&["interrupts itself"])
 }
 
 /// Each guest has an equal part of each disk that it may write, and no more: seen from outside.
