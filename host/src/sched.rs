@@ -85,7 +85,8 @@ impl Scheduler {
         unsafe { control::set::<1>(asce) }
         loop {
             let guest = &mut self.guests[number];
-            while interruption::external(guest, &mut self.pool) {}
+            // One an entry: a guest whose handler stays enabled would keep us here for ever.
+            interruption::external(guest, &mut self.pool);
             let now = clock::now();
             let done = guest.vcpu.end.is_some() || guest.vcpu.is_waiting() || now >= end;
             if done || core::mem::take(&mut guest.vcpu.yields) {
