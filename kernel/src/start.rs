@@ -6,9 +6,10 @@ use alloc::string::{String, ToString};
 
 use arch::clock::{self, UNITS_PER_MICROSECOND};
 use arch::interruption::{Class, Frame as Registers};
-use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE, handler, lowcore_field, program};
+use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE, essa, handler, lowcore_field, program};
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end};
+use cmm::Orc;
 use drivers::block::{self, Choice, Disk, MemoryDisk};
 use drivers::{console, record, sclp};
 
@@ -30,8 +31,10 @@ const LEAST: u64 = 2 << 20;
 fn unexpected(class: Class, registers: &mut Registers) {
     if class == Class::Program && lowcore_field!(program_code) == program::BLOCK_VOLATILITY {
         let page = Absolute(lowcore_field!(translation_exception) & !0xfff);
+        // There is ESSA where there is a discard fault, but nothing may go wrong twice here.
+        let state = essa::try_essa(Orc::GetState, page).map(|old| old.state());
         boot::fatal::stop_with(format_args!(
-            "discard fault in the supervisor state: page {page} was used without being made stable\n{registers}"
+            "discard fault in the supervisor state: page {page}, state {state:?}, was used without being made stable\n{registers}"
         ));
     }
     boot::fatal::unexpected_interruption(class, registers);
@@ -203,7 +206,7 @@ fn do_work(control: &Control, archive: &Archive<'_>) -> bool {
     };
     let reason = match control.work {
         Work::Verify => verify(control, archive, &mut outcome),
-        Work::Measure => work::measure::run(archive).err(),
+        Work::Measure => work::measure::run(archive.mm()).err(),
         Work::Disks => work::disks::run(archive.mm(), control.seed).err(),
         Work::Idle => {
             work::idle::run();

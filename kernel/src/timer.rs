@@ -7,7 +7,7 @@ use arch::handler::{self, external};
 use arch::{PswMask, clock, cpu};
 
 static RUNG: AtomicBool = AtomicBool::new(false);
-/// Time that was spent waiting, in TOD units.
+/// Time that was spent waiting, in nanoseconds.
 static WAITED: AtomicU64 = AtomicU64::new(0);
 
 fn on_clock_comparator() {
@@ -24,12 +24,15 @@ pub fn wait_until(at: u64) {
     while !RUNG.load(Ordering::Acquire) {
         let before = clock::now();
         cpu::wait(PswMask::EXTERNAL);
-        WAITED.fetch_add(clock::now() - before, Ordering::Relaxed);
+        WAITED.fetch_add(nanoseconds(clock::now() - before), Ordering::Relaxed);
     }
     control::disable_cr0(cr0::CLOCK_COMPARATOR);
 }
 
 /// Counts instructions by the clock of a machine that executes one a nanosecond.
+///
+/// Every interval is converted by itself: the clock is exact to a unit, a quarter of a nanosecond, so
+/// that rounding to the nearest nanosecond gets each one right, and sums of them too.
 pub struct Stopwatch {
     start: u64,
     waited: u64,
@@ -46,16 +49,17 @@ impl Stopwatch {
         }
     }
 
-    /// TOD units since the start, less those of waiting.
+    /// Instructions since the start: nanoseconds, less those of waiting.
+    ///
+    /// Reading the clock twice is among them.
     #[must_use]
-    pub fn units(&self) -> u64 {
-        let now = clock::now();
-        (now - self.start) - (WAITED.load(Ordering::Relaxed) - self.waited)
+    pub fn instructions(&self) -> u64 {
+        let all = nanoseconds(clock::now() - self.start);
+        all - (WAITED.load(Ordering::Relaxed) - self.waited)
     }
 }
 
-/// Instructions in so many TOD units, at one a nanosecond.
-#[must_use]
-pub const fn instructions(units: u64) -> u64 {
-    units * 125 / 512
+/// The nearest number of nanoseconds to so many TOD units, 512 of which are 125.
+const fn nanoseconds(units: u64) -> u64 {
+    (units * 125 + 256) / 512
 }

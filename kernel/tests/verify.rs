@@ -149,6 +149,26 @@ fn a_flipped_byte_of_a_file_is_found() {
     }
 }
 
+/// A range that is read in between is checked by itself. The sound file has 1000 bytes and is all that
+/// may ever count as verified; a range of the damaged file that passed would add its 4096.
+#[test]
+fn a_flipped_byte_is_found_by_a_single_range_too() {
+    let files = [
+        ("sound".to_owned(), vec![1; 1000]),
+        ("damaged".to_owned(), vec![2; 4096]),
+    ];
+    let mut image = write(&files);
+    let rig = rig(64, Hinting::Full);
+    let sound = open(&rig, image.clone()).expect("the image is sound");
+    image[sound.index().file(1).offset as usize + 100] = 3;
+    let archive = open(&rig, image).expect("the index is sound");
+    for seed in 0..100 {
+        let (outcome, bytes, _) = run(&archive, 1, seed);
+        assert!(matches!(outcome, Err(Failure::Mismatch(_))), "{outcome:?}");
+        assert_eq!(bytes % 1000, 0, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_flipped_byte_between_files_is_found() {
     let files = files();
