@@ -57,8 +57,8 @@ impl Evictor {
             Policy::Random(rate) => self.evict_randomly(&mut guests[current], rate, pool),
         }
         #[cfg(feature = "controls")]
-        if self.lose_stable {
-            self.lose(&mut guests[current], pool);
+        if self.lose_stable && self.random.next_u64().is_multiple_of(4) {
+            guests[current].memory.lose_stable_page(pool);
         }
         if pool.free() < RESERVE {
             self.reclaim(guests, pool);
@@ -103,15 +103,6 @@ impl Evictor {
             } else {
                 memory.evict(pool, page);
             }
-        }
-    }
-
-    #[cfg(feature = "controls")]
-    fn lose(&mut self, guest: &mut Guest, pool: &mut FramePool) {
-        if self.random.next_u64().is_multiple_of(64) {
-            let pages = guest.memory.size() >> arch::PAGE_SHIFT;
-            let page = (self.random.next_u64() % pages) as u32;
-            guest.memory.lose(pool, page);
         }
     }
 }

@@ -39,6 +39,9 @@ pub struct GuestMemory {
     queue: VecDeque<u32>,
     /// What happened.
     pub counters: Counters,
+    /// The page that the guest has made stable again last: the negative control loses it.
+    #[cfg(feature = "controls")]
+    made_stable: Option<u32>,
 }
 
 impl GuestMemory {
@@ -52,6 +55,8 @@ impl GuestMemory {
             prefix: 0,
             queue: VecDeque::new(),
             counters: Counters::default(),
+            #[cfg(feature = "controls")]
+            made_stable: None,
         }
     }
 
@@ -236,6 +241,10 @@ impl GuestMemory {
         let changed = self.is_changed(page);
         let entry = &mut self.pages[page as usize];
         let transition = cmm::essa(entry.state, changed, orc, self.hinting.dialect());
+        #[cfg(feature = "controls")]
+        if (entry.state, transition.new) == (cmm::PageState::VR, cmm::PageState::SR) {
+            self.made_stable = Some(page);
+        }
         let was_protected = entry.is_write_protected();
         entry.state = transition.new;
         if transition.new.usage() == Usage::PotentiallyVolatile {
@@ -399,10 +408,12 @@ impl GuestMemory {
             .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
     }
 
-    /// Drops the content of a resident page whatever its state: the negative control.
+    /// Drops the content of the page that the guest has made stable last: the negative control.
     #[cfg(feature = "controls")]
-    pub fn lose(&mut self, pool: &mut FramePool, page: u32) {
-        if self.pages[page as usize].state == cmm::PageState::SR {
+    pub fn lose_stable_page(&mut self, pool: &mut FramePool) {
+        if let Some(page) = self.made_stable.take()
+            && self.pages[page as usize].state == cmm::PageState::SR
+        {
             self.drop_frame(pool, page);
             self.pages[page as usize].state = cmm::PageState::SZ;
         }

@@ -16,8 +16,7 @@ pub(crate) fn tests() -> Vec<Trial> {
             control("ignore-discard-fault", &["mismatch"])
         }),
         trial("controls::host_discards_a_stable_page", || {
-            // What is lost may be a file's byte, or anything else that the kernel lives by.
-            control("discard-stable", &["mismatch", "guest "])
+            control("discard-stable", &["mismatch"])
         }),
         trial("controls::are_off_in_the_usual_images", off),
         trial(

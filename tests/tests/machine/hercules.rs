@@ -2,8 +2,12 @@
 //! ESA/390 mode, with the files in memory and messages for the console in EBCDIC.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Failed, Trial};
 use object::Endianness;
@@ -27,8 +31,8 @@ const PARAMETER_LINE: u64 = 0x10480;
 const INITRD: u64 = 0x80_0000;
 /// IPL PSW: 31-bit addressing, at the image's entry.
 const IPL_PSW: [u8; 8] = [0x00, 0x08, 0x00, 0x00, 0x80, 0x01, 0x00, 0x00];
-/// Seconds for the kernel to do its work.
-const PAUSE: &str = "10";
+/// How long the kernel may take.
+const LIMIT: Duration = Duration::from_secs(120);
 
 const CONFIGURATION: &str = "\
 CPUSERIAL 000001
@@ -104,11 +108,54 @@ fn lay_out(folder: &Path, bundle: &[u8]) -> Result<(), Failed> {
         fs::write(folder.join(name), bytes).map_err(text)?;
         list += &format!("{name} {address:#010x}\n");
     }
-    let script = format!("ipl list\npause {PAUSE}\nquit\n");
-    for (name, content) in [("list", &*list), ("rc", &*script), ("cnf", CONFIGURATION)] {
+    for (name, content) in [
+        ("list", &*list),
+        ("rc", "ipl list\n"),
+        ("cnf", CONFIGURATION),
+    ] {
         fs::write(folder.join(name), content).map_err(text)?;
     }
     Ok(())
+}
+
+/// Runs Hercules until the CPU is in a disabled wait, or time is up; returns what it said.
+fn hercules(folder: &Path) -> Result<String, Failed> {
+    let mut child = Command::new("hercules")
+        .args(["-f", "cnf", "-d"])
+        .env("HERCULES_RC", "rc")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(text)?;
+    let output = child.stdout.take().ok_or("the output is a pipe")?;
+    let (sender, lines) = mpsc::channel();
+    // Ends with the pipe, when the child is gone.
+    let reader = thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            if sender
+                .send(String::from_utf8_lossy(&line).into_owned())
+                .is_err()
+            {
+                break;
+            }
+        }
+    });
+    let (end, mut log) = (Instant::now() + LIMIT, String::new());
+    let mut waits = false;
+    while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        log += &line;
+        log.push('\n');
+        if waits && line.contains("PSW=") {
+            break;
+        }
+        waits |= line.contains("Disabled wait state");
+    }
+    child.kill().and_then(|()| child.wait()).map_err(text)?;
+    drop(lines);
+    reader.join().map_err(|_| "the reader failed")?;
+    Ok(log)
 }
 
 fn esa390() -> Result<Completion, Failed> {
@@ -134,14 +181,7 @@ fn esa390() -> Result<Completion, Failed> {
     .must_be_good()?;
     let bundle = fs::read(folder.path().join("run/bundle")).map_err(text)?;
     lay_out(folder.path(), &bundle)?;
-    let mut command = Command::new("timeout");
-    command
-        .args(["60", "hercules", "-f", "cnf", "-d"])
-        .env("HERCULES_RC", "rc")
-        .current_dir(folder.path())
-        .stdin(Stdio::null());
-    let done = finish(command)?;
-    let log = done.stdout + &done.stderr;
+    let log = hercules(folder.path())?;
     let switched = log.contains("architecture mode set to ESA/390")
         && log.contains("architecture mode set to z/Arch");
     check!(switched, "it did not start in ESA/390 mode:\n{log}");
