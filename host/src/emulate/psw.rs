@@ -4,13 +4,13 @@ use arch::{PswMask, program};
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
-use crate::vcpu::{End, interruption};
+use crate::vcpu::interruption;
 
 /// LOAD PSW EXTENDED.
 pub(super) fn lpswe(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = aligned(machine, instruction)?;
     let bytes = machine.read::<16>(address)?;
-    load(machine, interruption::psw_from(&bytes));
+    interruption::load_psw(&mut machine.guest.vcpu, interruption::psw_from(&bytes));
     Ok(())
 }
 
@@ -22,8 +22,8 @@ pub(super) fn lpsw(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         return Err(Trap::exception(program::SPECIFICATION));
     }
     let mask = (short & !0x7fff_ffff) & !PswMask::ESA390_FORMAT.bits();
-    load(
-        machine,
+    interruption::load_psw(
+        &mut machine.guest.vcpu,
         arch::Psw {
             mask,
             address: short & 0x7fff_ffff,
@@ -38,16 +38,6 @@ fn aligned(machine: &Machine<'_>, instruction: &Instruction) -> Result<u64, Trap
         Err(Trap::exception(program::SPECIFICATION))
     } else {
         Ok(address)
-    }
-}
-
-/// Loads a PSW that the guest named; a disabled wait is the guest's end.
-fn load(machine: &mut Machine<'_>, psw: arch::Psw) {
-    let vcpu = &mut machine.guest.vcpu;
-    interruption::load_psw(vcpu, psw);
-    let enabled = PswMask::IO | PswMask::EXTERNAL | PswMask::MACHINE_CHECK;
-    if vcpu.is_waiting() && !psw.flags().intersects(enabled) {
-        vcpu.stop(End::DisabledWait(psw.address));
     }
 }
 

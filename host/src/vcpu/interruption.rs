@@ -52,9 +52,14 @@ fn check(guest: &mut Guest, result: Result<(), AccessError>) {
     }
 }
 
-/// Makes a PSW the guest's own. One that is invalid, or asks for what is not offered, ends it.
+/// Makes a PSW the guest's own. One that is invalid, or asks for what is not offered, ends it; so does
+/// a disabled wait.
 pub fn load_psw(vcpu: &mut Vcpu, psw: Psw) {
     vcpu.psw = psw;
+    let enabled = PswMask::IO | PswMask::EXTERNAL | PswMask::MACHINE_CHECK;
+    if psw.contains(PswMask::WAIT) && !psw.flags().intersects(enabled) {
+        vcpu.stop(End::DisabledWait(psw.address));
+    }
     if psw.mask & RESERVED != 0 || psw.contains(PswMask::ESA390_FORMAT) {
         vcpu.stop(End::Misbehaved("it loaded an invalid PSW"));
     } else if psw.contains(PswMask::DAT) {
