@@ -124,7 +124,12 @@ pub fn guest_end(guest: &Guest) {
 
 /// Prints the last line; returns whether all is well.
 pub fn host(guests: &[Guest], pool: &FramePool) -> bool {
-    let bad = guests.iter().find(|guest| !describe(guest.vcpu.end).0);
+    // Who ran out of memory stopped all the others.
+    let exhausted = |guest: &&Guest| guest.vcpu.end == Some(End::MemoryExhausted);
+    let bad = guests
+        .iter()
+        .find(exhausted)
+        .or_else(|| guests.iter().find(|guest| !describe(guest.vcpu.end).0));
     let reason = bad.map(|guest| format!("guest {}: {}", guest.id, describe(guest.vcpu.end).1));
     record::emit(
         "host",

@@ -40,6 +40,10 @@ impl Scheduler {
             current = next;
             self.run_slice(current);
             self.print(current);
+            if self.guests[current].vcpu.end == Some(End::MemoryExhausted) {
+                // Nobody else would get on, either.
+                return;
+            }
         }
     }
 

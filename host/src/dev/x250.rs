@@ -156,7 +156,7 @@ fn transfer(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8,
     let mut at = 0;
     while at < list.len() {
         let run = run_length(&list[at..]);
-        let status = run_entries(&mut guest.memory, pool, &slice, &list[at..at + run]);
+        let status = run_entries(&mut guest.memory, pool, &slice, &list[at..at + run])?;
         for entry in &mut list[at..at + run] {
             entry.status = status;
         }
@@ -183,37 +183,44 @@ fn run_length(list: &[Entry]) -> usize {
     list.iter().enumerate().take_while(follows).count().max(1)
 }
 
-/// Runs entries that are one run; returns their status.
-fn run_entries(memory: &mut GuestMemory, pool: &mut FramePool, slice: &Slice, run: &[Entry]) -> u8 {
+/// Runs entries that are one run; returns their status. The only error is that the host has no frame.
+fn run_entries(
+    memory: &mut GuestMemory,
+    pool: &mut FramePool,
+    slice: &Slice,
+    run: &[Entry],
+) -> Result<u8, AccessError> {
     let (first, bytes) = (run[0], run.len() * BLOCK_SIZE);
     // Blocks are counted from 1.
     let Some(block) = first.block.get().checked_sub(1) else {
-        return layout::STATUS_OUT_OF_RANGE;
+        return Ok(layout::STATUS_OUT_OF_RANGE);
     };
     if block
         .checked_add(run.len() as u64)
         .is_none_or(|end| end > slice.blocks)
     {
-        return layout::STATUS_OUT_OF_RANGE;
+        return Ok(layout::STATUS_OUT_OF_RANGE);
     }
     let to_guest = match first.kind {
         layout::READ => true,
-        layout::WRITE if slice.disk.is_read_only() => return layout::STATUS_READ_ONLY,
+        layout::WRITE if slice.disk.is_read_only() => return Ok(layout::STATUS_READ_ONLY),
         layout::WRITE => false,
-        _ => return layout::STATUS_BAD_TYPE,
+        _ => return Ok(layout::STATUS_BAD_TYPE),
     };
     let buffer = first.buffer.get();
     let offset = buffer % PAGE_SIZE as u64;
     if offset as usize + bytes > PAGE_SIZE {
         // A block across two pages: rare, and not offered.
-        return layout::STATUS_BAD_BUFFER;
+        return Ok(layout::STATUS_BAD_BUFFER);
     }
     let frame = memory
         .page_of(buffer)
         .map_err(AccessError::from)
         .and_then(|page| memory.resolve(pool, page, to_guest));
-    let Ok(frame) = frame else {
-        return layout::STATUS_BAD_BUFFER;
+    let frame = match frame {
+        Ok(frame) => frame,
+        Err(AccessError::Fault(_)) => return Ok(layout::STATUS_BAD_BUFFER),
+        Err(AccessError::Exhausted) => return Err(AccessError::Exhausted),
     };
     let (at, start): (Absolute, u64) = (frame.address() + offset, slice.first + block);
     // SAFETY: the frame is this guest's, which does not run now.
@@ -224,11 +231,10 @@ fn run_entries(memory: &mut GuestMemory, pool: &mut FramePool, slice: &Slice, ru
             slice.disk.write(start, at, bytes)
         }
     };
-    if outcome.is_ok() {
-        0
-    } else {
-        layout::STATUS_IO_ERROR
-    }
+    Ok(match outcome {
+        Ok(()) => 0,
+        Err(_) => layout::STATUS_IO_ERROR,
+    })
 }
 
 /// X'210': the class of a device, for programs that ask first: fixed-block architecture.

@@ -38,6 +38,12 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("bad_input::memory_too_small_for_the_host", || {
             failed(&["--memory", "64K"], &["memory"])
         }),
+        trial("bad_input::memory_exhausted_on_the_way", || {
+            failed(
+                &["--hinting", "none", "--memory", "10M"],
+                &["memory is exhausted"],
+            )
+        }),
         trial("bad_input::unknown_option", unknown_option),
         trial("bad_input::unknown_parameter_of_the_kernel", || {
             failed(&["--bare", "--append", "colour=red"], &["colour"])
