@@ -5,6 +5,8 @@ use alloc::string::String;
 
 use boot::params::Params;
 
+use crate::mm::{Discards, Hinting, Probe};
+
 /// What the kernel may hint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cmma {
@@ -16,6 +18,20 @@ pub enum Cmma {
     Full,
     /// Everything, whatever the probe finds about discards.
     Force,
+}
+
+impl Cmma {
+    /// What is hinted, from what is allowed and what the probe has found.
+    ///
+    /// Volatile pages need a host that says when it has discarded one; the user can insist.
+    #[must_use]
+    pub fn hinting(self, probe: &Probe) -> Hinting {
+        match (self, probe.essa, probe.discards) {
+            (Self::Off, ..) | (_, false, _) => Hinting::Off,
+            (Self::Force, ..) | (Self::Full, _, Discards::Faults) => Hinting::Full,
+            (Self::Unused | Self::Full, ..) => Hinting::Unused,
+        }
+    }
 }
 
 /// What the kernel does.
@@ -149,6 +165,32 @@ mod tests {
             (5, Cmma::Unused, DiskChoice::Memory)
         );
         assert_eq!((control.work, control.seed), (Work::Verify, 1));
+    }
+
+    #[test]
+    fn only_a_host_that_delivers_discard_faults_gets_all_hints() {
+        let all = [
+            Discards::Faults,
+            Discards::Zero,
+            Discards::None,
+            Discards::NotProbed,
+        ];
+        for discards in all {
+            let probe = |essa| Probe {
+                essa,
+                discards,
+                essa_counts: [0; 8],
+            };
+            let full = match discards {
+                Discards::Faults => Hinting::Full,
+                _ => Hinting::Unused,
+            };
+            assert_eq!(Cmma::Full.hinting(&probe(true)), full);
+            assert_eq!(Cmma::Force.hinting(&probe(true)), Hinting::Full);
+            assert_eq!(Cmma::Unused.hinting(&probe(true)), Hinting::Unused);
+            assert_eq!(Cmma::Off.hinting(&probe(true)), Hinting::Off);
+            assert_eq!(Cmma::Force.hinting(&probe(false)), Hinting::Off);
+        }
     }
 
     #[test]

@@ -20,3 +20,5 @@ pub mod report;
 pub mod start;
 #[cfg(target_os = "none")]
 pub mod timer;
+#[cfg(target_os = "none")]
+pub mod trap;

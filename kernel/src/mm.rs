@@ -29,7 +29,7 @@ pub use cache::{Filling, Lookup, MaybeDiscarded, StableRef};
 pub use hash::Key;
 pub use page::{Page, PageFlags};
 pub use probe::{Discards, Probe, probe};
-pub use state::{Discarded, Obstacle};
+pub use state::Discarded;
 pub use stats::{Counter, Stats};
 
 use buddy::Buddy;

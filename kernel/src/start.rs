@@ -5,20 +5,18 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use arch::clock::{self, UNITS_PER_MICROSECOND};
-use arch::interruption::{Class, Frame as Registers};
-use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE, essa, handler, lowcore_field, program};
+use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE};
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end};
-use cmm::Orc;
 use drivers::block::{self, Choice, Disk, MemoryDisk};
 use drivers::{console, record, sclp};
 
 use crate::control::{Cmma, Control, DiskChoice, Work};
 use crate::fs::archive::Archive;
-use crate::mm::{Discards, Hinting, Mm, Page, Probe, probe};
+use crate::mm::{Hinting, Mm, Page, probe};
 use crate::report::{self, Boot, Outcome};
 use crate::work::verify::{Failure, Verify};
-use crate::{heap, work};
+use crate::{heap, trap, work};
 
 /// Number of the disk with the files.
 const FILES: u16 = 0x0100;
@@ -27,23 +25,10 @@ const FIRST_HEAP: u64 = 256 << 10;
 /// Least memory behind the image and its descriptors, in bytes: heap, index, a few pages to work with.
 const LEAST: u64 = 2 << 20;
 
-/// A program interruption that nobody expects; a discard fault here is this kernel's bug.
-fn unexpected(class: Class, registers: &mut Registers) {
-    if class == Class::Program && lowcore_field!(program_code) == program::BLOCK_VOLATILITY {
-        let page = Absolute(lowcore_field!(translation_exception) & !0xfff);
-        // There is ESSA where there is a discard fault, but nothing may go wrong twice here.
-        let state = essa::try_essa(Orc::GetState, page).map(|old| old.state());
-        boot::fatal::stop_with(format_args!(
-            "discard fault in the supervisor state: page {page}, state {state:?}, was used without being made stable\n{registers}"
-        ));
-    }
-    boot::fatal::unexpected_interruption(class, registers);
-}
-
 /// Runs the kernel.
 pub fn main(start: Start) -> ! {
     boot::fatal::set_printer(record::print_failure);
-    handler::on_unhandled(unexpected);
+    trap::install();
     let machine = match console::init().and_then(|_| sclp::read_info()) {
         Ok(machine) => machine,
         Err(_) => boot::fatal::fail(),
@@ -110,30 +95,13 @@ fn lay_out(start: &Start, memory: u64) -> Result<Layout, u64> {
     })
 }
 
-/// What is hinted, from what the user allows and the probe finds.
-fn decide(cmma: Cmma, probe: &Probe) -> Hinting {
-    match (cmma, probe.essa, probe.discards) {
-        (Cmma::Off, ..) | (_, false, _) => Hinting::Off,
-        (Cmma::Unused, ..) => Hinting::Unused,
-        (Cmma::Force, ..) | (_, _, Discards::Faults) => Hinting::Full,
-        (Cmma::Full, ..) => Hinting::Unused,
-    }
-}
-
 fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, String> {
     let line = start
         .parameters
         .map_err(|error| format!("parameter line: {error}"))?;
     let control = Control::read(line)?;
-    let found = match control.cmma {
-        Cmma::Off => Probe {
-            essa: false,
-            discards: Discards::NotProbed,
-            essa_counts: [0; 8],
-        },
-        cmma => probe(layout.first_free, cmma == Cmma::Full),
-    };
-    let hinting = decide(control.cmma, &found);
+    let found = probe(layout.first_free, control.cmma == Cmma::Full);
+    let hinting = control.cmma.hinting(&found);
     if control.cmma == Cmma::Full && hinting != Hinting::Full {
         let why = if found.essa {
             "the host delivers no discard faults"

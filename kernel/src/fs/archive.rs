@@ -1,13 +1,13 @@
 //! The files of disk 0100, read through the page cache.
 
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use arch::{PAGE_SIZE, storage};
+use arch::{Frame, PAGE_SIZE, storage};
 use drivers::block::{BLOCK_SIZE, BlockError, Disk};
 
-use super::image::{self, Index};
+use super::digest::PieceDigest;
+use super::image::{self, Extent, Index};
 use crate::mm::{Key, Lookup, Mm, StableRef};
 
 /// How a range of a file is copied out of the page cache.
@@ -39,6 +39,8 @@ pub enum ReadError {
     Index(image::Error),
     /// The disk is shorter than the index says; its size in bytes, and the index's.
     Short(u64, u64),
+    /// There is no memory for the index; its length in bytes.
+    IndexTooLong(u64),
     /// No memory, and no page of the cache can go.
     OutOfMemory,
 }
@@ -54,6 +56,11 @@ impl fmt::Display for ReadError {
                     "the disk of files has {is} bytes and its index says {should}: it was cut short"
                 )
             }
+            Self::IndexTooLong(bytes) => write!(
+                f,
+                "memory too small for the index of the files, which has {} KiB: take more memory or fewer files",
+                bytes.div_ceil(1024)
+            ),
             Self::OutOfMemory => {
                 f.write_str("out of memory: no page is free and none of the page cache can go")
             }
@@ -74,39 +81,56 @@ pub struct Archive<'m> {
     mm: &'m Mm<'m>,
 }
 
-/// Reads bytes of the disk that need not be aligned, by way of a page.
-fn read_bytes(disk: &Disk, mm: &Mm<'_>, start: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+/// Reads `length` bytes of the disk from `start`, neither of which need be whole blocks, and hands them
+/// on in parts.
+fn scan(
+    disk: &Disk,
+    mm: &Mm<'_>,
+    start: u64,
+    length: u64,
+    part: impl FnMut(&[u8]),
+) -> Result<(), ReadError> {
     let block = mm.allocate_reclaiming(0).ok_or(ReadError::OutOfMemory)?;
-    let outcome = read_by_way_of(disk, block.frame, start, buffer);
+    let outcome = scan_by_way_of(disk, block.frame, start, length, part);
     mm.free_pages(block.frame, 0);
     outcome
 }
 
-fn read_by_way_of(
+/// As [`scan`], with a page for the disk to read to.
+fn scan_by_way_of(
     disk: &Disk,
-    frame: arch::Frame,
+    frame: Frame,
     start: u64,
-    buffer: &mut [u8],
+    length: u64,
+    mut part: impl FnMut(&[u8]),
 ) -> Result<(), ReadError> {
-    let block_size = BLOCK_SIZE as u64;
-    let mut done = 0;
-    while done < buffer.len() {
-        let at = start + done as u64;
-        let first = at / block_size;
-        let skip = (at % block_size) as usize;
-        let count = (PAGE_SIZE - skip).min(buffer.len() - done);
-        let blocks = (skip + count).div_ceil(BLOCK_SIZE);
+    let mut bytes = [0; PAGE_SIZE];
+    let (mut at, end) = (start, start + length);
+    while at < end {
+        let skip = (at % BLOCK_SIZE as u64) as usize;
+        let count = ((PAGE_SIZE - skip) as u64).min(end - at) as usize;
+        let whole = (skip + count).next_multiple_of(BLOCK_SIZE);
         // SAFETY: the frame is ours.
         unsafe {
-            disk.read(first, frame.address(), blocks * BLOCK_SIZE)?;
-            storage::copy_out(
-                frame.address() + skip as u64,
-                &mut buffer[done..done + count],
-            );
+            disk.read(at / BLOCK_SIZE as u64, frame.address(), whole)?;
+            storage::copy_out(frame.address() + skip as u64, &mut bytes[..count]);
         }
-        done += count;
+        part(&bytes[..count]);
+        at += count as u64;
     }
     Ok(())
+}
+
+/// Reads the index, whose first bytes have told how long it is.
+fn read_index(disk: &Disk, mm: &Mm<'_>, extent: Extent) -> Result<Index, ReadError> {
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve_exact(extent.capacity() as usize)
+        .map_err(|_| ReadError::IndexTooLong(extent.length))?;
+    scan(disk, mm, extent.offset, extent.length, |part| {
+        bytes.extend_from_slice(part);
+    })?;
+    Index::parse(bytes).map_err(ReadError::Index)
 }
 
 impl<'m> Archive<'m> {
@@ -115,17 +139,15 @@ impl<'m> Archive<'m> {
     /// # Errors
     /// The disk fails, is no archive of ours, or is damaged.
     pub fn open(disk: Disk, mm: &'m Mm<'m>) -> Result<Self, ReadError> {
-        let mut start = [0; image::START];
-        read_bytes(&disk, mm, 0, &mut start)?;
-        let extent = image::index_extent(&start).map_err(ReadError::Index)?;
         let size = disk.blocks() * BLOCK_SIZE as u64;
+        let mut start = Vec::new();
+        let length = size.min(image::START as u64);
+        scan(&disk, mm, 0, length, |part| start.extend_from_slice(part))?;
+        let extent = image::index_extent(&start).map_err(ReadError::Index)?;
         if extent.length > size {
             return Err(ReadError::Short(size, extent.length));
         }
-        let mut bytes = Vec::with_capacity(extent.capacity() as usize);
-        bytes.resize(extent.length as usize, 0);
-        read_bytes(&disk, mm, extent.offset, &mut bytes)?;
-        let index = Index::parse(bytes).map_err(ReadError::Index)?;
+        let index = read_index(&disk, mm, extent)?;
         if index.image_length() > size {
             return Err(ReadError::Short(size, index.image_length()));
         }
@@ -156,9 +178,10 @@ impl<'m> Archive<'m> {
     /// The disk fails.
     pub fn gap_is_sound(&self, number: usize) -> Result<bool, ReadError> {
         let gap = self.index.gap(number);
-        let mut bytes = vec![0; gap.length as usize];
-        read_bytes(&self.disk, self.mm, gap.offset, &mut bytes)?;
-        Ok(super::digest::piece_checksum(&bytes) == gap.checksum)
+        let mut sum = PieceDigest::new();
+        let part = |bytes: &[u8]| sum.update(bytes);
+        scan(&self.disk, self.mm, gap.offset, gap.length, part)?;
+        Ok(sum.finish() == gap.checksum)
     }
 
     /// Reads a range of a file that is within it.

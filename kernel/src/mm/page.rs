@@ -1,6 +1,6 @@
 //! The page descriptor, one for each frame.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use bitflags::bitflags;
 use cmm::Usage;
@@ -104,9 +104,7 @@ pub struct Page {
     pub(super) chain: AtomicU32,
     /// The first page in the bucket with this frame's number; nothing to do with the frame itself.
     pub(super) bucket: AtomicU32,
-    /// Private data of the page's file system.
-    private: AtomicU64,
-    spare: [u64; 2],
+    spare: [u64; 3],
 }
 
 const _: () = assert!(size_of::<Page>() == 64);
@@ -126,8 +124,7 @@ impl Page {
             next: AtomicU32::new(NOWHERE),
             chain: AtomicU32::new(NOWHERE),
             bucket: AtomicU32::new(NOWHERE),
-            private: AtomicU64::new(0),
-            spare: [0; 2],
+            spare: [0; 3],
         }
     }
 
@@ -196,12 +193,6 @@ impl Page {
     #[must_use]
     pub fn mappings(&self) -> u32 {
         self.mappings.load(Ordering::SeqCst)
-    }
-
-    /// Private data of the page's file system, 0 for none.
-    #[must_use]
-    pub fn private(&self) -> u64 {
-        self.private.load(Ordering::SeqCst)
     }
 }
 

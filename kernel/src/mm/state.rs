@@ -25,7 +25,7 @@ pub struct Discarded;
 
 /// A reason for which a page must stay stable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Obstacle {
+pub(super) enum Obstacle {
     /// It is not the allocator's.
     Reserved,
     /// The device does not have its content yet.

@@ -6,8 +6,8 @@ use arch::{Frame, storage};
 use cmm::{Orc, PageState, Usage};
 
 use super::super::page::Page;
-use super::super::state::obstacle;
-use super::super::{Discarded, Hinting, Lookup, Obstacle, PageFlags};
+use super::super::state::{Obstacle, obstacle};
+use super::super::{Discarded, Hinting, Lookup, PageFlags};
 use super::{Rig, key};
 
 /// A page in the cache with a reference besides the cache's, which is what `known` = 2 accounts for.
