@@ -15,7 +15,7 @@ pub const BLOCK_SIZE: usize = 512;
 pub struct BlockError {
     /// Number of the device.
     pub device: u16,
-    /// First block of the request.
+    /// First block of the request; without a meaning where the device itself failed.
     pub block: u64,
     /// What went wrong.
     pub cause: Cause,
@@ -24,24 +24,34 @@ pub struct BlockError {
 /// What went wrong with a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// The blocks are not all on the device, or address or length do not fit its blocks.
+    /// The blocks are not all on the device.
     OutOfRange,
+    /// The request does not start and end with a block, or is empty.
+    Unaligned,
     /// A write to a device that is read-only.
     ReadOnly,
     /// The device answered with this status.
     Status(u32),
     /// The device could not be set up; the text says at which step.
     Setup(&'static str),
+    /// The device is there and is not driven by virtio.
+    NotVirtio,
+    /// The device failed and is used no more; the text says how.
+    Lost(&'static str),
 }
 
 impl fmt::Display for BlockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "disk {:04x}, block {}: ", self.device, self.block)?;
+        let Self { device, block, .. } = self;
+        write!(f, "disk {device:04x}")?;
         match self.cause {
-            Cause::OutOfRange => f.write_str("not on the disk"),
-            Cause::ReadOnly => f.write_str("the disk is read-only"),
-            Cause::Status(status) => write!(f, "I/O error, status {status:#x}"),
-            Cause::Setup(step) => write!(f, "the device cannot be set up: {step}"),
+            Cause::OutOfRange => write!(f, ", block {block}: not on the disk"),
+            Cause::Unaligned => write!(f, ", block {block}: not a number of whole blocks"),
+            Cause::ReadOnly => write!(f, ", block {block}: the disk is read-only"),
+            Cause::Status(status) => write!(f, ", block {block}: I/O error, status {status:#x}"),
+            Cause::Setup(step) => write!(f, ": the device cannot be set up: {step}"),
+            Cause::NotVirtio => f.write_str(": it is not a virtio device"),
+            Cause::Lost(how) => write!(f, ": the device is lost: {how}"),
         }
     }
 }
@@ -161,7 +171,7 @@ impl Disk {
         }
     }
 
-    /// Writes whole blocks from storage.
+    /// Writes whole blocks from storage. They outlast the machine after [`Disk::flush`].
     ///
     /// # Errors
     /// As for [`Disk::read`], or the disk is read-only.
@@ -190,19 +200,34 @@ impl Disk {
         }
     }
 
-    fn check(&self, first: u64, bytes: usize) -> Result<(), BlockError> {
-        let blocks = (bytes / BLOCK_SIZE) as u64;
-        let end = first.checked_add(blocks);
-        if bytes.is_multiple_of(BLOCK_SIZE)
-            && bytes > 0
-            && end.is_some_and(|end| end <= self.blocks())
-        {
-            return Ok(());
+    /// Makes all that was written outlast the machine.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn flush(&self) -> Result<(), BlockError> {
+        match self {
+            #[cfg(target_os = "none")]
+            Self::Virtio(disk) => disk.flush(),
+            #[cfg(target_os = "none")]
+            // The hypervisor says that a write is complete when it is.
+            Self::X250(_) => Ok(()),
+            Self::Memory(_) => Ok(()),
         }
+    }
+
+    fn check(&self, first: u64, bytes: usize) -> Result<(), BlockError> {
+        let end = first.checked_add((bytes / BLOCK_SIZE) as u64);
+        let cause = if bytes == 0 || !bytes.is_multiple_of(BLOCK_SIZE) {
+            Cause::Unaligned
+        } else if end.is_none_or(|end| end > self.blocks()) {
+            Cause::OutOfRange
+        } else {
+            return Ok(());
+        };
         Err(BlockError {
             device: self.number(),
             block: first,
-            cause: Cause::OutOfRange,
+            cause,
         })
     }
 }
@@ -213,10 +238,14 @@ impl Disk {
 /// It is there and cannot be used.
 #[cfg(target_os = "none")]
 pub fn find(number: u16, choice: Choice) -> Result<Option<Disk>, BlockError> {
-    if choice != Choice::Diag250
-        && let Some(disk) = VirtioBlk::find(number)?
-    {
-        return Ok(Some(Disk::Virtio(disk)));
+    if choice != Choice::Diag250 {
+        match VirtioBlk::find(number) {
+            Ok(Some(disk)) => return Ok(Some(Disk::Virtio(disk))),
+            Ok(None) => {}
+            // z/VM has subchannels for the devices that X'250' drives.
+            Err(error) if error.cause == Cause::NotVirtio && choice == Choice::Auto => {}
+            Err(error) => return Err(error),
+        }
     }
     if choice != Choice::Virtio
         && let Some(disk) = X250::find(number)?
@@ -225,3 +254,6 @@ pub fn find(number: u16, choice: Choice) -> Result<Option<Disk>, BlockError> {
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,19 @@
 //! The console of the service processor: the integrated ASCII console or line-mode messages,
 //! whichever the machine offers.
+//!
+//! The ASCII console takes a stream of bytes, so lines may have any length. A line-mode message is a
+//! line of its own, always, and holds [`LONGEST_LINE`] characters: a longer line goes out in pieces,
+//! each but the last ending in a backslash, which no JSON object ends in.
 
 use core::fmt::{self, Write};
+use core::mem;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::{ebcdic, sclp};
+use crate::sclp;
+use crate::sclp::block::{self as sccb, ASCII, MESSAGE, MOST_ASCII, MOST_LINE, mask_bit};
 
-/// Event type of a line-mode message.
-const MESSAGE: u8 = 0x02;
-/// Event type of text for the ASCII console.
-const ASCII: u8 = 0x1a;
-/// Most text in one event, in bytes: a control block less headers.
-const MOST: usize = 4000;
-/// Most characters of one line-mode line.
-const LINE: usize = 4000;
+/// Most characters that a line-mode console prints as one line.
+pub const LONGEST_LINE: usize = MOST_LINE;
 
 /// Which console the machine offers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,20 +29,24 @@ pub enum Kind {
 
 static KIND: AtomicU8 = AtomicU8::new(Kind::None as u8);
 
-/// The mask bit of an event type, of which 1 is the leftmost.
-const fn bit(kind: u8) -> u32 {
-    1 << (32 - kind)
+/// Which console was found.
+pub fn kind() -> Kind {
+    match KIND.load(Ordering::Acquire) {
+        kind if kind == Kind::Ascii as u8 => Kind::Ascii,
+        kind if kind == Kind::Line as u8 => Kind::Line,
+        _ => Kind::None,
+    }
 }
 
-/// Finds out which console there is. Nothing is printed before.
+/// Finds out which console there is; of two, the ASCII console. Nothing is printed before.
 ///
 /// # Errors
 /// There is no service processor, or it offers no console.
 pub fn init() -> Result<Kind, sclp::Error> {
-    let receives = sclp::write_event_mask(bit(ASCII) | bit(MESSAGE))?;
-    let kind = if receives & bit(ASCII) != 0 {
+    let receives = sclp::write_event_mask(mask_bit(ASCII) | mask_bit(MESSAGE))?;
+    let kind = if receives & mask_bit(ASCII) != 0 {
         Kind::Ascii
-    } else if receives & bit(MESSAGE) != 0 {
+    } else if receives & mask_bit(MESSAGE) != 0 {
         Kind::Line
     } else {
         return Err(sclp::Error::NoConsole);
@@ -51,46 +55,61 @@ pub fn init() -> Result<Kind, sclp::Error> {
     Ok(kind)
 }
 
+/// What a sender holds back: as much as either console takes at once.
+const BUFFER: usize = MOST_LINE;
+const _: () = assert!(BUFFER <= MOST_ASCII);
+
 /// Collects text and sends it when a line or an event is full.
 struct Sender {
-    buffer: [u8; MOST],
+    buffer: [u8; BUFFER],
     length: usize,
-    kind: u8,
+    line_mode: bool,
 }
 
 impl Sender {
-    fn flush(&mut self) {
-        if self.length == 0 {
-            return;
-        }
+    /// Sends what there is, in line mode as a line even if it is empty.
+    fn send(&mut self) {
         let text = &self.buffer[..self.length];
         // Nobody is left to be told that the console does not print.
-        let _ = if self.kind == Kind::Ascii as u8 {
-            sclp::write_event(ASCII, text.len(), |data| data.copy_from_slice(text))
-        } else {
-            send_line(text)
-        };
+        let _ = sclp::write_event(|block| {
+            if self.line_mode {
+                sccb::put_line(block, text);
+            } else {
+                sccb::put_ascii(block, text);
+            }
+        });
         self.length = 0;
     }
 
+    /// Sends what fills the buffer although its line goes on.
+    fn make_room(&mut self) {
+        if self.line_mode {
+            let last = mem::replace(&mut self.buffer[BUFFER - 1], b'\\');
+            self.send();
+            self.push(last);
+        } else {
+            self.send();
+        }
+    }
+
     fn push(&mut self, byte: u8) {
+        if self.length == BUFFER {
+            self.make_room();
+        }
         self.buffer[self.length] = byte;
         self.length += 1;
-        if self.length == self.buffer.len() {
-            self.flush();
-        }
     }
 }
 
 impl Write for Sender {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
-            match (byte, self.kind == Kind::Ascii as u8) {
-                (b'\n', true) => {
+            match byte {
+                b'\n' if self.line_mode => self.send(),
+                b'\n' => {
                     self.push(b'\r');
                     self.push(b'\n');
                 }
-                (b'\n', false) => self.flush(),
                 _ => self.push(byte),
             }
         }
@@ -98,50 +117,40 @@ impl Write for Sender {
     }
 }
 
-/// Sends one line as a message: a message data block with a general object and one text object.
-fn send_line(text: &[u8]) -> Result<(), sclp::Error> {
-    let text = &text[..text.len().min(LINE)];
-    // Message data block header 14, general object 50 (SCLP line-mode message, "MDB").
-    const MDB_HEADER: usize = 14;
-    const GENERAL: usize = 50;
-    const TEXT_HEADER: usize = 6;
-    let object = TEXT_HEADER + text.len();
-    let mdb = MDB_HEADER + GENERAL + object;
-    sclp::write_event(MESSAGE, mdb, |data| {
-        data[0..2].copy_from_slice(&(mdb as u16).to_be_bytes());
-        data[2..4].copy_from_slice(&1_u16.to_be_bytes());
-        data[4..8].copy_from_slice(&0xd4c4_c240_u32.to_be_bytes()); // "MDB " in EBCDIC
-        data[8..12].copy_from_slice(&1_u32.to_be_bytes());
-        let general = &mut data[MDB_HEADER..];
-        general[0..2].copy_from_slice(&(GENERAL as u16).to_be_bytes());
-        general[2..4].copy_from_slice(&1_u16.to_be_bytes());
-        let line = &mut general[GENERAL..];
-        line[0..2].copy_from_slice(&(object as u16).to_be_bytes());
-        line[2..4].copy_from_slice(&4_u16.to_be_bytes()); // message text object
-        line[4..6].copy_from_slice(&0x1000_u16.to_be_bytes()); // ends a line
-        for (to, from) in line[TEXT_HEADER..].iter_mut().zip(text) {
-            *to = ebcdic::from_ascii(*from);
-        }
-    })
-}
-
 /// Prints text; works in a panic too, for it takes no lock and needs no heap.
+///
+/// In line mode the end of the text is the end of a line.
 pub fn print(text: fmt::Arguments<'_>) {
-    let kind = KIND.load(Ordering::Acquire);
-    if kind == Kind::None as u8 {
+    let kind = kind();
+    if kind == Kind::None {
         return;
     }
     let mut sender = Sender {
-        buffer: [0; MOST],
+        buffer: [0; BUFFER],
         length: 0,
-        kind,
+        line_mode: kind == Kind::Line,
     };
-    // `Sender` never fails.
+    // `Sender` never fails; an implementation of `Display` that does has printed what it could.
     let _ = sender.write_fmt(text);
-    sender.flush();
+    if sender.length > 0 {
+        sender.send();
+    }
 }
 
 /// Prints a line of text.
 pub fn print_line(text: fmt::Arguments<'_>) {
     print(format_args!("{text}\n"));
+}
+
+/// Prints formatted text on the console.
+#[macro_export]
+macro_rules! print {
+    ($($text:tt)*) => { $crate::console::print(::core::format_args!($($text)*)) };
+}
+
+/// Prints a line of formatted text on the console.
+#[macro_export]
+macro_rules! println {
+    () => { $crate::console::print_line(::core::format_args!("")) };
+    ($($text:tt)*) => { $crate::console::print_line(::core::format_args!($($text)*)) };
 }

@@ -8,11 +8,11 @@ extern crate alloc;
 pub mod block;
 pub mod ebcdic;
 pub mod record;
+#[cfg(any(test, target_os = "none"))]
+pub mod sclp;
+#[cfg(any(test, target_os = "none"))]
+pub mod virtio;
 pub mod x250;
 
 #[cfg(target_os = "none")]
 pub mod console;
-#[cfg(target_os = "none")]
-pub mod sclp;
-#[cfg(target_os = "none")]
-pub mod virtio;

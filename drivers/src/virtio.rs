@@ -1,5 +1,9 @@
 //! virtio over channel I/O (Virtual I/O Device specification 1.2, "Virtio Over Channel I/O").
 
+#[cfg(target_os = "none")]
+mod area;
+#[cfg(target_os = "none")]
 pub mod blk;
+#[cfg(target_os = "none")]
 mod ccw;
 mod queue;

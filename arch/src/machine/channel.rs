@@ -86,9 +86,9 @@ pub struct Schib {
 
 impl Schib {
     /// Bit 8 of the flags: the subchannel is enabled.
-    pub const ENABLED: u32 = 1 << 23;
+    pub const ENABLED: u32 = 1 << (31 - 8);
     /// Bit 15 of the flags: the device number is valid.
-    const DEVICE_NUMBER_VALID: u32 = 1 << 16;
+    const DEVICE_NUMBER_VALID: u32 = 1 << (31 - 15);
 
     /// The number of the device, if there is one.
     #[must_use]
@@ -113,6 +113,8 @@ pub struct Irb {
 
 impl Irb {
     /// Device status, the first byte, and subchannel status, the second.
+    ///
+    /// Both are zero where the subchannel has only an alert, as virtio devices give for their queues.
     #[must_use]
     pub const fn status(&self) -> (u8, u8) {
         ((self.scsw[2] >> 24) as u8, (self.scsw[2] >> 16) as u8)
@@ -163,18 +165,24 @@ instruction!(
 );
 
 /// DIAGNOSE X'500', subcode 3: tells the virtio device at a subchannel that `queue` has new buffers.
-pub fn notify_virtio(id: SubchannelId, queue: u16) {
-    // SAFETY: the device reads the queue, which its owner has made ready; register 2 gets a cookie.
+///
+/// # Errors
+/// The hypervisor refused, with this negative code: there is no such device or queue.
+pub fn notify_virtio(id: SubchannelId, queue: u16) -> Result<(), i64> {
+    let result: i64;
+    // SAFETY: the device reads the queue, which its owner has made ready; register 4 is a hint where
+    // the hypervisor might find the device, and register 2 gets the next hint or an error.
     unsafe {
         asm!(
             ".insn rs,0x83000000,%r2,%r4,0x500   # diag 2,4,0x500",
             in("r1") 3_u64,
-            inout("r2") u64::from(id.0) => _,
+            inout("r2") u64::from(id.0) => result,
             in("r3") u64::from(queue),
             in("r4") 0_u64,
             options(nostack),
         );
     }
+    if result < 0 { Err(result) } else { Ok(()) }
 }
 
 /// A 31-bit absolute address, as CCWs take.

@@ -53,6 +53,40 @@ pub fn yield_time_slice() -> Result<(), Fault> {
     guard::outcome(code, identification)
 }
 
+/// DIAGNOSE X'210': stores information about a virtual device into the block at `block`, which starts
+/// with the device's number and the block's length.
+///
+/// Returns the condition code: 0 to 2 the device exists, 3 it does not.
+///
+/// # Errors
+/// The program interruption that it was answered with: a specification exception where it is not offered.
+///
+/// # Safety
+/// The block must be the caller's, as long as it says, and below 2 GiB, as must be the running code:
+/// the call is made in the 31-bit addressing mode, the only one in which hypervisors know it.
+pub unsafe fn device_information(block: Absolute) -> Result<u8, Fault> {
+    let (code, identification): (u64, u64);
+    let mut cc = 0_u64;
+    // SAFETY: the caller vouches for the block; the fix-up lies in front of SAM64, so both ways out
+    // end in the 64-bit addressing mode.
+    unsafe {
+        asm!(
+            "lghi %r0, 0",
+            "sam31",
+            "2: .insn rs,0x83000000,%r2,%r0,0x210   # diag 2,0,0x210",
+            "ipm {cc}",
+            "3: sam64",
+            extable!("2b", "3b"),
+            cc = inout(reg) cc,
+            in("r2") block.0,
+            out("r0") code,
+            out("r1") identification,
+            options(nostack),
+        );
+    }
+    guard::outcome(code, identification).map(|()| (cc >> 28) as u8 & 3)
+}
+
 /// DIAGNOSE X'250': block I/O with the parameter block at `block`; returns condition code or return
 /// code: 0 is good.
 ///

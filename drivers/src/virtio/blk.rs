@@ -1,90 +1,118 @@
 //! virtio-blk (Virtual I/O Device specification 1.2, "Block Device").
 
 use alloc::boxed::Box;
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 
 use arch::Absolute;
+use virtio_spec::blk::T;
+use virtio_spec::{DeviceStatus, Id, le32, le64};
 
-use super::ccw::{Device, status};
-use super::queue::{Piece, Queue, SIZE};
+use super::ccw::{Device, Found, Step};
+use super::queue::{Piece, Queue, SIZE, SLOTS, Slot};
 use crate::block::{BLOCK_SIZE, BlockError, Cause};
 
-/// Virtio device type of block devices.
-const BLOCK_DEVICE: u8 = 2;
 /// Feature bit of a read-only device.
-const READ_ONLY: u32 = 1 << 5;
-/// Feature bit 32: the device follows version 1 of the specification.
-const VERSION_1: u32 = 1;
+const READ_ONLY: u64 = 1 << 5;
+/// Feature bit of a device that may hold writes back until it is told to flush.
+const FLUSH: u64 = 1 << 9;
+/// Feature bit of a device that follows version 1 of the specification.
+const VERSION_1: u64 = 1 << 32;
 
-/// Request types.
-const READ: u32 = 0;
-const WRITE: u32 = 1;
+/// The only queue.
+const QUEUE: u16 = 0;
+/// Most bytes of one request; what is longer becomes several, which run at the same time.
+const MOST: usize = 64 * 1024;
 
-#[repr(C, align(16))]
+const _: () = assert!(BLOCK_SIZE == 512, "virtio counts sectors of 512 bytes");
+
+/// What a request has besides its data; the device reads the first three and writes the status.
+#[repr(C)]
+#[derive(Clone, Copy)]
 struct Request {
-    header: [u8; 16],
+    kind: le32,
+    reserved: le32,
+    sector: le64,
     status: u8,
 }
+
+/// Bytes of [`Request`] that the device reads.
+const HEADER: u32 = 16;
 
 /// A block device.
 pub struct VirtioBlk {
     number: u16,
+    /// In front of what it knows the addresses of: dropping it resets the device first.
     device: Device,
     queue: Queue,
-    request: Box<UnsafeCell<Request>>,
+    requests: Box<UnsafeCell<[Request; SLOTS]>>,
     blocks: u64,
-    read_only: bool,
+    features: u64,
+    /// Why the device was given up.
+    lost: Cell<Option<Step>>,
 }
 
 impl VirtioBlk {
-    /// The block device with a number, set up.
+    /// The block device with a number, set up; nothing if there is no device, [`Cause::NotVirtio`]
+    /// if there is one of another kind.
     ///
     /// # Errors
     /// The device is there and cannot be used.
     pub fn find(number: u16) -> Result<Option<Self>, BlockError> {
-        Self::set_up(number).map_err(|step| BlockError {
+        let outcome = match Device::find(number) {
+            Ok(Found::Nothing) => return Ok(None),
+            Ok(Found::Other) => Err(Cause::NotVirtio),
+            Ok(Found::Virtio(device)) => Self::set_up(number, device).map_err(Cause::Setup),
+            Err(step) => Err(Cause::Setup(step)),
+        };
+        outcome.map(Some).map_err(|cause| BlockError {
             device: number,
             block: 0,
-            cause: Cause::Setup(step),
+            cause,
         })
     }
 
-    fn set_up(number: u16) -> Result<Option<Self>, &'static str> {
-        let Some(device) = Device::find(number)? else {
-            return Ok(None);
-        };
-        if device.kind() != BLOCK_DEVICE {
+    fn set_up(number: u16, device: Device) -> Result<Self, Step> {
+        if Id::from(device.kind()) != Id::Block {
             return Err("it is not a block device");
         }
-        device.set_status(status::ACKNOWLEDGE | status::DRIVER)?;
-        let features = device.features(0)?;
-        if device.features(1)? & VERSION_1 == 0 {
+        let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
+        device.set_status(status)?;
+        let offered = device.features()?;
+        if offered & VERSION_1 == 0 {
             return Err("it does not follow version 1 of virtio");
         }
-        device.accept_features(0, features & READ_ONLY)?;
-        device.accept_features(1, VERSION_1)?;
-        let set_up = status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK;
-        device.set_status(set_up)?;
-        if device.queue_size(0)? < SIZE {
+        let features = offered & (VERSION_1 | READ_ONLY | FLUSH);
+        device.accept_features(features)?;
+        status |= DeviceStatus::FEATURES_OK;
+        device.set_status(status)?;
+        if let Some(now) = device.status()?
+            && !now.contains(DeviceStatus::FEATURES_OK)
+        {
+            return Err("it does not agree to the features");
+        }
+        let blocks = u64::from_le_bytes(device.config()?);
+        if device.queue_size(QUEUE)? < SIZE {
             return Err("its queue is too small");
         }
         let queue = Queue::new();
-        device.set_queue(0, SIZE, queue.parts())?;
-        device.set_status(set_up | status::DRIVER_OK)?;
-        let blocks = u64::from_le_bytes(device.config()?);
-        let request = Box::new(UnsafeCell::new(Request {
-            header: [0; 16],
+        device.set_queue(QUEUE, SIZE, queue.parts())?;
+        device.set_indicators()?;
+        device.set_status(status | DeviceStatus::DRIVER_OK)?;
+        let request = Request {
+            kind: le32::from(0),
+            reserved: le32::from(0),
+            sector: le64::from(0),
             status: 0,
-        }));
-        let read_only = features & READ_ONLY != 0;
-        Ok(Some(Self {
+        };
+        Ok(Self {
             number,
             device,
             queue,
-            request,
+            requests: Box::new(UnsafeCell::new([request; SLOTS])),
             blocks,
-            read_only,
-        }))
+            features,
+            lost: Cell::new(None),
+        })
     }
 
     /// The device's number.
@@ -102,84 +130,163 @@ impl VirtioBlk {
     /// Whether writes are refused.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        self.read_only
+        self.features & READ_ONLY != 0
     }
 
     /// Reads blocks that are on the device.
     ///
     /// # Errors
-    /// The device reports an error.
+    /// The device reports an error, or fails.
     ///
     /// # Safety
     /// The storage is the caller's to overwrite.
     pub unsafe fn read(&self, first: u64, to: Absolute, bytes: usize) -> Result<(), BlockError> {
-        self.request(READ, first, to, bytes)
+        self.transfer(T::In, first, to, bytes)
     }
 
     /// Writes blocks that are on the device.
     ///
     /// # Errors
-    /// The device reports an error.
+    /// The device reports an error, or fails.
     ///
     /// # Safety
     /// Nobody may write the storage meanwhile.
     pub unsafe fn write(&self, first: u64, from: Absolute, bytes: usize) -> Result<(), BlockError> {
-        self.request(WRITE, first, from, bytes)
+        self.transfer(T::Out, first, from, bytes)
     }
 
-    fn request(
+    /// Makes all that was written outlast the machine.
+    ///
+    /// # Errors
+    /// The device reports an error, or fails.
+    pub fn flush(&self) -> Result<(), BlockError> {
+        if self.features & FLUSH == 0 {
+            return Ok(());
+        }
+        let nothing = Absolute(0);
+        self.run([(T::Flush, 0, nothing, 0)].into_iter())
+    }
+
+    fn transfer(
         &self,
-        kind: u32,
+        kind: T,
         first: u64,
         data: Absolute,
         bytes: usize,
     ) -> Result<(), BlockError> {
-        const { assert!(BLOCK_SIZE == 512, "virtio counts sectors of 512 bytes") };
-        let mut header = [0; 16];
-        header[0..4].copy_from_slice(&kind.to_le_bytes());
-        header[8..16].copy_from_slice(&first.to_le_bytes());
-        let request = self.request.get();
-        // SAFETY: no request is under way; only addresses are taken.
-        let (header_at, status_at) = unsafe {
-            (&raw mut (*request).header).write_volatile(header);
-            (&raw mut (*request).status).write_volatile(u8::MAX);
-            (
-                Absolute::of(&raw const (*request).header),
-                Absolute::of(&raw const (*request).status),
-            )
+        let part = |at: usize| {
+            let block = first + (at / BLOCK_SIZE) as u64;
+            (kind, block, data + at as u64, MOST.min(bytes - at))
         };
-        self.queue.offer(&[
-            Piece {
-                address: header_at,
-                length: 16,
-                to_driver: false,
-            },
-            Piece {
-                address: data,
-                length: bytes as u32,
-                to_driver: kind == READ,
-            },
-            Piece {
-                address: status_at,
-                length: 1,
-                to_driver: true,
-            },
-        ]);
-        self.device.notify(0);
-        while !self.queue.is_complete() {
-            self.device.wait();
+        self.run((0..bytes).step_by(MOST).map(part))
+    }
+
+    /// Runs requests, as many at a time as the queue holds, and returns when none is under way: nobody
+    /// reads or writes the caller's storage any more.
+    fn run(
+        &self,
+        mut requests: impl Iterator<Item = (T, u64, Absolute, usize)>,
+    ) -> Result<(), BlockError> {
+        if let Some(why) = self.lost.get() {
+            return Err(self.error(0, Cause::Lost(why)));
         }
-        // SAFETY: the request is complete.
-        match unsafe { (&raw const (*request).status).read_volatile() } {
-            0 => Ok(()),
-            status => {
-                let cause = Cause::Status(u32::from(status));
-                Err(BlockError {
-                    device: self.number,
-                    block: first,
-                    cause,
-                })
+        let mut outcome = Ok(());
+        let mut under_way = 0;
+        loop {
+            let offered = under_way;
+            while outcome.is_ok()
+                && let Some(slot) = self.queue.free_slot()
+                && let Some((kind, block, data, bytes)) = requests.next()
+            {
+                self.offer(slot, kind, block, data, bytes);
+                under_way += 1;
             }
+            if under_way == 0 {
+                return outcome;
+            }
+            if under_way > offered {
+                self.device.notify(QUEUE).map_err(|why| self.lose(why))?;
+            }
+            let slot = self.next_complete()?;
+            under_way -= 1;
+            outcome = outcome.and(self.result(slot));
+        }
+    }
+
+    /// Waits for the next request that is complete.
+    fn next_complete(&self) -> Result<Slot, BlockError> {
+        loop {
+            let bogus = "it completed a request that was not under way";
+            if let Some(slot) = self.queue.take().map_err(|_| self.lose(bogus))? {
+                return Ok(slot);
+            }
+            self.device.wait().map_err(|why| self.lose(why))?;
+        }
+    }
+
+    fn offer(&self, slot: Slot, kind: T, block: u64, data: Absolute, bytes: usize) {
+        let request = self.request(slot);
+        // SAFETY: the slot is free, so the device neither reads nor writes its request.
+        unsafe {
+            request.write_volatile(Request {
+                kind: le32::from(u32::from(kind)),
+                reserved: le32::from(0),
+                sector: le64::from(block),
+                status: u8::MAX,
+            });
+        }
+        let header = Piece {
+            address: Absolute::of(request),
+            length: HEADER,
+            to_driver: false,
+        };
+        let data = Piece {
+            address: data,
+            length: bytes as u32,
+            to_driver: kind == T::In,
+        };
+        let status = Piece {
+            address: Absolute::of(request) + u64::from(HEADER),
+            length: 1,
+            to_driver: true,
+        };
+        if bytes == 0 {
+            self.queue.offer(slot, &[header, status]);
+        } else {
+            self.queue.offer(slot, &[header, data, status]);
+        }
+    }
+
+    /// The result of a request that is complete.
+    fn result(&self, slot: Slot) -> Result<(), BlockError> {
+        // SAFETY: the device has written the status and is done with the request.
+        let request = unsafe { self.request(slot).read_volatile() };
+        match request.status {
+            0 => Ok(()),
+            status => Err(self.error(request.sector.into(), Cause::Status(status.into()))),
+        }
+    }
+
+    fn request(&self, slot: Slot) -> *mut Request {
+        self.requests
+            .get()
+            .cast::<Request>()
+            .wrapping_add(slot.index())
+    }
+
+    /// Gives the device up: what is under way ends here, and nothing is asked of it any more.
+    fn lose(&self, why: Step) -> BlockError {
+        // A device that cannot be reset is gone, and stores nowhere either.
+        let _ = self.device.reset();
+        self.lost.set(Some(why));
+        self.error(0, Cause::Lost(why))
+    }
+
+    fn error(&self, block: u64, cause: Cause) -> BlockError {
+        BlockError {
+            device: self.number,
+            block,
+            cause,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The ccw transport: finding a device, channel commands, set-up.
 
-use alloc::boxed::Box;
-use core::cell::UnsafeCell;
+use core::cell::Cell;
 
 use arch::channel::{self, Ccw, Irb, Orb, SUPPRESS_LENGTH, Schib, SubchannelId};
 use arch::control::{self, cr6};
 use arch::{Absolute, PswMask, cpu, handler};
+use virtio_spec::DeviceStatus;
+
+use super::area::{PAYLOAD, Taken};
 
 /// Channel commands.
 mod command {
@@ -16,41 +18,49 @@ mod command {
     pub(super) const WRITE_FEATURES: u8 = 0x11;
     pub(super) const READ_CONFIG: u8 = 0x22;
     pub(super) const WRITE_STATUS: u8 = 0x31;
+    pub(super) const READ_STATUS: u8 = 0x72;
     pub(super) const READ_QUEUE: u8 = 0x32;
     pub(super) const SET_QUEUE: u8 = 0x13;
-    pub(super) const SET_INDICATORS: u8 = 0x43;
+    pub(super) const SET_QUEUE_INDICATORS: u8 = 0x43;
+    pub(super) const SET_DEVICE_INDICATORS: u8 = 0x53;
 }
 
 /// Control-unit type of every virtio device.
 const VIRTIO: u16 = 0x3832;
-/// Device status: the steps of the set-up.
-pub(super) mod status {
-    pub(in crate::virtio) const ACKNOWLEDGE: u8 = 1;
-    pub(in crate::virtio) const DRIVER: u8 = 2;
-    pub(in crate::virtio) const DRIVER_OK: u8 = 4;
-    pub(in crate::virtio) const FEATURES_OK: u8 = 8;
-}
+/// Revisions of the transport that will do, the best first. Revision 0 is the one before version 1 of
+/// the specification; from revision 2 on the status can be read.
+const REVISIONS: [u16; 2] = [STATUS_REVISION, 1];
+const STATUS_REVISION: u16 = 2;
 
-/// What channel programs read and write: below 2 GiB, and for as long as the device lives.
-#[repr(C, align(4096))]
-struct Area {
-    ccw: Ccw,
-    indicators: u64,
-    payload: [u8; 64],
+/// What stands for a device that cannot be used: the step that failed.
+pub(super) type Step = &'static str;
+
+/// What there is under a device number.
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// A device of another kind.
+    Other,
+    /// A virtio device, reset.
+    Virtio(Device),
 }
 
 /// A virtio device at its subchannel.
 pub(super) struct Device {
     id: SubchannelId,
+    area: Taken,
+    revision: u16,
+    /// The virtio device type.
     kind: u8,
-    area: Box<UnsafeCell<Area>>,
+    /// Whether a command failed such that the device cannot be told to forget the area.
+    gone: Cell<bool>,
 }
 
 /// An I/O interruption only wakes whoever waits: status is fetched there.
 fn on_io() {}
 
 /// The subchannel of a device number.
-fn subchannel(number: u16) -> Option<(SubchannelId, Schib)> {
+fn subchannel(number: u16) -> Option<SubchannelId> {
     for id in (0..=u16::MAX).map(SubchannelId::new) {
         let mut schib = Schib::default();
         // SAFETY: storing a subchannel starts nothing.
@@ -58,46 +68,64 @@ fn subchannel(number: u16) -> Option<(SubchannelId, Schib)> {
             return None;
         }
         if schib.device() == Some(number) {
-            return Some((id, schib));
+            return Some(id);
         }
     }
     None
 }
 
-impl Device {
-    /// The virtio device with a number, reset and at revision 1.
-    pub(super) fn find(number: u16) -> Result<Option<Self>, &'static str> {
-        let Some((id, mut schib)) = subchannel(number) else {
-            return Ok(None);
-        };
+/// Enables or disables a subchannel. A virtio device whose subchannel is disabled forgets its revision.
+fn enable(id: SubchannelId, enabled: bool) -> Result<(), Step> {
+    let mut schib = Schib::default();
+    let mut irb = Irb::default();
+    // SAFETY: fetches status and settings, and starts nothing.
+    unsafe {
+        channel::test(id, &mut irb);
+        channel::store(id, &mut schib);
+    }
+    if enabled {
         schib.flags |= Schib::ENABLED;
-        // SAFETY: enables the subchannel, which starts nothing.
-        if unsafe { channel::modify(id, &mut schib) } != 0 {
-            return Err("its subchannel cannot be enabled");
-        }
+    } else {
+        schib.flags &= !Schib::ENABLED;
+    }
+    // SAFETY: settings of the subchannel, which starts nothing.
+    match unsafe { channel::modify(id, &mut schib) } {
+        0 => Ok(()),
+        _ => Err("its subchannel cannot be enabled"),
+    }
+}
+
+impl Device {
+    /// What there is under a number; a virtio device is reset and has a revision agreed.
+    pub(super) fn find(number: u16) -> Result<Found, Step> {
+        let Some(id) = subchannel(number) else {
+            return Ok(Found::Nothing);
+        };
+        // Whoever loaded this image may have used the device.
+        enable(id, false)?;
+        enable(id, true)?;
         handler::on_io(on_io);
         // SAFETY: decides which I/O interruptions come; they have a handler now.
         unsafe { control::set::<6>(control::get::<6>() | cr6::ALL_SUBCLASSES) }
-        let area = Area {
-            ccw: Ccw::default(),
-            indicators: 0,
-            payload: [0; 64],
-        };
         let mut device = Self {
             id,
+            area: Taken::take().ok_or("too many virtio devices are in use")?,
+            revision: 0,
             kind: 0,
-            area: Box::new(UnsafeCell::new(area)),
+            gone: Cell::new(false),
         };
         let sense = device.read::<7>(command::SENSE_ID)?;
         if u16::from_be_bytes([sense[1], sense[2]]) != VIRTIO {
-            return Err("it is not a virtio device");
+            return Ok(Found::Other);
         }
+        // The control-unit model.
         device.kind = sense[3];
-        device
-            .run(command::SET_REVISION, &[0, 1, 0, 0], 0)
-            .map_err(|_| "it has no revision 1")?;
-        device.run(command::RESET, &[], 0)?;
-        Ok(Some(device))
+        device.revision = REVISIONS
+            .into_iter()
+            .find(|revision| device.set_revision(*revision).is_ok())
+            .ok_or("it is older than version 1 of virtio")?;
+        device.reset()?;
+        Ok(Found::Virtio(device))
     }
 
     /// The virtio device type.
@@ -105,31 +133,57 @@ impl Device {
         self.kind
     }
 
-    pub(super) fn set_status(&self, value: u8) -> Result<(), &'static str> {
-        self.run(command::WRITE_STATUS, &[value], 0)
+    fn set_revision(&self, revision: u16) -> Result<(), Step> {
+        let [high, low] = revision.to_be_bytes();
+        self.run(command::SET_REVISION, &[high, low, 0, 0])
     }
 
-    /// Features, 32 of them by `index`.
-    pub(super) fn features(&self, index: u8) -> Result<u32, &'static str> {
-        self.transfer(command::READ_FEATURES, &[0, 0, 0, 0, index], 5)?;
-        let bytes = self.payload::<4>();
-        Ok(u32::from_le_bytes(bytes))
+    /// Makes the device forget all it was told; it stores nowhere any more.
+    pub(super) fn reset(&self) -> Result<(), Step> {
+        self.run(command::RESET, &[])
     }
 
-    pub(super) fn accept_features(&self, index: u8, features: u32) -> Result<(), &'static str> {
-        let [a, b, c, d] = features.to_le_bytes();
-        self.run(command::WRITE_FEATURES, &[a, b, c, d, index], 0)
+    pub(super) fn set_status(&self, status: DeviceStatus) -> Result<(), Step> {
+        self.run(command::WRITE_STATUS, &[status.bits()])
+    }
+
+    /// The status, where the device lets it be read.
+    pub(super) fn status(&self) -> Result<Option<DeviceStatus>, Step> {
+        if self.revision < STATUS_REVISION {
+            return Ok(None);
+        }
+        let [status] = self.read(command::READ_STATUS)?;
+        Ok(Some(DeviceStatus::from_bits_retain(status)))
+    }
+
+    /// The features that the device offers, of the first 64.
+    pub(super) fn features(&self) -> Result<u64, Step> {
+        let mut features = 0;
+        for index in 0..2 {
+            self.transfer(command::READ_FEATURES, &[0, 0, 0, 0, index], 5)?;
+            let word = u64::from(u32::from_le_bytes(self.payload()));
+            features |= word << (32 * index);
+        }
+        Ok(features)
+    }
+
+    /// Tells the device which of its features are used.
+    pub(super) fn accept_features(&self, features: u64) -> Result<(), Step> {
+        for index in 0..2 {
+            let [a, b, c, d] = ((features >> (32 * index)) as u32).to_le_bytes();
+            self.run(command::WRITE_FEATURES, &[a, b, c, d, index])?;
+        }
+        Ok(())
     }
 
     /// The first bytes of the configuration space.
-    pub(super) fn config<const N: usize>(&self) -> Result<[u8; N], &'static str> {
+    pub(super) fn config<const N: usize>(&self) -> Result<[u8; N], Step> {
         self.read(command::READ_CONFIG)
     }
 
     /// Most entries of a queue.
-    pub(super) fn queue_size(&self, queue: u16) -> Result<u16, &'static str> {
-        let [high, low] = queue.to_be_bytes();
-        self.transfer(command::READ_QUEUE, &[high, low, 0, 0], 4)?;
+    pub(super) fn queue_size(&self, queue: u16) -> Result<u16, Step> {
+        self.transfer(command::READ_QUEUE, &queue.to_be_bytes(), 4)?;
         let [_, _, high, low] = self.payload::<4>();
         Ok(u16::from_be_bytes([high, low]))
     }
@@ -140,79 +194,131 @@ impl Device {
         queue: u16,
         size: u16,
         [descriptors, available, used]: [Absolute; 3],
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Step> {
         let mut block = [0; 32];
         block[0..8].copy_from_slice(&descriptors.0.to_be_bytes());
         block[12..14].copy_from_slice(&queue.to_be_bytes());
         block[14..16].copy_from_slice(&size.to_be_bytes());
         block[16..24].copy_from_slice(&available.0.to_be_bytes());
         block[24..32].copy_from_slice(&used.0.to_be_bytes());
-        self.run(command::SET_QUEUE, &block, 0)?;
-        // SAFETY: only the address is taken.
-        let indicators = Absolute::of(unsafe { &raw const (*self.area.get()).indicators });
-        self.run(command::SET_INDICATORS, &indicators.0.to_be_bytes(), 0)
+        self.run(command::SET_QUEUE, &block)
+    }
+
+    /// Tells where the device sets bits when something has happened.
+    pub(super) fn set_indicators(&self) -> Result<(), Step> {
+        let queues = self.area.queue_indicators().0.to_be_bytes();
+        self.run(command::SET_QUEUE_INDICATORS, &queues)?;
+        let device = self.area.device_indicators().0.to_be_bytes();
+        self.run(command::SET_DEVICE_INDICATORS, &device)
     }
 
     /// Tells the device that a queue has new buffers.
-    pub(super) fn notify(&self, queue: u16) {
-        channel::notify_virtio(self.id, queue);
+    pub(super) fn notify(&self, queue: u16) -> Result<(), Step> {
+        channel::notify_virtio(self.id, queue).map_err(|_| "it cannot be notified")
     }
 
-    /// Waits for an interruption of this device, unless one has come already.
-    pub(super) fn wait(&self) {
+    /// Waits until something may have happened at this device: the caller looks at its queues.
+    ///
+    /// The error says that nothing will: the device is in need of a reset, or gone.
+    pub(super) fn wait(&self) -> Result<(), Step> {
+        self.fetch_status()?;
+        if self.area.take_device_change()
+            && let Some(status) = self.status()?
+            && status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
+        {
+            return Err("it failed and needs a reset");
+        }
+        Ok(())
+    }
+
+    /// Fetches the subchannel's status; if none is pending, waits for an I/O interruption, which may
+    /// be another device's, and returns nothing.
+    fn fetch_status(&self) -> Result<Option<Irb>, Step> {
         let mut irb = Irb::default();
         // SAFETY: fetches and clears status.
-        if unsafe { channel::test(self.id, &mut irb) } == 1 {
-            cpu::wait(PswMask::IO);
+        match unsafe { channel::test(self.id, &mut irb) } {
+            0 => Ok(Some(irb)),
+            1 => {
+                cpu::wait(PswMask::IO);
+                Ok(None)
+            }
+            _ => {
+                self.gone.set(true);
+                Err("its subchannel is gone")
+            }
         }
     }
 
+    /// The first bytes of what the last command has left.
     fn payload<const N: usize>(&self) -> [u8; N] {
-        // SAFETY: no channel program runs; the payload is larger than any answer.
-        let bytes = unsafe { (&raw const (*self.area.get()).payload).read_volatile() };
+        const { assert!(N <= PAYLOAD, "no answer is longer") };
+        // SAFETY: no channel program runs between commands.
+        let bytes = unsafe { self.area.payload() };
         core::array::from_fn(|at| bytes[at])
     }
 
-    fn read<const N: usize>(&self, command: u8) -> Result<[u8; N], &'static str> {
+    fn read<const N: usize>(&self, command: u8) -> Result<[u8; N], Step> {
         self.transfer(command, &[], N)?;
         Ok(self.payload())
     }
 
-    fn run(&self, command: u8, bytes: &[u8], more: usize) -> Result<(), &'static str> {
-        self.transfer(command, bytes, bytes.len() + more)
+    fn run(&self, command: u8, bytes: &[u8]) -> Result<(), Step> {
+        self.transfer(command, bytes, bytes.len())
     }
 
     /// Runs one command on a payload of `count` bytes that starts with `bytes`.
-    fn transfer(&self, command: u8, bytes: &[u8], count: usize) -> Result<(), &'static str> {
-        let mut payload = [0; 64];
+    fn transfer(&self, command: u8, bytes: &[u8], count: usize) -> Result<(), Step> {
+        let mut payload = [0; PAYLOAD];
         payload[..bytes.len()].copy_from_slice(bytes);
-        let area = self.area.get();
-        // SAFETY: no channel program runs, so the area is ours to write; only addresses are taken.
+        // SAFETY: a program is waited for before the next is written, so none runs.
         let program = unsafe {
-            (&raw mut (*area).payload).write_volatile(payload);
-            let address = channel::address31(Absolute::of(&raw const (*area).payload));
-            let ccw = Ccw {
+            let address = channel::address31(self.area.put_payload(payload));
+            self.area.put_command(Ccw {
                 command,
                 flags: SUPPRESS_LENGTH,
                 count: count as u16,
                 address,
-            };
-            (&raw mut (*area).ccw).write_volatile(ccw);
-            channel::address31(Absolute::of(&raw const (*area).ccw))
+            })
         };
-        // SAFETY: the program reads and writes the area, which lives as long as the device.
-        if unsafe { channel::start(self.id, &mut Orb::new(program)) } != 0 {
-            return Err("a channel program cannot be started");
+        self.start(&mut Orb::new(channel::address31(program)))?;
+        loop {
+            let Some(irb) = self.fetch_status()? else {
+                continue;
+            };
+            const CHANNEL_AND_DEVICE_END: u8 = 0x0c;
+            const INCORRECT_LENGTH: u8 = 0x40;
+            match irb.status() {
+                // Only an alert: a queue has used buffers.
+                (0, 0) => {}
+                (CHANNEL_AND_DEVICE_END, 0 | INCORRECT_LENGTH) => return Ok(()),
+                _ => return Err("it refused a command"),
+            }
         }
-        let mut irb = Irb::default();
-        // SAFETY: fetches and clears status.
-        while unsafe { channel::test(self.id, &mut irb) } == 1 {
-            cpu::wait(PswMask::IO);
+    }
+
+    /// Starts a channel program; status that is pending, such as a queue's alert, is cleared first.
+    fn start(&self, orb: &mut Orb) -> Result<(), Step> {
+        loop {
+            // SAFETY: the program reads and writes the area, which is this device's.
+            match unsafe { channel::start(self.id, orb) } {
+                0 => return Ok(()),
+                3 => {
+                    self.gone.set(true);
+                    return Err("its subchannel is gone");
+                }
+                _ => self.fetch_status()?,
+            };
         }
-        const CHANNEL_AND_DEVICE_END: u8 = 0x0c;
-        match irb.status() {
-            (CHANNEL_AND_DEVICE_END, 0 | 0x40) => Ok(()),
-            _ => Err("it refused a command"),
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // A device of another kind knows the area no more than one that was reset.
+        let forgotten = self.revision == 0 || self.reset().is_ok();
+        if enable(self.id, false).is_ok() && forgotten && !self.gone.get() {
+            // SAFETY: the device was reset, and its subchannel is disabled.
+            unsafe { self.area.give_back() }
         }
     }
 }

@@ -1,15 +1,65 @@
-//! A split virtqueue with one request under way at a time.
+//! A split virtqueue (Virtual I/O Device specification 1.2, "Split Virtqueues").
+//!
+//! Several requests can be under way, and the device may complete them in any order. Each has a slot:
+//! a fixed chain of descriptors of its own, so that nothing has to be allocated.
 
 use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
+use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 
 use arch::Absolute;
-use virtio_spec::virtq::{Desc, DescF};
+use virtio_spec::virtq::{AvailF, Desc, DescF, UsedElem, UsedF};
 use virtio_spec::{le16, le32, le64};
 
-/// Entries of the rings; a power of two.
-pub(super) const SIZE: u16 = 8;
+/// Entries of the rings, a power of two.
+pub(super) const SIZE: u16 = 16;
+/// Most pieces of a request.
+pub(super) const CHAIN: usize = 3;
+/// Most requests under way.
+pub(super) const SLOTS: usize = SIZE as usize / CHAIN;
+
+/// Number of a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Slot(u16);
+
+impl Slot {
+    /// The slot as an index below [`SLOTS`].
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Number of the first descriptor of its chain, by which the device knows the request.
+    const fn head(self) -> u16 {
+        self.0 * CHAIN as u16
+    }
+
+    /// The slot whose chain starts with a descriptor.
+    fn of_head(head: u32) -> Option<Self> {
+        (0..SLOTS as u16)
+            .map(Self)
+            .find(|slot| u32::from(slot.head()) == head)
+    }
+}
+
+/// A piece of storage in a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Piece {
+    pub(super) address: Absolute,
+    pub(super) length: u32,
+    /// Whether the device writes it.
+    pub(super) to_driver: bool,
+}
+
+/// The device says that it has completed a request that is not under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Bogus;
+
+impl fmt::Display for Bogus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the device completed a request that is not under way")
+    }
+}
 
 #[repr(C, align(4096))]
 struct Rings {
@@ -20,58 +70,58 @@ struct Rings {
 
 #[repr(C, align(2))]
 struct Available {
-    flags: le16,
+    flags: AvailF,
     index: le16,
     ring: [le16; SIZE as usize],
 }
 
 #[repr(C, align(4))]
 struct Used {
-    flags: le16,
+    flags: UsedF,
     index: le16,
-    ring: [[le32; 2]; SIZE as usize],
+    ring: [UsedElem; SIZE as usize],
 }
 
-/// A piece of storage in a request.
-#[derive(Clone, Copy)]
-pub(super) struct Piece {
-    pub(super) address: Absolute,
-    pub(super) length: u32,
-    /// Whether the device writes it.
-    pub(super) to_driver: bool,
-}
-
-/// The queue; the device reads and writes its rings.
+/// The queue. The device reads and writes the rings, so they are accessed through volatile pointers.
 pub(super) struct Queue {
     rings: Box<UnsafeCell<Rings>>,
-    next: Cell<u16>,
+    /// How many requests were offered, modulo 2^16: the available ring's index.
+    offered: Cell<u16>,
+    /// How many completed requests were taken, modulo 2^16.
+    taken: Cell<u16>,
+    under_way: Cell<[bool; SLOTS]>,
 }
 
 impl Queue {
     pub(super) fn new() -> Self {
-        let empty = Desc {
+        let descriptor = Desc {
             addr: le64::from(0),
             len: le32::from(0),
             flags: DescF::empty(),
             next: le16::from(0),
         };
-        let zero = le16::from(0);
+        let element = UsedElem {
+            id: le32::from(0),
+            len: le32::from(0),
+        };
         let rings = Rings {
-            descriptors: [empty; SIZE as usize],
+            descriptors: [descriptor; SIZE as usize],
             available: Available {
-                flags: zero,
-                index: zero,
-                ring: [zero; SIZE as usize],
+                flags: AvailF::empty(),
+                index: le16::from(0),
+                ring: [le16::from(0); SIZE as usize],
             },
             used: Used {
-                flags: zero,
-                index: zero,
-                ring: [[le32::from(0); 2]; SIZE as usize],
+                flags: UsedF::empty(),
+                index: le16::from(0),
+                ring: [element; SIZE as usize],
             },
         };
         Self {
             rings: Box::new(UnsafeCell::new(rings)),
-            next: Cell::new(0),
+            offered: Cell::new(0),
+            taken: Cell::new(0),
+            under_way: Cell::new([false; SLOTS]),
         }
     }
 
@@ -88,11 +138,23 @@ impl Queue {
         }
     }
 
-    /// Offers a request: a chain of pieces, those that the device writes last.
-    pub(super) fn offer(&self, pieces: &[Piece]) {
+    /// A slot for another request, if there is one.
+    pub(super) fn free_slot(&self) -> Option<Slot> {
+        let free = self.under_way.get().iter().position(|busy| !busy)?;
+        Some(Slot(free as u16))
+    }
+
+    /// Offers a request in a free slot: one to [`CHAIN`] pieces, those that the device writes last.
+    ///
+    /// # Panics
+    /// If the slot is not free, or the number of pieces is another.
+    pub(super) fn offer(&self, slot: Slot, pieces: &[Piece]) {
+        assert!(self.mark(slot, true), "the slot comes from `free_slot`");
+        assert!((1..=CHAIN).contains(&pieces.len()), "a chain has room");
         let rings = self.rings.get();
-        for (at, piece) in pieces.iter().enumerate() {
-            let last = at + 1 == pieces.len();
+        let head = slot.head();
+        for (number, piece) in (head..).zip(pieces) {
+            let last = usize::from(number - head) + 1 == pieces.len();
             let mut flags = DescF::empty();
             flags.set(DescF::WRITE, piece.to_driver);
             flags.set(DescF::NEXT, !last);
@@ -100,27 +162,57 @@ impl Queue {
                 addr: le64::from(piece.address.0),
                 len: le32::from(piece.length),
                 flags,
-                next: le16::from(at as u16 + 1),
+                next: le16::from(if last { 0 } else { number + 1 }),
             };
-            // SAFETY: no request is under way, so the device does not read the descriptors.
-            unsafe { (&raw mut (*rings).descriptors[at]).write_volatile(descriptor) }
+            // SAFETY: the slot's descriptors are not offered, so the device does not read them.
+            unsafe {
+                (&raw mut (*rings).descriptors[usize::from(number)]).write_volatile(descriptor);
+            }
         }
-        let slot = usize::from(self.next.get() % SIZE);
-        self.next.set(self.next.get().wrapping_add(1));
-        // SAFETY: the slot is not yet visible to the device; its index makes it so, after the rest.
+        let entry = usize::from(self.offered.get() % SIZE);
+        self.offered.set(self.offered.get().wrapping_add(1));
+        // SAFETY: the device reads the entry only after the index has said that it is there, and the
+        // fence keeps this order.
         unsafe {
-            (&raw mut (*rings).available.ring[slot]).write_volatile(le16::from(0));
+            (&raw mut (*rings).available.ring[entry]).write_volatile(le16::from(head));
             fence(Ordering::SeqCst);
-            (&raw mut (*rings).available.index).write_volatile(le16::from(self.next.get()));
+            (&raw mut (*rings).available.index).write_volatile(le16::from(self.offered.get()));
         }
         fence(Ordering::SeqCst);
     }
 
-    /// Whether the device has used what was offered last.
-    pub(super) fn is_complete(&self) -> bool {
+    /// Takes the next completed request, if there is one; its slot is free then.
+    ///
+    /// # Errors
+    /// The device does not keep to the protocol.
+    pub(super) fn take(&self) -> Result<Option<Slot>, Bogus> {
+        let rings = self.rings.get();
+        // SAFETY: the device writes the index, so it is read by itself.
+        let index = unsafe { (&raw const (*rings).used.index).read_volatile() };
+        if u16::from(index) == self.taken.get() {
+            return Ok(None);
+        }
+        // What the index announces, and what the device stored for the request, is read after it.
         fence(Ordering::SeqCst);
-        // SAFETY: the device writes the index; a volatile read sees it.
-        let used = unsafe { (&raw const (*self.rings.get()).used.index).read_volatile() };
-        u16::from(used) == self.next.get()
+        let entry = usize::from(self.taken.get() % SIZE);
+        // SAFETY: the index says that the device has written the entry.
+        let element = unsafe { (&raw const (*rings).used.ring[entry]).read_volatile() };
+        let slot = Slot::of_head(element.id.into()).ok_or(Bogus)?;
+        if !self.mark(slot, false) {
+            return Err(Bogus);
+        }
+        self.taken.set(self.taken.get().wrapping_add(1));
+        Ok(Some(slot))
+    }
+
+    /// Marks a slot as under way or free; returns whether that changed it.
+    fn mark(&self, slot: Slot, busy: bool) -> bool {
+        let mut all = self.under_way.get();
+        let before = core::mem::replace(&mut all[slot.index()], busy);
+        self.under_way.set(all);
+        before != busy
     }
 }
+
+#[cfg(test)]
+mod tests;

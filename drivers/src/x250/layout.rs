@@ -20,6 +20,8 @@ pub const NO_DEVICE: u8 = 16;
 pub const BAD_BLOCK_SIZE: u8 = 24;
 /// Return code: the device was not initialized.
 pub const NOT_INITIALIZED: u8 = 28;
+/// Return code: the request was started and is not complete (asynchronous).
+pub const STARTED: u8 = 8;
 /// Return code: the number of blocks is out of range.
 pub const BAD_COUNT: u8 = 36;
 /// Return code: an entry failed; its status says why.
@@ -46,7 +48,58 @@ pub const FORM_64: u8 = 0x80;
 /// Flag of a request: asynchronous.
 pub const ASYNCHRONOUS: u8 = 0x02;
 
-/// Parameter block of initialize.
+/// Device class: fixed-block architecture.
+pub const CLASS_FIXED_BLOCK: u8 = 0x01;
+/// Device class: extended count key data.
+pub const CLASS_COUNT_KEY_DATA: u8 = 0x04;
+
+/// What DIAGNOSE X'210' tells about a device.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Debug)]
+#[repr(C, align(8))]
+pub struct Device {
+    /// Device number.
+    pub device: U16,
+    /// Length of this block.
+    pub length: U16,
+    /// Class of the virtual device, returned.
+    pub class: u8,
+    /// Type of the virtual device, returned.
+    pub kind: u8,
+    /// Status of the virtual device, returned.
+    pub status: u8,
+    /// Flags of the virtual device, returned.
+    pub flags: u8,
+    /// Class, type, model and features of the real device, returned.
+    pub real: [u8; 4],
+    reserved_12: [u8; 4],
+}
+
+const _: () = {
+    assert!(size_of::<Device>() == 16);
+    assert!(offset_of!(Device, class) == 4 && offset_of!(Device, real) == 8);
+};
+
+impl Device {
+    /// Length of what is asked for and returned, in bytes.
+    pub const LENGTH: u16 = 12;
+
+    /// A block that asks for a device.
+    #[must_use]
+    pub fn new(device: u16) -> Self {
+        Self {
+            device: device.into(),
+            length: Self::LENGTH.into(),
+            class: 0,
+            kind: 0,
+            status: 0,
+            flags: 0,
+            real: [0; 4],
+            reserved_12: [0; 4],
+        }
+    }
+}
+
+/// Parameter block of initialize and, with the device number only, of remove.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Debug)]
 #[repr(C, align(8))]
 pub struct Initialize {
@@ -91,7 +144,7 @@ impl Initialize {
         }
     }
 
-    /// The last block's number, which is the number of blocks.
+    /// The last block's number, which is the number of blocks as they are counted from 1.
     #[must_use]
     pub fn last(&self) -> u64 {
         self.last.get()
@@ -187,3 +240,6 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
