@@ -2,8 +2,8 @@
 //! whichever the machine offers.
 //!
 //! The ASCII console takes a stream of bytes, so lines may have any length. A line-mode message is a
-//! line of its own, always, and holds [`LONGEST_LINE`] characters: a longer line goes out in pieces,
-//! each but the last ending in a backslash, which no JSON object ends in.
+//! line of its own, always; a line that is longer than one can be goes out in pieces (see
+//! [`line_mode`](crate::line_mode)).
 
 use core::fmt::{self, Write};
 use core::mem;
@@ -11,9 +11,6 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::sclp;
 use crate::sclp::block::{self as sccb, ASCII, MESSAGE, MOST_ASCII, MOST_LINE, mask_bit};
-
-/// Most characters that a line-mode console prints as one line.
-pub const LONGEST_LINE: usize = MOST_LINE;
 
 /// Which console the machine offers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +22,18 @@ pub enum Kind {
     Ascii = 1,
     /// Line-mode messages in EBCDIC.
     Line = 2,
+}
+
+impl Kind {
+    /// Its name for people and programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Ascii => "ascii",
+            Self::Line => "line",
+        }
+    }
 }
 
 static KIND: AtomicU8 = AtomicU8::new(Kind::None as u8);

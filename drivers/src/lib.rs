@@ -7,6 +7,7 @@ extern crate alloc;
 
 pub mod block;
 pub mod ebcdic;
+pub mod line_mode;
 pub mod record;
 #[cfg(any(test, target_os = "none"))]
 pub mod sclp;
@@ -16,3 +17,5 @@ pub mod x250;
 
 #[cfg(target_os = "none")]
 pub mod console;
+#[cfg(target_os = "none")]
+pub mod logger;

@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use boot::params::{Params, Route, route};
 
+use crate::dev::console::Offer;
 use crate::evict::Policy;
 use crate::mem::Hinting;
 
@@ -24,6 +25,8 @@ pub struct Control {
     pub guest_memory: u64,
     /// How many guests.
     pub guests: u16,
+    /// Which console guests have.
+    pub console: Offer,
     /// Which hints count.
     pub hinting: Hinting,
     /// Which pages are taken when.
@@ -41,6 +44,7 @@ impl Default for Control {
             memory: None,
             guest_memory: 24 << 20,
             guests: 2,
+            console: Offer::Ascii,
             hinting: Hinting::Full,
             policy: Policy::Lru,
             seed: 1,
@@ -81,6 +85,10 @@ impl Control {
                         return Err(format!("guests={count}: 1 to {MOST_GUESTS}"));
                     }
                     self.guests = count as u16;
+                }
+                "console" => {
+                    let all = [Offer::Ascii, Offer::Line];
+                    self.console = parameter.one_of("ascii|line", all).map_err(text)?;
                 }
                 "hinting" => {
                     let all = [Hinting::None, Hinting::Unused, Hinting::Full];
@@ -128,6 +136,7 @@ mod tests {
             ("evict=fifo", "evict"),
             ("colour=blue", "colour"),
             ("hinting=some", "hinting"),
+            ("console=green", "console"),
         ] {
             let error = Control::default().read(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

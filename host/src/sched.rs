@@ -112,16 +112,12 @@ impl Scheduler {
 
     /// Says who holds what when a guest wants a frame that is not there.
     fn explain_exhaustion(&self, number: usize) {
-        drivers::console::print_line(format_args!(
+        log::error!(
             "guest {number} wants a page, and none of {} frames is free or can be taken without I/O",
             self.pool.total()
-        ));
+        );
         for guest in &self.guests {
-            drivers::console::print_line(format_args!(
-                "guest {}: {}",
-                guest.id,
-                report::histogram(guest)
-            ));
+            log::info!("guest {}: {}", guest.id, report::histogram(guest));
         }
     }
 

@@ -9,7 +9,7 @@ use arch::{Absolute, PAGE_SIZE, key};
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
-use drivers::{console, record, sclp};
+use drivers::{console, logger, record, sclp};
 use linked_list_allocator::Heap;
 use spin::Mutex;
 
@@ -56,6 +56,7 @@ const SLICED_DISKS: [u16; 2] = [0x0101, 0x0102];
 /// Runs the host.
 pub fn main(start: Start) -> ! {
     boot::fatal::set_printer(record::print_failure);
+    logger::start();
     let machine = match console::init().and_then(|_| sclp::read_info()) {
         Ok(machine) => machine,
         Err(_) => boot::fatal::fail(),
@@ -202,7 +203,7 @@ fn guest(
         id,
         vcpu: Vcpu::new(entry),
         memory,
-        console: GuestConsole::default(),
+        console: GuestConsole::new(control.console),
         disks: Disks::new(disks.iter().map(slice)),
         counters: Counters::default(),
         next_eviction: 0,

@@ -25,6 +25,8 @@ pub struct Boot {
     pub memory: u64,
     /// CPUs of the machine.
     pub cpus: u16,
+    /// Its console.
+    pub console: &'static str,
     /// Whether ESSA is installed.
     pub essa: bool,
     /// What becomes of volatile pages.

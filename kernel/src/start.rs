@@ -9,7 +9,7 @@ use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE};
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
-use drivers::{console, record, sclp};
+use drivers::{console, logger, record, sclp};
 
 use crate::control::{Cmma, Control, DiskChoice, Work};
 use crate::fs::archive::Archive;
@@ -29,6 +29,7 @@ const LEAST: u64 = 2 << 20;
 pub fn main(start: Start) -> ! {
     boot::fatal::set_printer(record::print_failure);
     trap::install();
+    logger::start();
     let machine = match console::init().and_then(|_| sclp::read_info()) {
         Ok(machine) => machine,
         Err(_) => boot::fatal::fail(),
@@ -108,10 +109,7 @@ fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, S
         } else {
             "ESSA is not installed"
         };
-        console::print_line(format_args!(
-            "hinting is limited to {}: {why}",
-            hinting.name()
-        ));
+        log::info!("hinting is limited to {}: {why}", hinting.name());
     }
     let mm: &'static Mm<'static> = Box::leak(Box::new(Mm::new(layout.pages, hinting)));
     mm.stats.count_essa(&found.essa_counts);
@@ -127,6 +125,7 @@ fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, S
         version: env!("CARGO_PKG_VERSION"),
         memory: machine.memory,
         cpus: machine.cpus,
+        console: console::kind().name(),
         essa: found.essa,
         discards: found.discards.name(),
         hinting: hinting.name(),
@@ -205,10 +204,10 @@ fn verify(control: &Control, archive: &Archive<'_>, outcome: &mut Outcome<'_>) -
                 mismatch.copy.name()
             ))
         }
-        Err(Failure::Gap(name)) => {
+        Err(Failure::Gap(name, offset)) => {
             outcome.mismatches = 1;
             Some(format!(
-                "mismatch on the disk in front of the content of {name}"
+                "mismatch on the disk at offset {offset} or behind, in front of the content of {name}"
             ))
         }
         Err(Failure::Read(name, error)) => Some(format!("{name}: {error}")),

@@ -52,6 +52,10 @@ pub enum Command {
     /// Example: cargo xtask test -- evict
     #[command(verbatim_doc_comment)]
     Test(TestOptions),
+    /// Lint kernel and host for s390x, deliberate mistakes included; warnings are errors.
+    ///
+    /// Example: cargo xtask lint
+    Lint(SetupOptions),
     /// Print the figures: boot and run time, image sizes, instructions a path.
     ///
     /// Example: cargo xtask bench --json
@@ -141,6 +145,36 @@ impl Hinting {
             Self::None => "off",
             Self::Unused => "unused",
             Self::Full => "full",
+        }
+    }
+}
+
+/// Which console machines have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Console {
+    /// The integrated ASCII console: a stream of text.
+    #[default]
+    Ascii,
+    /// Line-mode messages in EBCDIC, which is all that some machines have.
+    Line,
+}
+
+impl Console {
+    /// The host's word for it.
+    #[must_use]
+    pub fn host_word(self) -> &'static str {
+        match self {
+            Self::Ascii => "ascii",
+            Self::Line => "line",
+        }
+    }
+
+    /// QEMU's device.
+    #[must_use]
+    pub fn device(self) -> &'static str {
+        match self {
+            Self::Ascii => "sclpconsole",
+            Self::Line => "sclplmconsole",
         }
     }
 }
@@ -249,6 +283,9 @@ pub struct QemuOptions {
     /// Make one instruction one nanosecond: exact and repeatable, but slower.
     #[arg(long)]
     pub icount: bool,
+    /// Which console the machine has, and each guest's.
+    #[arg(long, value_enum, default_value_t)]
+    pub console: Console,
     /// More parameters for the host, or with --bare for the kernel (`key=value …`; through the
     /// host, g.key=value reaches all guests and gN.key=value guest N).
     #[arg(

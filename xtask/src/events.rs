@@ -175,6 +175,8 @@ records! {
         memory: u64,
         /// CPUs of the machine.
         cpus: u64,
+        /// Its console: ascii, line.
+        console: String,
         /// Whether ESSA is installed.
         essa: bool,
         /// What the host does with volatile pages.

@@ -44,6 +44,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Build(options) => images::command(options, arguments.json),
         Command::Qemu(options) => run::command(options, arguments.json),
         Command::Test(options) => testing::command(options),
+        Command::Lint(options) => images::lint(options),
         Command::Bench(options) => bench::command(options, arguments.json),
         Command::Setup(options) => setup::command(options),
     }

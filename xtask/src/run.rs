@@ -11,7 +11,7 @@ use crate::cli::QemuOptions;
 use crate::collect::{Collector, Seen};
 use crate::events::{Event, Outcome, Status};
 use crate::images::{self, Variant};
-use crate::machine::{self, End, Source};
+use crate::machine::{self, End, Pieces, Source};
 use crate::progress::Display;
 use crate::record::{Folder, Recorder};
 use crate::setup::{self, Setup};
@@ -111,7 +111,15 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
     let mut display = Display::new(expected.guests, show != Show::People);
     let (start, mut until_work) = (Instant::now(), None);
     let timeout = (!options.gdb).then(|| Duration::from_secs(options.timeout));
-    let end = machine::run(&mut command, timeout, &mut |source, line| {
+    let mut pieces = Pieces::default();
+    let end = machine::run(&mut command, timeout, &mut |source, printed| {
+        let whole = match source {
+            Source::Console => pieces.join(printed),
+            Source::Emulator => Some(printed.to_owned()),
+        };
+        let Some(line) = whole.as_deref() else {
+            return Ok(());
+        };
         recorder.log(line)?;
         if is_json(source, line) {
             recorder.event(line)?;

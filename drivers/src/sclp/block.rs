@@ -8,7 +8,7 @@ use core::mem::offset_of;
 use zerocopy::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use crate::ebcdic;
+use crate::{ebcdic, line_mode};
 
 /// Size of a control block, in bytes: a page.
 pub(crate) const SIZE: usize = 4096;
@@ -23,7 +23,8 @@ pub(crate) const ASCII: u8 = 0x1a;
 /// Most bytes of text in one event for the ASCII console.
 pub(crate) const MOST_ASCII: usize = SIZE - size_of::<Header>() - size_of::<Event>();
 /// Most characters in one line-mode message.
-pub(crate) const MOST_LINE: usize = MOST_ASCII - size_of::<Message>() - size_of::<Text>();
+pub(crate) const MOST_LINE: usize = line_mode::LONGEST;
+const _: () = assert!(MOST_LINE == MOST_ASCII - size_of::<Message>() - size_of::<Text>());
 
 /// What every control block starts with.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]

@@ -53,12 +53,12 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// A control block with the promise that a request in it is complete. Static, for it must lie below
-/// 2 GiB, and page-aligned, for it must not cross a page.
+/// A control block, and whether the machine has it. Static, for it must lie below 2 GiB, page-aligned,
+/// for it must not cross a page, and zero at first, so that the image need not hold it.
 #[repr(C, align(4096))]
 struct Request {
     block: UnsafeCell<Block>,
-    complete: AtomicBool,
+    under_way: AtomicBool,
 }
 
 // SAFETY: `DEPTH` gives each block to one caller at a time; see `request`.
@@ -68,7 +68,7 @@ impl Request {
     const fn new() -> Self {
         Self {
             block: UnsafeCell::new([0; sccb::SIZE]),
-            complete: AtomicBool::new(true),
+            under_way: AtomicBool::new(false),
         }
     }
 
@@ -77,7 +77,7 @@ impl Request {
     }
 
     fn wait(&self) {
-        while !self.complete.load(Ordering::Acquire) {
+        while self.under_way.load(Ordering::Acquire) {
             cpu::wait(PswMask::EXTERNAL);
         }
     }
@@ -86,14 +86,14 @@ impl Request {
     fn run(&self, command: u32) -> Result<(), Error> {
         control::enable_cr0(cr0::SERVICE_SIGNAL);
         loop {
-            self.complete.store(false, Ordering::Release);
+            self.under_way.store(true, Ordering::Release);
             // SAFETY: the block is static, and its owner does not touch it before it is complete.
             let outcome = unsafe { arch::sclp::service_call(command, self.address()) };
             if outcome == Ok(0) {
                 self.wait();
                 return Ok(());
             }
-            self.complete.store(true, Ordering::Release);
+            self.under_way.store(false, Ordering::Release);
             match outcome {
                 // The interruption of an earlier request is still pending.
                 Ok(2) => cpu::wait(PswMask::EXTERNAL),
@@ -115,7 +115,7 @@ fn on_service_signal() {
     let address = Absolute(u64::from(lowcore_field!(external_parameter) & !7));
     for request in &REQUESTS {
         if request.address() == address {
-            request.complete.store(true, Ordering::Release);
+            request.under_way.store(false, Ordering::Release);
         }
     }
 }

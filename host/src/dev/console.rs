@@ -4,17 +4,54 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem;
 
+use drivers::line_mode;
+
 /// Longest line that is kept, in bytes; what is longer is cut into several.
 const LONGEST: usize = 64 * 1024;
 
+/// Which console a guest's service processor offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    /// ASCII text, and messages for those who prefer them.
+    Ascii,
+    /// Messages in line mode only.
+    Line,
+}
+
 /// Collects a guest's text into lines.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct GuestConsole {
+    offer: Offer,
     line: Vec<u8>,
     complete: Vec<String>,
 }
 
 impl GuestConsole {
+    /// A console that has printed nothing.
+    #[must_use]
+    pub fn new(offer: Offer) -> Self {
+        Self {
+            offer,
+            line: Vec::new(),
+            complete: Vec::new(),
+        }
+    }
+
+    /// What the guest is told about it.
+    #[must_use]
+    pub fn offer(&self) -> Offer {
+        self.offer
+    }
+
+    /// Takes a line-mode message, in ASCII: a line, or a piece of one.
+    pub fn message(&mut self, text: &[u8]) {
+        let piece = line_mode::continued(text);
+        self.text(piece.unwrap_or(text).iter().copied());
+        if piece.is_none() {
+            self.end_line();
+        }
+    }
+
     /// Takes text of the guest.
     pub fn text(&mut self, bytes: impl IntoIterator<Item = u8>) {
         for byte in bytes {
@@ -55,7 +92,7 @@ mod tests {
 
     #[test]
     fn pieces_become_lines() {
-        let mut console = GuestConsole::default();
+        let mut console = GuestConsole::new(Offer::Ascii);
         console.text(*b"one\r\ntw");
         assert_eq!(console.lines(), ["one"]);
         console.text(*b"o\nrest");
@@ -64,8 +101,20 @@ mod tests {
     }
 
     #[test]
+    fn messages_become_lines() {
+        let mut console = GuestConsole::new(Offer::Line);
+        console.message(b"one");
+        console.message(b"");
+        let long = [b'x'; line_mode::LONGEST - 1];
+        console.message(&[&long[..], b"\\"].concat());
+        assert_eq!(console.lines(), ["one", ""]);
+        console.message(b"end");
+        assert_eq!(console.all(), ["x".repeat(long.len()) + "end"]);
+    }
+
+    #[test]
     fn a_line_without_an_end_is_bounded() {
-        let mut console = GuestConsole::default();
+        let mut console = GuestConsole::new(Offer::Ascii);
         console.text([b'x'; LONGEST + 1]);
         assert_eq!(console.lines().len(), 1);
     }

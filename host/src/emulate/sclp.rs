@@ -4,8 +4,9 @@ use arch::program;
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
+use crate::dev::console::Offer;
+use crate::dev::message;
 use alloc::vec;
-use alloc::vec::Vec;
 
 /// Commands.
 const READ_SCP_INFO: u32 = 0x0002_0001;
@@ -27,8 +28,11 @@ const SYNTAX_ERROR: u16 = 0x74f0;
 /// Event types.
 const MESSAGE: u8 = 0x02;
 const ASCII: u8 = 0x1a;
-/// What guests may send: messages and ASCII text, as a mask with type 1 leftmost.
-const RECEIVED: u32 = 1 << (32 - 0x02) | 1 << (32 - 0x1a);
+
+/// Bit of an event type in a mask, where type 1 is leftmost.
+const fn mask_bit(kind: u8) -> u32 {
+    1 << (32 - kind)
+}
 
 /// Length of the control block's header.
 const HEADER: usize = 8;
@@ -74,7 +78,7 @@ fn serve(machine: &mut Machine<'_>, command: u32, block: &mut [u8]) -> u16 {
     match command {
         READ_SCP_INFO | READ_SCP_INFO_FORCED => machine_info(machine, block),
         READ_CPU_INFO => cpu_info(block),
-        WRITE_EVENT_MASK => event_mask(block),
+        WRITE_EVENT_MASK => event_mask(machine.guest.console.offer(), block),
         WRITE_EVENT_DATA => event_data(machine, block),
         READ_EVENT_DATA => NO_EVENTS,
         _ => INVALID_COMMAND,
@@ -107,8 +111,9 @@ fn cpu_info(block: &mut [u8]) -> u16 {
     READ_COMPLETE
 }
 
-/// Masks of any length: the host receives messages and text, and sends nothing.
-fn event_mask(block: &mut [u8]) -> u16 {
+/// Masks of any length: the host receives messages, text only if the guest has an ASCII console, and
+/// sends nothing.
+fn event_mask(offer: Offer, block: &mut [u8]) -> u16 {
     if block.len() < 12 {
         return INSUFFICIENT_LENGTH;
     }
@@ -117,7 +122,11 @@ fn event_mask(block: &mut [u8]) -> u16 {
         return INSUFFICIENT_LENGTH;
     }
     let mut masks = block[12..].chunks_mut(length).skip(2);
-    let received = RECEIVED.to_be_bytes();
+    let received = match offer {
+        Offer::Ascii => mask_bit(MESSAGE) | mask_bit(ASCII),
+        Offer::Line => mask_bit(MESSAGE),
+    };
+    let received = received.to_be_bytes();
     for mask in masks.next().into_iter() {
         for (to, from) in mask.iter_mut().zip(received.into_iter().chain([0; 252])) {
             *to = from;
@@ -140,33 +149,10 @@ fn event_data(machine: &mut Machine<'_>, block: &[u8]) -> u16 {
         let (event, behind) = rest.split_at(length);
         match event[2] & 0x7f {
             ASCII => machine.guest.console.text(event[6..].iter().copied()),
-            MESSAGE => message(machine, &event[6..]),
+            MESSAGE => message::lines(&event[6..], |line| machine.guest.console.message(line)),
             _ => return SYNTAX_ERROR,
         }
         rest = behind;
     }
     COMPLETE
-}
-
-/// A message data block: the text objects in it, each a line.
-fn message(machine: &mut Machine<'_>, mdb: &[u8]) {
-    const MDB_HEADER: usize = 14;
-    const TEXT: u16 = 4;
-    const TEXT_HEADER: usize = 6;
-    let mut rest = mdb.get(MDB_HEADER..).unwrap_or_default();
-    while rest.len() >= TEXT_HEADER {
-        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
-        if length < 4 || length > rest.len() {
-            return;
-        }
-        let (object, behind) = rest.split_at(length);
-        if u16::from_be_bytes([object[2], object[3]]) == TEXT && length >= TEXT_HEADER {
-            let line: Vec<u8> = object[TEXT_HEADER..]
-                .iter()
-                .map(|code| drivers::ebcdic::to_ascii(*code))
-                .collect();
-            machine.guest.console.text(line.into_iter().chain([b'\n']));
-        }
-        rest = behind;
-    }
 }

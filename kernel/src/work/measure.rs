@@ -9,7 +9,6 @@ use alloc::string::String;
 
 use arch::{PAGE_SIZE, clock, essa, storage};
 use cmm::Orc;
-use drivers::console;
 
 use crate::mm::{Hinting, Key, Lookup, Mm, StableRef};
 use crate::report;
@@ -45,9 +44,7 @@ fn count(name: &str, before: impl FnMut(), path: impl FnMut() -> bool) {
     let nothing = instructions(|| {}, || true).unwrap_or(0);
     match instructions(before, path) {
         Some(all) => report::measure(name, COUNT, all.saturating_sub(nothing)),
-        None => console::print_line(format_args!(
-            "no figure for '{name}': the host chose otherwise"
-        )),
+        None => log::warn!("no figure for '{name}': the host chose otherwise"),
     }
 }
 

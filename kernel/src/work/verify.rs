@@ -54,8 +54,9 @@ pub struct Mismatch {
 pub enum Failure {
     /// A byte is wrong.
     Mismatch(Mismatch),
-    /// What lies between files on the disk is not as it was packed; the file behind it.
-    Gap(String),
+    /// What lies between files on the disk, from this byte of it on, is not as it was packed; the file
+    /// behind it.
+    Gap(String, u64),
     /// A file cannot be read.
     Read(String, ReadError),
 }
@@ -141,7 +142,7 @@ impl<'a> Verify<'a> {
         };
         match self.archive.gap_is_sound(number) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Failure::Gap(name())),
+            Ok(false) => Err(Failure::Gap(name(), index.gap(number).offset)),
             Err(error) => Err(Failure::Read(name(), error)),
         }
     }

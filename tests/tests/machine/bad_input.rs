@@ -27,6 +27,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("bad_input::tar_cut_short", cut),
         trial("bad_input::no_tar_at_all", no_tar),
         trial("bad_input::flipped_byte_of_the_files", flipped),
+        trial("bad_input::flipped_byte_between_the_files", flipped_gap),
         trial("bad_input::flipped_byte_of_the_index", flipped_index),
         trial("bad_input::flipped_byte_of_the_bundle", flipped_bundle),
         trial("bad_input::memory_too_small_for_the_kernel", || {
@@ -247,6 +248,16 @@ fn flipped() -> Verdict {
         says(&run.done, &["65537.bin", "offset 4096"])?;
     }
     Ok(())
+}
+
+/// The 512 bytes in front of a file's content are its tar header.
+fn flipped_gap() -> Verdict {
+    let (image, start) = offset_in_image()?;
+    let offset = (start - 100).to_string();
+    let arguments = ["--bare", "--image", &image, "--flip-byte", &offset];
+    let run = run(&arguments)?;
+    run.must_fail(&["mismatch"])?;
+    says(&run.done, &["65537.bin", "on the disk at offset"])
 }
 
 fn flipped_index() -> Verdict {

@@ -185,6 +185,21 @@ fn esa390() -> Result<Completion, Failed> {
     let switched = log.contains("architecture mode set to ESA/390")
         && log.contains("architecture mode set to z/Arch");
     check!(switched, "it did not start in ESA/390 mode:\n{log}");
+    // The console is a line-mode one: what is printed there shows in the log.
+    let records: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("{\"kind\""))
+        .collect();
+    for part in [
+        "\"console\":\"line\"",
+        "\"kind\":\"guest\"",
+        "\"mismatches\":0",
+    ] {
+        check!(
+            records.iter().any(|line| line.contains(part)),
+            "no record with {part} was printed:\n{log}"
+        );
+    }
     check!(
         log.contains("PSW=00020001 80000000 0000000000000FFF"),
         "it did not end well:\n{log}"

@@ -12,6 +12,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("runs::bare", bare),
         trial("runs::bare_in_memory", bare_in_memory),
         trial("runs::main_job", main_job),
+        trial("runs::bare_in_line_mode", || line_mode(&["--bare"])),
+        trial("runs::host_and_guests_in_line_mode", || line_mode(&[])),
+        trial("runs::long_lines_in_line_mode", long_lines),
         trial("runs::one_guest_alone", one_guest_alone),
         trial("runs::tar_and_directory_are_the_same_files", tar),
         trial("runs::the_seed_decides_what_is_read", seeds),
@@ -176,6 +179,42 @@ fn discards_survived(run: &Run) -> Verdict {
             "{guest:?} but {seen:?}"
         );
     }
+    Ok(())
+}
+
+/// Every record of kernel and host arrives through line-mode messages, too.
+fn line_mode(more: &[&'static str]) -> Verdict {
+    let run = run(&small(&[&["--console", "line"], more].concat()))?;
+    run.must_be_good()?;
+    all_verified(&run, 2)?;
+    let guests = run.outcome.guests.len();
+    check!(run.boots().count() == guests, "{:?}", run.done.stdout);
+    for boot in run.boots() {
+        check!(boot.console == "line", "{boot:?}");
+    }
+    Ok(())
+}
+
+/// A record that is longer than a message comes in pieces, and is whole again.
+fn long_lines() -> Verdict {
+    let run = run(&[
+        "--console",
+        "line",
+        "--hinting",
+        "none",
+        "--work",
+        "idle",
+        "--guests",
+        "16",
+        "--guest-memory",
+        "4M",
+        "--files",
+        files::directory(),
+    ])?;
+    run.must_be_good()?;
+    let longest = run.done.stdout.lines().map(str::len).max();
+    check!(longest > Some(4004), "no record is long: {longest:?}");
+    check!(run.host()?.guests.len() == 16, "{:?}", run.host()?);
     Ok(())
 }
 

@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cli::BuildOptions;
+use crate::cli::{BuildOptions, SetupOptions};
 use crate::toolchain::{self, TARGET, Toolchain};
-use crate::{events, process, table, workspace};
+use crate::{events, failure, process, table, workspace};
 
 /// One image.
 #[derive(Clone, Debug)]
@@ -76,7 +76,9 @@ pub(crate) fn command(options: &BuildOptions, json: bool) -> Result<()> {
 pub fn build(toolchain: &Toolchain, variant: Variant) -> Result<Images> {
     let suffix = if variant.controls { "-controls" } else { "" };
     let folder = workspace::target().join(format!("s390x-{}{suffix}", toolchain.name));
-    let mut cargo = cargo(toolchain, &folder, variant);
+    let mut cargo = Command::new(&toolchain.cargo);
+    cargo.args(["build", "--release", "--bins"]);
+    describe(&mut cargo, toolchain, &folder, variant);
     if !variant.quiet && !folder.join(TARGET).exists() {
         eprintln!("building core and alloc for s390x from source, once, then kernel and host");
     }
@@ -95,19 +97,38 @@ pub fn build(toolchain: &Toolchain, variant: Variant) -> Result<Images> {
     })
 }
 
-fn cargo(toolchain: &Toolchain, folder: &Path, variant: Variant) -> Command {
-    let mut command = Command::new(&toolchain.cargo);
-    process::sanitize(&mut command);
+/// The subcommand `lint`.
+pub(crate) fn lint(options: &SetupOptions) -> Result<()> {
+    let toolchain = toolchain::find(options.toolchain, options.permission())?;
+    let clippy = toolchain.cargo.with_file_name("cargo-clippy");
+    if !clippy.is_file() {
+        return Err(failure::unusable(
+            "no cargo-clippy beside cargo: rustup component add clippy",
+        ));
+    }
+    let variant = Variant {
+        controls: true,
+        quiet: false,
+    };
+    let folder = workspace::target().join("s390x-lint");
+    let mut command = Command::new(clippy);
+    command.arg("clippy");
+    describe(&mut command, &toolchain, &folder, variant);
+    let status = command
+        .env("CARGO", &toolchain.cargo)
+        .args(["--", "--deny", "warnings"])
+        .status()?;
+    if !status.success() {
+        bail!("the images have lint: clippy has said what");
+    }
+    Ok(())
+}
+
+/// What every cargo command on the images is told: packages, target, and how to get its libraries.
+fn describe(command: &mut Command, toolchain: &Toolchain, folder: &Path, variant: Variant) {
+    process::sanitize(command);
     command.current_dir(workspace::root());
-    command.args([
-        "build",
-        "--release",
-        "--package",
-        "kernel",
-        "--package",
-        "host",
-        "--bins",
-    ]);
+    command.args(["--package", "kernel", "--package", "host"]);
     // Relative to where the user is, not to the root that cargo runs in.
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
     command
@@ -126,7 +147,6 @@ fn cargo(toolchain: &Toolchain, folder: &Path, variant: Variant) -> Command {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", &toolchain.rustc);
     command.env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain).join("\x1f"));
-    command
 }
 
 /// Compiler flags: the oldest machine to run on, and paths that do not tell where it was built.

@@ -1,13 +1,16 @@
 //! A machine as QEMU offers it: its command line, and running it to its end.
 
 mod child;
+mod pieces;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use child::{End, Source, run};
+pub use pieces::Pieces;
 
+use crate::cli::Console;
 use crate::emulator::MACHINE;
 
 /// Device number of the files, read-only and shared.
@@ -43,6 +46,8 @@ pub struct Machine {
     pub parameters: String,
     /// Its disks.
     pub disks: Vec<Disk>,
+    /// Its console.
+    pub console: Console,
     /// Whether it waits for a debugger at port 1234.
     pub gdb: bool,
     /// Whether one instruction takes one nanosecond of its time.
@@ -71,7 +76,8 @@ impl Machine {
             "-chardev",
             "stdio,id=console,signal=off",
         ]);
-        command.args(["-device", "sclpconsole,chardev=console"]);
+        let console = format!("{},chardev=console", self.console.device());
+        command.args(["-device", &console]);
         command.arg("-kernel").arg(&self.kernel);
         if let Some(initrd) = &self.initrd {
             command.arg("-initrd").arg(initrd);
@@ -151,6 +157,7 @@ mod tests {
                 path: "a,b.img".into(),
                 read_only: true,
             }],
+            console: Console::Ascii,
             gdb: false,
             icount: false,
         }

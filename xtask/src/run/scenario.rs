@@ -111,6 +111,7 @@ impl Scenario<'_> {
             } else {
                 disks(files, folder)?
             },
+            console: options.console,
             gdb: options.gdb,
             icount: options.icount,
         })
@@ -189,6 +190,7 @@ impl Scenario<'_> {
         parameters.set("guests", options.guests);
         parameters.set("hinting", options.hinting.host_word());
         parameters.set("evict", &options.evict);
+        parameters.set("console", options.console.host_word());
         parameters.set("seed", options.seed);
         if let Some(control) = options.control.filter(|control| control.is_of_host()) {
             parameters.set("control", control.word());
