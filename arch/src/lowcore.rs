@@ -108,10 +108,16 @@ pub struct Lowcore {
     pub context_stack: u64,
     /// 0x2a0, ours: stack for interruptions that must not use the interrupted one (restart, machine check).
     pub emergency_stack: u64,
-    /// 0x2a8, ours: nesting of program interruptions inside the handler; more than a few is a broken handler.
-    pub reserved_2a8: u64,
-    /// 0x2b0.
-    pub reserved_2b0: [u8; 0x11b8 - 0x2b0],
+    /// 0x2a8, ours: what the image keeps for each CPU; 0 until it has set that up.
+    pub this_cpu: u64,
+    /// 0x2b0, ours: stack that a CPU begins on when it is started by a restart interruption.
+    pub start_stack: u64,
+    /// 0x2b8, ours: function that it begins with.
+    pub start_function: u64,
+    /// 0x2c0, ours: the function's argument.
+    pub start_argument: u64,
+    /// 0x2c8.
+    pub reserved_2c8: [u8; 0x11b8 - 0x2c8],
     /// 0x11b8: 64-bit parameter of external interruption 0x2603 (DIAGNOSE X'250', X'258').
     pub block_io_parameter: u64,
     /// 0x11c0.

@@ -11,5 +11,7 @@ pub mod essa;
 pub mod handler;
 pub mod key;
 pub mod sclp;
+pub mod sigp;
 pub mod storage;
+pub mod switch;
 pub mod translation;

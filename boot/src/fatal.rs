@@ -2,10 +2,12 @@
 
 use core::fmt;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use arch::interruption::{Class, Frame};
 use arch::{cpu, lowcore_field, program};
+
+use crate::secondary;
 
 /// PSW address of the disabled wait that QEMU takes as a normal end.
 const SUCCESS: u64 = 0xfff;
@@ -16,7 +18,8 @@ const FAILURE: u64 = 0xbad;
 pub type Printer = fn(fmt::Arguments<'_>);
 
 static PRINTER: AtomicUsize = AtomicUsize::new(0);
-static ENDING: AtomicBool = AtomicBool::new(false);
+/// Which CPU is ending the image, its address plus 1.
+static ENDING: AtomicU32 = AtomicU32::new(0);
 
 /// Registers how the last words are printed.
 pub fn set_printer(printer: Printer) {
@@ -32,22 +35,40 @@ fn print(message: fmt::Arguments<'_>) {
     }
 }
 
+/// Makes this CPU the one that ends the image: the others stop where they are. If another one was
+/// faster, this one stops for good.
+///
+/// Returns whether it is ending the image already, and has failed meanwhile.
+fn take_over() -> bool {
+    let own = u32::from(cpu::address()) + 1;
+    match ENDING.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst) {
+        Ok(_) => {
+            secondary::stop_others();
+            false
+        }
+        Err(other) if other == own => true,
+        Err(_) => secondary::stop_self(),
+    }
+}
+
 /// Ends the image: all is well.
 pub fn succeed() -> ! {
+    take_over();
     cpu::stop(SUCCESS)
 }
 
 /// Ends the image: something failed, and the console says what.
 pub fn fail() -> ! {
+    take_over();
     cpu::stop(FAILURE)
 }
 
 /// Prints the reason and ends the image. A failure while it prints ends it at once.
 pub fn stop_with(reason: fmt::Arguments<'_>) -> ! {
-    if !ENDING.swap(true, Ordering::AcqRel) {
+    if !take_over() {
         print(reason);
     }
-    fail()
+    cpu::stop(FAILURE)
 }
 
 /// Handler of interruptions that nobody expects: a register dump, then the end.

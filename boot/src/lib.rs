@@ -9,4 +9,6 @@ pub mod params;
 #[cfg(target_os = "none")]
 pub mod fatal;
 #[cfg(target_os = "none")]
+pub mod secondary;
+#[cfg(target_os = "none")]
 pub mod start;

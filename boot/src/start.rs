@@ -5,7 +5,7 @@ use core::ptr;
 
 use arch::handler;
 
-use crate::fatal;
+use crate::{fatal, secondary};
 
 global_asm!(include_str!("entry.S"), stack_size = const STACK_SIZE);
 
@@ -92,6 +92,7 @@ extern "C" fn boot_main(entry_tod: u64) -> ! {
     let emergency = EMERGENCY_STACK.0.get().cast::<u8>();
     // The end of the stack, less the save area that the first function called on it may use.
     handler::install(emergency.wrapping_add(EMERGENCY_STACK_SIZE - 160));
+    secondary::note_first();
     handler::on_unhandled(fatal::unexpected_interruption);
     // SAFETY: `entry!` of this crate defines it with this signature.
     unsafe {

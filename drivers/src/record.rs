@@ -32,7 +32,8 @@ pub fn line(kind: &str, body: &impl Serialize) -> String {
 /// Prints a record on the console.
 #[cfg(target_os = "none")]
 pub fn emit(kind: &str, body: &impl Serialize) {
-    crate::console::print_line(format_args!("{}", line(kind, body)));
+    // Numbered and printed in one order by all CPUs.
+    crate::sclp::exclusively(|| crate::console::print_line(format_args!("{}", line(kind, body))));
 }
 
 /// The line for a failure: a record of kind `error` with the first line of `text` as its reason.
@@ -45,7 +46,10 @@ pub fn failure<'a>(text: fmt::Arguments<'a>) -> impl fmt::Display + 'a {
 
 /// Prints the last words of an image that cannot go on, for people and for programs. Uses no heap.
 #[cfg(target_os = "none")]
+///
+/// No other CPU may be running any more.
 pub fn print_failure(text: fmt::Arguments<'_>) {
+    crate::sclp::seize();
     crate::console::print_line(text);
     crate::console::print_line(format_args!("{}", failure(text)));
 }

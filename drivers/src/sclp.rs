@@ -9,6 +9,6 @@ mod call;
 
 pub use block::Machine;
 #[cfg(target_os = "none")]
-pub use call::{Error, read_info};
+pub use call::{Error, exclusively, read_info, seize};
 #[cfg(target_os = "none")]
 pub(crate) use call::{write_event, write_event_mask};

@@ -16,6 +16,9 @@ const MOST_GUEST: u64 = 1 << 31;
 /// Most guests.
 const MOST_GUESTS: u64 = 64;
 
+/// Most CPUs of a guest.
+const MOST_CPUS: u64 = 64;
+
 /// What the host is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Control {
@@ -25,6 +28,8 @@ pub struct Control {
     pub guest_memory: u64,
     /// How many guests.
     pub guests: u16,
+    /// How many CPUs each guest has.
+    pub cpus: u16,
     /// Which console guests have.
     pub console: Offer,
     /// Which hints count.
@@ -44,6 +49,7 @@ impl Default for Control {
             memory: None,
             guest_memory: 24 << 20,
             guests: 2,
+            cpus: 1,
             console: Offer::Ascii,
             hinting: Hinting::Full,
             policy: Policy::Lru,
@@ -85,6 +91,13 @@ impl Control {
                         return Err(format!("guests={count}: 1 to {MOST_GUESTS}"));
                     }
                     self.guests = count as u16;
+                }
+                "cpus" => {
+                    let count = parameter.integer().map_err(text)?;
+                    if !(1..=MOST_CPUS).contains(&count) {
+                        return Err(format!("cpus={count}: 1 to {MOST_CPUS}"));
+                    }
+                    self.cpus = count as u16;
                 }
                 "console" => {
                     let all = [Offer::Ascii, Offer::Line];
@@ -132,6 +145,8 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (line, word) in [
             ("guests=0", "guests"),
+            ("cpus=0", "cpus"),
+            ("cpus=65", "cpus"),
             ("guest-memory=1", "guest-memory"),
             ("evict=fifo", "evict"),
             ("colour=blue", "colour"),

@@ -34,7 +34,7 @@ impl Scheduler {
     /// Runs all guests to their ends.
     pub fn run(&mut self) {
         handler::on_external(external::CLOCK_COMPARATOR, on_clock_comparator);
-        control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::SERVICE_SIGNAL | cr0::AFP);
+        control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::AFP);
         let mut current = 0;
         while let Some(next) = self.next_runnable(current) {
             current = next;

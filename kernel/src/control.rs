@@ -82,6 +82,8 @@ pub struct Control {
     pub work: Work,
     /// How often.
     pub passes: u64,
+    /// Most CPUs to use; all of the machine's if nothing is said.
+    pub cpus: Option<u64>,
     /// Seed of what is random.
     pub seed: u64,
     /// Where the files are.
@@ -101,6 +103,7 @@ impl Control {
             cmma: Cmma::Full,
             work: Work::Verify,
             passes: 2,
+            cpus: None,
             seed: 1,
             disk: DiskChoice::Auto,
             #[cfg(feature = "controls")]
@@ -131,6 +134,7 @@ impl Control {
                 )?;
             }
             "passes" => self.passes = parameter.integer()?,
+            "cpus" => self.cpus = Some(parameter.integer()?),
             "seed" => self.seed = parameter.integer()?,
             "disk" => {
                 let all = [

@@ -24,7 +24,7 @@ pub struct Boot {
     /// Memory of the machine, in bytes.
     pub memory: u64,
     /// CPUs of the machine.
-    pub cpus: u16,
+    pub cpus: u32,
     /// Its console.
     pub console: &'static str,
     /// Whether ESSA is installed.

@@ -124,7 +124,7 @@ fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, S
         image: "kernel",
         version: env!("CARGO_PKG_VERSION"),
         memory: machine.memory,
-        cpus: machine.cpus,
+        cpus: machine.cpus.count_ones(),
         console: console::kind().name(),
         essa: found.essa,
         discards: found.discards.name(),

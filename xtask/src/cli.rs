@@ -252,6 +252,12 @@ pub struct QemuOptions {
     /// Number of guests.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub guests: u16,
+    /// CPUs of each guest; with --bare, most CPUs that the kernel uses.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub cpus: u16,
+    /// CPUs of the machine. [default: 1; with --bare, as many as --cpus]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub machine_cpus: Option<u16>,
     /// Memory that each guest sees.
     #[arg(long, value_name = "SIZE", default_value = "24M", value_parser = size)]
     pub guest_memory: u64,
@@ -371,6 +377,8 @@ mod tests {
             vec!["xtask", "qemu", "--evict", "random"],
             vec!["xtask", "qemu", "--evict", "random:0"],
             vec!["xtask", "qemu", "--guests", "0"],
+            vec!["xtask", "qemu", "--cpus", "0"],
+            vec!["xtask", "qemu", "--machine-cpus", "65"],
             vec!["xtask", "qemu", "--memory", "lots"],
             vec!["xtask", "qemu", "--memory", "0"],
             vec!["xtask", "qemu", "--passes", "0"],

@@ -52,6 +52,15 @@ pub fn id() -> u64 {
     value
 }
 
+/// Sets this CPU's prefix: its lowcore is at that absolute address from now on.
+///
+/// # Safety
+/// There must be a lowcore with new PSWs, as long as this CPU runs.
+pub unsafe fn set_prefix(lowcore: u32) {
+    // SAFETY: reads four bytes of a local variable; the caller vouches for the lowcore.
+    unsafe { asm!("spx 0({at})", at = in(reg_addr) &raw const lowcore, options(nostack)) }
+}
+
 /// Waits until an interruption of the classes in `mask` has been handled; then all are disabled again.
 ///
 /// The caller checks its condition disabled and calls this if it does not hold: opening the mask and

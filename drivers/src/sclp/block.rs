@@ -45,7 +45,8 @@ struct ScpInfo {
     increment_mib: u8,
     reserved_11: [u8; 5],
     cpus: U16,
-    reserved_18: [u8; 30],
+    cpu_entries: U16,
+    reserved_20: [u8; 28],
     facilities: U64,
     reserved_56: [u8; 44],
     wide_increment_mib: U32,
@@ -114,8 +115,8 @@ const _: () = assert!(size_of::<Message>() == 68 && size_of::<Text>() == 10);
 pub struct Machine {
     /// Storage from absolute 0, in bytes.
     pub memory: u64,
-    /// Configured CPUs.
-    pub cpus: u16,
+    /// Configured CPUs by address, of the addresses from 0 (the lowest bit) to 63.
+    pub cpus: u64,
     /// Facilities of the service processor, bit 0 leftmost.
     pub facilities: u64,
 }
@@ -146,6 +147,22 @@ pub(crate) fn put_read_info(block: &mut Block) {
     put(block, 0, &length(SIZE));
 }
 
+/// The addresses of CPUs in the entries that the answer names.
+fn cpus(block: &Block, info: &ScpInfo) -> u64 {
+    /// Length of an entry; its first byte is the address.
+    const ENTRY: usize = 16;
+    let start = usize::from(info.cpu_entries.get());
+    if start < size_of::<ScpInfo>() {
+        return 0;
+    }
+    let entries = block.get(start..).unwrap_or_default();
+    entries
+        .chunks_exact(ENTRY)
+        .take(info.cpus.get().into())
+        .filter(|entry| entry[0] < 64)
+        .fold(0, |all, entry| all | 1 << entry[0])
+}
+
 /// The answer to READ SCP INFO.
 pub(crate) fn machine(block: &Block) -> Machine {
     let (info, _) = ScpInfo::ref_from_prefix(block).expect("a block is longer, and bytes only");
@@ -160,7 +177,7 @@ pub(crate) fn machine(block: &Block) -> Machine {
     };
     Machine {
         memory: increments.saturating_mul(mib).saturating_mul(1 << 20),
-        cpus: info.cpus.get().max(1),
+        cpus: cpus(block, info),
         facilities: info.facilities.get(),
     }
 }

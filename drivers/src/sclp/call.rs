@@ -2,11 +2,11 @@
 
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use arch::control::{self, cr0};
 use arch::handler::{self, external};
-use arch::{Absolute, PswMask, cpu, lowcore_field};
+use arch::{Absolute, PswMask, cpu, diagnose, lowcore_field};
 
 use super::block::{self as sccb, Block, Machine};
 
@@ -84,7 +84,6 @@ impl Request {
 
     /// Starts the request in the block and waits for its end.
     fn run(&self, command: u32) -> Result<(), Error> {
-        control::enable_cr0(cr0::SERVICE_SIGNAL);
         loop {
             self.under_way.store(true, Ordering::Release);
             // SAFETY: the block is static, and its owner does not touch it before it is complete.
@@ -102,6 +101,33 @@ impl Request {
             }
         }
     }
+}
+
+/// Which CPU is in the middle of a request, or of a line, its address plus 1; 0 if none is.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+/// Runs `work` while no other CPU makes requests. May be nested.
+pub fn exclusively<T>(work: impl FnOnce() -> T) -> T {
+    let own = u32::from(cpu::address()) + 1;
+    let nested = OWNER.load(Ordering::Relaxed) == own;
+    while !nested
+        && OWNER
+            .compare_exchange_weak(0, own, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+    {
+        // Whoever has it may have lost its real CPU.
+        let _ = diagnose::yield_time_slice();
+    }
+    let outcome = work();
+    if !nested {
+        OWNER.store(0, Ordering::Release);
+    }
+    outcome
+}
+
+/// Takes requests over for this CPU: all others have stopped, maybe in the middle of one.
+pub fn seize() {
+    OWNER.store(u32::from(cpu::address()) + 1, Ordering::Relaxed);
 }
 
 /// One block for requests, and one for those that come in the middle of another: from an interruption
@@ -126,6 +152,23 @@ fn request<T>(
     fill: impl FnOnce(&mut Block),
     read: impl FnOnce(&Block) -> T,
 ) -> Result<T, Error> {
+    exclusively(|| {
+        // Only here: another CPU that took the interruption would leave this one waiting.
+        control::enable_cr0(cr0::SERVICE_SIGNAL);
+        let outcome = request_alone(command, fill, read);
+        if DEPTH.load(Ordering::Relaxed) == 0 {
+            control::disable_cr0(cr0::SERVICE_SIGNAL);
+        }
+        outcome
+    })
+}
+
+/// As [`request`], while no other CPU makes one.
+fn request_alone<T>(
+    command: u32,
+    fill: impl FnOnce(&mut Block),
+    read: impl FnOnce(&Block) -> T,
+) -> Result<T, Error> {
     handler::on_external(external::SERVICE_SIGNAL, on_service_signal);
     let depth = DEPTH.fetch_add(1, Ordering::Relaxed);
     let mine = &REQUESTS[depth.min(REQUESTS.len() - 1)];
@@ -134,7 +177,7 @@ fn request<T>(
     for earlier in &REQUESTS {
         earlier.wait();
     }
-    // SAFETY: one CPU prints. The block is another one than that of the request in whose middle this
+    // SAFETY: this CPU has the right to make requests. The block is another one than that of the request in whose middle this
     // one comes, unless this is a panic within a panic, after which nobody uses the earlier
     // reference; the machine does not store into it, for it is complete.
     let block = unsafe { &mut *mine.block.get() };

@@ -38,6 +38,8 @@ pub struct Machine {
     pub qemu: PathBuf,
     /// Memory in MiB.
     pub memory_mib: u64,
+    /// CPUs.
+    pub cpus: u16,
     /// The image that it boots.
     pub kernel: PathBuf,
     /// What it finds in memory beside the image.
@@ -66,7 +68,7 @@ impl Machine {
             "-machine",
             MACHINE,
             "-smp",
-            "1",
+            &self.cpus.to_string(),
             "-m",
             &format!("{}M", self.memory_mib),
         ]);
@@ -149,6 +151,7 @@ mod tests {
         Machine {
             qemu: "qemu-system-s390x".into(),
             memory_mib: 64,
+            cpus: 4,
             kernel: "kernel".into(),
             initrd: None,
             parameters: "cmma=full passes=2".into(),
@@ -167,7 +170,7 @@ mod tests {
     fn the_line_names_every_part_of_the_machine() {
         let line = shell_line(&machine().command());
         for part in [
-            "qemu-system-s390x -machine s390-ccw-virtio -smp 1 -m 64M",
+            "qemu-system-s390x -machine s390-ccw-virtio -smp 4 -m 64M",
             "-kernel kernel",
             "file=a,,b.img,if=none,id=disk0100,format=raw,read-only=on",
             "virtio-blk-ccw,devno=fe.0.0100,drive=disk0100",

@@ -103,6 +103,7 @@ impl Scenario<'_> {
         Ok(Machine {
             qemu: qemu.to_path_buf(),
             memory_mib: machine_mib(memory),
+            cpus: self.machine_cpus(),
             kernel: image.stripped.clone(),
             initrd: bundle.map(|(path, _)| path),
             parameters: self.parameter_line()?,
@@ -115,6 +116,13 @@ impl Scenario<'_> {
             gdb: options.gdb,
             icount: options.icount,
         })
+    }
+
+    /// CPUs of the machine.
+    fn machine_cpus(&self) -> u16 {
+        let options = self.options;
+        let all = if options.bare { options.cpus } else { 1 };
+        options.machine_cpus.unwrap_or(all)
     }
 
     /// Memory for all guests; without a host, of the machine.
@@ -191,6 +199,7 @@ impl Scenario<'_> {
         parameters.set("hinting", options.hinting.host_word());
         parameters.set("evict", &options.evict);
         parameters.set("console", options.console.host_word());
+        parameters.set("cpus", options.cpus);
         parameters.set("seed", options.seed);
         if let Some(control) = options.control.filter(|control| control.is_of_host()) {
             parameters.set("control", control.word());
@@ -209,6 +218,9 @@ impl Scenario<'_> {
         parameters.set("passes", options.passes);
         parameters.set("seed", options.seed.wrapping_add(u64::from(guest)));
         parameters.set("cmma", options.hinting.kernel_word());
+        if options.bare {
+            parameters.set("cpus", options.cpus);
+        }
         if let Some(control) = options
             .control
             .filter(|control: &Control| !control.is_of_host())

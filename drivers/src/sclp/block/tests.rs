@@ -92,10 +92,15 @@ fn asking_for_the_machine_offers_the_whole_block() {
 #[test]
 fn memory_is_increments_times_their_size() {
     let facilities = [0x80, 0, 0, 0, 0, 0, 0, 1];
-    let block = answer(&[(8, &[0, 128, 1]), (16, &[0, 2]), (48, &facilities)]);
+    let block = answer(&[
+        (8, &[0, 128, 1]),
+        (16, &[0, 2, 0, 128]),
+        (48, &facilities),
+        (144, &[3]),
+    ]);
     let expected = Machine {
         memory: 128 << 20,
-        cpus: 2,
+        cpus: 0b1001,
         facilities: (1 << 63) | 1,
     };
     assert_eq!(machine(&block), expected);
@@ -107,7 +112,17 @@ fn wide_fields_count_where_the_narrow_ones_are_zero() {
     assert_eq!(machine(&many).memory, 0x1_0000 * (4 << 20));
     let large = answer(&[(8, &[0, 3]), (100, &[0, 0, 2, 0])]);
     assert_eq!(machine(&large).memory, 3 * (512 << 20));
-    assert_eq!(machine(&EMPTY).cpus, 1, "the one that asks");
+    assert_eq!(machine(&EMPTY).cpus, 0);
+}
+
+#[test]
+fn cpus_are_those_of_the_entries_that_fit() {
+    let beyond = answer(&[(16, &[0, 3, 0x0f, 0xf0]), (0xff0, &[5])]);
+    assert_eq!(machine(&beyond).cpus, 1 << 5);
+    let inside_the_answer = answer(&[(16, &[0, 3, 0, 8])]);
+    assert_eq!(machine(&inside_the_answer).cpus, 0);
+    let far = answer(&[(16, &[0, 2, 0, 128]), (128, &[64]), (144, &[63])]);
+    assert_eq!(machine(&far).cpus, 1 << 63);
 }
 
 #[test]
