@@ -22,4 +22,4 @@ pub mod diagnose;
 pub mod essa;
 pub mod storage;
 
-pub use machine::{Entered, Eviction, Hinting, Machine};
+pub use machine::{Entered, Eviction, Hinting, Machine, become_cpu, this_cpu};

@@ -88,9 +88,9 @@ pub struct Control {
     pub seed: u64,
     /// Where the files are.
     pub disk: DiskChoice,
-    /// The deliberate mistake of a negative test.
+    /// The guard that a negative test takes out.
     #[cfg(feature = "controls")]
-    pub mistake: crate::mm::Mistake,
+    pub take_out: Option<crate::mm::Guard>,
 }
 
 impl Control {
@@ -107,7 +107,7 @@ impl Control {
             seed: 1,
             disk: DiskChoice::Auto,
             #[cfg(feature = "controls")]
-            mistake: crate::mm::Mistake::None,
+            take_out: None,
         };
         let params = Params::parse(line).map_err(|error| format!("{error}"))?;
         for parameter in params.iter() {
@@ -147,9 +147,10 @@ impl Control {
             }
             #[cfg(feature = "controls")]
             "control" => {
-                use crate::mm::Mistake::{IgnoreDiscardFault, SkipMakeStable};
-                let choices = "skip-make-stable|ignore-discard-fault";
-                self.mistake = parameter.one_of(choices, [SkipMakeStable, IgnoreDiscardFault])?;
+                use crate::mm::Guard::{DiscardFault, MakeStable, SignOff};
+                let choices = "skip-make-stable|ignore-discard-fault|skip-sign-off";
+                let guards = [MakeStable, DiscardFault, SignOff];
+                self.take_out = Some(parameter.one_of(choices, guards)?);
             }
             _ => return Err(parameter.unknown()),
         }

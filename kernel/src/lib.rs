@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod control;
 pub mod fs;
 pub mod mm;
+pub mod sync;
 pub mod work;
 
 #[cfg(target_os = "none")]

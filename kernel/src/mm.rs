@@ -2,39 +2,47 @@
 //!
 //! One [`Mm`] owns all of it. Nothing here knows about devices or tasks: they call `mm`.
 //!
-//! Everything is written for one CPU that takes no interruption but while it waits: locks are spin
-//! locks and are never held across a wait. What several CPUs add to that is named where it matters.
+//! Everything may be called by any CPU at any time. Locks are never held across a wait. Each is taken
+//! alone, except that a CPU's list of discarded pages is locked in front of the sign-off rounds
+//! (`signoff`).
 
 mod buddy;
 mod cache;
 mod discard;
+mod guard;
 mod hash;
 mod list;
 mod page;
+mod percpu;
 mod probe;
 mod reclaim;
+mod signoff;
 mod state;
 mod stats;
 
 #[cfg(test)]
 mod tests;
 
-use core::sync::atomic::{AtomicU8, Ordering};
-
 use arch::Frame;
-use spin::Mutex;
 
 pub use buddy::{MAX_ORDER, PageAllocation};
 pub use cache::{Filling, Lookup, MaybeDiscarded, StableRef};
+#[cfg(feature = "controls")]
+pub use guard::Guard;
 pub use hash::Key;
 pub use page::{Page, PageFlags};
 pub use probe::{Discards, Probe, probe};
+pub use signoff::{LATENCIES, SignOffStats};
 pub use state::Discarded;
 pub use stats::{Counter, Stats};
 
 use buddy::Buddy;
 use hash::CacheHash;
 use list::List;
+use percpu::PageLists;
+use signoff::SignOff;
+
+use crate::sync::Mutex;
 
 /// What this kernel hints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,18 +67,8 @@ impl Hinting {
     }
 }
 
-/// A deliberate mistake that tests must notice.
-#[cfg(feature = "controls")]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Mistake {
-    /// None.
-    None = 0,
-    /// Pages are used without making them stable.
-    SkipMakeStable = 1,
-    /// A copy that a discard fault ended is taken for a good one.
-    IgnoreDiscardFault = 2,
-}
+/// Most CPUs.
+pub const MOST_CPUS: usize = 64;
 
 /// The memory manager of a machine, or of a simulated one.
 pub struct Mm<'a> {
@@ -81,7 +79,11 @@ pub struct Mm<'a> {
     lru: Mutex<List>,
     /// Counters of what happened.
     pub stats: Stats,
-    mistake: AtomicU8,
+    page_lists: PageLists,
+    sign_off: SignOff,
+    /// Guards that a test has taken out.
+    #[cfg(feature = "controls")]
+    taken_out: core::sync::atomic::AtomicU32,
 }
 
 /// The frames of a block of 2^`order` pages.
@@ -100,7 +102,10 @@ impl<'a> Mm<'a> {
             cache: Mutex::new(CacheHash::new()),
             lru: Mutex::new(List::new()),
             stats: Stats::default(),
-            mistake: AtomicU8::new(0),
+            page_lists: PageLists::new(),
+            sign_off: SignOff::new(),
+            #[cfg(feature = "controls")]
+            taken_out: core::sync::atomic::AtomicU32::new(0),
         }
     }
 
@@ -123,21 +128,5 @@ impl<'a> Mm<'a> {
     #[must_use]
     pub fn frame_count(&self) -> usize {
         self.pages.len()
-    }
-
-    /// From now on this mistake is made.
-    #[cfg(feature = "controls")]
-    pub fn make_mistake(&self, mistake: Mistake) {
-        self.mistake.store(mistake as u8, Ordering::Relaxed);
-    }
-
-    /// Whether pages are used without making them stable; never but in a negative test.
-    fn skips_make_stable(&self) -> bool {
-        cfg!(feature = "controls") && self.mistake.load(Ordering::Relaxed) == 1
-    }
-
-    /// Whether discard faults of copies are ignored; never but in a negative test.
-    fn ignores_discard_faults(&self) -> bool {
-        cfg!(feature = "controls") && self.mistake.load(Ordering::Relaxed) == 2
     }
 }

@@ -116,7 +116,9 @@ fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, S
     mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
     heap::grow_from(mm);
     #[cfg(feature = "controls")]
-    mm.make_mistake(control.mistake);
+    if let Some(guard) = control.take_out {
+        mm.take_out(guard);
+    }
 
     let disk = disk(start, control.disk)?;
     let archive = Archive::open(disk, mm).map_err(|error| error.to_string())?;

@@ -219,33 +219,35 @@ fn a_machine_without_a_page_to_spare_says_so() {
 
 /// What the deliberate mistakes are for: the job notices them.
 #[cfg(feature = "controls")]
-mod mistakes {
-    use kernel::mm::Mistake;
+mod without_guards {
+    use kernel::mm::Guard;
 
     use super::*;
 
-    fn run_with(mistake: Mistake) -> Result<(), Failure> {
+    fn run_without(guard: Option<Guard>) -> Result<(), Failure> {
         let rig = rig(60, Hinting::Full);
         rig.machine.set_eviction(Eviction::OneIn(20), 5);
-        rig.mm.make_mistake(mistake);
+        if let Some(guard) = guard {
+            rig.mm.take_out(guard);
+        }
         let archive = open(&rig, write(&files())).expect("the image is sound");
         run(&archive, 5, 9).0
     }
 
     #[test]
-    fn none_is_good() {
-        run_with(Mistake::None).expect("every byte is what it was");
+    fn all_in_place_is_good() {
+        run_without(None).expect("every byte is what it was");
     }
 
     #[test]
     fn an_ignored_discard_fault_is_a_mismatch() {
-        let outcome = run_with(Mistake::IgnoreDiscardFault);
+        let outcome = run_without(Some(Guard::DiscardFault));
         assert!(matches!(outcome, Err(Failure::Mismatch(_))), "{outcome:?}");
     }
 
     #[test]
     #[should_panic(expected = "in the supervisor state: block-volatility")]
     fn a_page_used_without_being_made_stable_is_a_discard_fault() {
-        let _ = run_with(Mistake::SkipMakeStable);
+        let _ = run_without(Some(Guard::MakeStable));
     }
 }

@@ -1,6 +1,6 @@
 //! The machine as tests see it, and which machine a thread runs on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cmm::PageState;
@@ -36,6 +36,21 @@ pub struct Machine(Arc<Mutex<Host>>);
 
 thread_local! {
     static CURRENT: RefCell<Vec<Machine>> = const { RefCell::new(Vec::new()) };
+}
+
+thread_local! {
+    static CPU: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The number of the CPU that this thread is: 0 unless [`become_cpu`] has said otherwise.
+#[must_use]
+pub fn this_cpu() -> usize {
+    CPU.get()
+}
+
+/// From now on this thread is the CPU with this number.
+pub fn become_cpu(number: usize) {
+    CPU.set(number);
 }
 
 /// This thread runs on a machine until this is dropped.

@@ -25,6 +25,7 @@ pub const MAX_ORDER: u32 = 12;
 /// What a page that is given back must not be, and what would be lost with it if it were.
 const IN_USE: PageFlags = PageFlags::RESERVED
     .union(PageFlags::BUDDY)
+    .union(PageFlags::LISTED)
     .union(PageFlags::LRU)
     .union(PageFlags::CACHED)
     .union(PageFlags::SWAP_CACHE)
@@ -70,7 +71,7 @@ impl Buddy {
     }
 
     /// Takes a block, splitting a larger one if there is none of the order.
-    fn take(&mut self, pages: &[Page], order: u32) -> Option<Frame> {
+    pub(super) fn take(&mut self, pages: &[Page], order: u32) -> Option<Frame> {
         let found = (order..=MAX_ORDER).find(|order| self.free[*order as usize].len() > 0)?;
         let frame = self.free[found as usize].first()?;
         self.remove(pages, frame, found);
@@ -83,7 +84,7 @@ impl Buddy {
     }
 
     /// Puts a block back, merged with its buddies as far as they are free.
-    fn give(&mut self, pages: &[Page], frame: Frame, order: u32) {
+    pub(super) fn give(&mut self, pages: &[Page], frame: Frame, order: u32) {
         self.free_pages += 1 << order;
         let (mut frame, mut order) = (frame, order);
         while order < MAX_ORDER {
@@ -141,25 +142,31 @@ impl Mm<'_> {
     /// If a page of it is reserved, free already or in use: that would be our bug.
     pub fn free_pages(&self, first: Frame, order: u32) {
         for frame in frames(first, order) {
+            self.check_free(frame);
             let page = self.page(frame);
-            let flags = page.flags();
-            assert!(
-                !flags.intersects(IN_USE) && page.references() <= 1 && page.mappings() == 0,
-                "{frame:?} cannot be freed: {flags:?}, {} references, {} mappings",
-                page.references(),
-                page.mappings(),
-            );
             page.set_references(0);
             // What the kernel last told the host goes on holding; all else was about the old content.
             page.reset(PageFlags::HINTED.complement());
-            self.hint_unused(frame);
+            self.hint_free(frame);
         }
         self.buddy.lock().give(self.pages, first, order);
     }
 
-    /// Free pages.
+    /// Refuses to free a page that is in use.
+    pub(super) fn check_free(&self, frame: Frame) {
+        let page = self.page(frame);
+        let flags = page.flags();
+        assert!(
+            !flags.intersects(IN_USE) && page.references() <= 1 && page.mappings() == 0,
+            "{frame:?} cannot be freed: {flags:?}, {} references, {} mappings",
+            page.references(),
+            page.mappings(),
+        );
+    }
+
+    /// Free pages, those on the lists of CPUs included.
     #[must_use]
     pub fn free_page_count(&self) -> usize {
-        self.buddy.lock().free_pages
+        self.buddy.lock().free_pages + self.listed_page_count()
     }
 }

@@ -14,6 +14,7 @@
 use arch::{Absolute, Frame, PAGE_SIZE, program, storage};
 use cmm::PageState;
 
+use super::guard::Guard;
 use super::hash::Key;
 use super::page::PageFlags;
 use super::{Discarded, Mm};
@@ -46,14 +47,16 @@ impl Mm<'_> {
             self.stats.cache_misses.add(1);
             return Lookup::Miss;
         };
-        if let Err(Discarded) = self.make_stable(frame) {
-            self.stats.cache_misses.add(1);
-            self.remove_page(frame);
-            self.put_page(frame);
-            return Lookup::WasDiscarded;
+        match self.stable_or_removed(frame) {
+            Ok(page) => {
+                self.stats.cache_hits.add(1);
+                Lookup::Hit(page)
+            }
+            Err(Discarded) => {
+                self.stats.cache_misses.add(1);
+                Lookup::WasDiscarded
+            }
         }
-        self.stats.cache_hits.add(1);
-        Lookup::Hit(StableRef { mm: self, frame })
     }
 
     /// Looks a page up and leaves its state alone.
@@ -77,6 +80,39 @@ impl Mm<'_> {
             frame: block.frame,
             zero: block.zero,
         })
+    }
+
+    /// Enters a page under the key that was assigned to it. If there is one already, that is the error,
+    /// with a reference to it.
+    fn enter(&self, frame: Frame) -> Result<(), Frame> {
+        let mut cache = self.cache.lock();
+        let page = self.page(frame);
+        if cache.insert(self.pages, frame) {
+            page.set(PageFlags::CACHED);
+            return Ok(());
+        }
+        let other = cache.find(self.pages, Key::of(page));
+        let other = other.expect("something is in the way under the key");
+        self.page(other).get();
+        Err(other)
+    }
+
+    /// Makes a page stable to which the caller has a reference; a discarded one is removed.
+    fn stable_or_removed(&self, frame: Frame) -> Result<StableRef<'_>, Discarded> {
+        if let Err(Discarded) = self.make_stable(frame) {
+            self.remove_page(frame);
+            self.put_page(frame);
+            return Err(Discarded);
+        }
+        Ok(StableRef { mm: self, frame })
+    }
+
+    /// Drops both references to a page that was filled for nothing and is in no cache.
+    fn give_up(&self, frame: Frame) {
+        self.page(frame)
+            .reset(PageFlags::LOCKED | PageFlags::UP_TO_DATE);
+        self.put_page(frame);
+        self.put_page(frame);
     }
 
     /// Drops a user's reference; the page becomes volatile if that was the last user.
@@ -148,7 +184,7 @@ impl MaybeDiscarded<'_> {
             Ok(()) => Ok(()),
             Err(fault) if fault.code == program::BLOCK_VOLATILITY => {
                 self.mm.stats.discard_faults.add(1);
-                if self.mm.ignores_discard_faults() {
+                if !self.mm.has(Guard::DiscardFault) {
                     return Ok(());
                 }
                 // The fault itself took no reference and no lock; we hold the reference, so it is
@@ -203,8 +239,7 @@ impl<'m> Filling<'m> {
 
     /// Enters the page, which holds its content now, into the cache.
     ///
-    /// # Panics
-    /// If the cache has the page already. There is one CPU and no task that could have filled it.
+    /// If another CPU has filled a page with the same key meanwhile, that one is returned.
     #[must_use]
     pub fn complete(self) -> StableRef<'m> {
         let (mm, frame) = (self.mm, self.frame);
@@ -212,11 +247,12 @@ impl<'m> Filling<'m> {
         let page = mm.page(frame);
         page.get();
         page.set(PageFlags::UP_TO_DATE | PageFlags::REFERENCED);
-        {
-            let mut cache = mm.cache.lock();
-            let free = cache.insert(mm.pages, frame);
-            assert!(free, "{:?} is in the page cache already", Key::of(page));
-            page.set(PageFlags::CACHED);
+        while let Err(other) = mm.enter(frame) {
+            if let Ok(page) = mm.stable_or_removed(other) {
+                mm.stats.duplicate_fills.add(1);
+                mm.give_up(frame);
+                return page;
+            }
         }
         {
             let mut lru = mm.lru.lock();

@@ -3,6 +3,7 @@
 use arch::Frame;
 
 use super::Mm;
+use super::guard::Guard;
 use super::page::PageFlags;
 
 impl Mm<'_> {
@@ -12,7 +13,7 @@ impl Mm<'_> {
     /// caller has a reference of his own, or the page could be somebody else's by now.
     pub(super) fn remove_page(&self, frame: Frame) -> bool {
         let page = self.page(frame);
-        if page.test_and_set(PageFlags::DISCARDED) {
+        if page.test_and_set(PageFlags::DISCARDED) && self.has(Guard::RemoveOnce) {
             return false;
         }
         {
@@ -28,7 +29,7 @@ impl Mm<'_> {
             let mut cache = self.cache.lock();
             assert!(
                 page.flags().contains(PageFlags::CACHED),
-                "{frame:?} has not been in the page cache"
+                "{frame:?} is removed and not in the page cache"
             );
             cache.remove(self.pages, frame);
             page.reset(PageFlags::CACHED);
@@ -38,12 +39,42 @@ impl Mm<'_> {
     }
 
     /// Drops a reference; the last one frees the page.
-    ///
-    /// A discarded page, too, is freed at once, because there is one CPU: a discard fault that names
-    /// the page and has not been handled would have to be pending on another.
     pub(super) fn put_page(&self, frame: Frame) {
         if self.page(frame).put() {
-            self.free_pages(frame, 0);
+            self.free_page(frame);
         }
+    }
+
+    /// Handles a discard fault of the problem state that named this page: it leaves the cache.
+    ///
+    /// Whoever was interrupted executes the instruction again and finds the page gone. Interruptions
+    /// have been disabled since the fault, so this CPU has not signed off: the page that is found here
+    /// is the one that was named, unless its last reference is gone.
+    pub fn discard_fault(&self, frame: Frame) {
+        let page = self.page(frame);
+        self.stats.discard_faults.add(1);
+        if !self.has(Guard::GetUnlessZero) {
+            page.get();
+        } else if !page.get_unless_zero() {
+            self.stats.late_discard_faults.add(1);
+            return;
+        }
+        #[cfg(feature = "controls")]
+        self.check_fault(frame);
+        self.remove_page(frame);
+        self.put_page(frame);
+    }
+
+    /// Panics if the page that a discard fault named is somebody else's by now.
+    #[cfg(feature = "controls")]
+    fn check_fault(&self, frame: Frame) {
+        // Flags after the state: a page is removed first and loses its state later.
+        let state = self.page_state(frame);
+        let removed = self.page(frame).flags().contains(PageFlags::DISCARDED);
+        let discarded = state == Some(cmm::PageState::VZ);
+        assert!(
+            removed || discarded,
+            "a discard fault named {frame:?}, which is {state:?} and somebody else's by now"
+        );
     }
 }

@@ -73,6 +73,23 @@ impl List {
         self.length -= 1;
     }
 
+    /// Moves all pages of another list behind those of this one.
+    pub(super) fn append(&mut self, pages: &[Page], other: &mut Self) {
+        let Some(first) = other.first() else {
+            return;
+        };
+        match self.last() {
+            Some(last) => {
+                pages[last.index()].next.store(first.0, Relaxed);
+                pages[first.index()].previous.store(last.0, Relaxed);
+            }
+            None => self.first = first.0,
+        }
+        self.last = other.last;
+        self.length += other.length;
+        *other = Self::new();
+    }
+
     /// Moves a page of this list to the front.
     pub(super) fn rotate(&mut self, pages: &[Page], frame: Frame) {
         self.remove(pages, frame);

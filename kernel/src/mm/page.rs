@@ -1,9 +1,11 @@
 //! The page descriptor, one for each frame.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::AtomicU32;
 
 use bitflags::bitflags;
 use cmm::Usage;
+
+use crate::sync::atomic::{AtomicU32 as SharedU32, Ordering};
 
 bitflags! {
     /// Flags of a page.
@@ -41,6 +43,10 @@ bitflags! {
         const REFERENCED = 1 << 14;
         /// The first page of a free block of the buddy allocator.
         const BUDDY = 1 << 15;
+        /// On a CPU's list of free pages.
+        const LISTED = 1 << 18;
+        /// Reads as zero, said of a page on such a list.
+        const ZERO = 1 << 19;
         /// High bit of the usage that this kernel set last ("Hinted").
         const HINTED_HIGH = 1 << 16;
         /// Low bit of the usage that this kernel set last ("Hinted").
@@ -86,12 +92,12 @@ pub(super) const NOWHERE: u32 = u32::MAX;
 /// accessor of their own belong to the lock of the list that they link.
 #[repr(C, align(64))]
 pub struct Page {
-    flags: AtomicU32,
+    flags: SharedU32,
     /// References: of caches, mappings and users.
-    count: AtomicU32,
+    count: SharedU32,
     /// Mappings in address spaces, each of which has a reference, too.
-    mappings: AtomicU32,
-    /// Order of the free block that starts here.
+    mappings: SharedU32,
+    /// Order of the free block that starts here; of a page that waits for sign-off, the tick since when.
     pub(super) order: AtomicU32,
     /// Number of the file, of a page in the page cache.
     pub(super) file: AtomicU32,
@@ -107,6 +113,8 @@ pub struct Page {
     spare: [u64; 3],
 }
 
+// Explored atomics are larger.
+#[cfg(not(feature = "explore"))]
 const _: () = assert!(size_of::<Page>() == 64);
 
 impl Page {
@@ -114,9 +122,9 @@ impl Page {
     #[must_use]
     pub const fn reserved() -> Self {
         Self {
-            flags: AtomicU32::new(PageFlags::RESERVED.bits()),
-            count: AtomicU32::new(1),
-            mappings: AtomicU32::new(0),
+            flags: SharedU32::new(PageFlags::RESERVED.bits()),
+            count: SharedU32::new(1),
+            mappings: SharedU32::new(0),
             order: AtomicU32::new(0),
             file: AtomicU32::new(0),
             index: AtomicU32::new(0),
@@ -172,6 +180,14 @@ impl Page {
     /// Takes a reference; the caller has one, or holds the lock of the cache that has one.
     pub(super) fn get(&self) {
         self.count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Takes a reference unless the last one is gone; returns whether there is one now.
+    pub(super) fn get_unless_zero(&self) -> bool {
+        let more = |count| (count > 0).then(|| count + 1);
+        self.count
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .is_ok()
     }
 
     /// Drops a reference; returns whether it was the last.

@@ -3,6 +3,8 @@
 use arch::Frame;
 
 use super::buddy::PageAllocation;
+use super::guard::Guard;
+use super::list::List;
 use super::page::PageFlags;
 use super::{Mm, state};
 
@@ -19,42 +21,85 @@ impl Mm<'_> {
         // Twice around the list: the first time may only take second chances away.
         let mut patience = 2 * self.lru.lock().len();
         while taken < BATCH && patience > 0 {
-            patience -= 1;
-            if let Some(frame) = self.isolate_victim() {
-                taken += usize::from(self.remove_page(frame));
-                self.put_page(frame);
+            let mut victims = self.isolate_victims(BATCH - taken, &mut patience);
+            while let Some(frame) = victims.first() {
+                victims.remove(self.pages, frame);
+                taken += usize::from(self.reclaim_isolated(frame));
             }
         }
         self.stats.reclaimed.add(taken as u64);
         taken
     }
 
-    /// The page at the cold end with a reference to it, if it may go; else it moves to the warm end.
-    fn isolate_victim(&self) -> Option<Frame> {
+    /// Takes up to `most` pages off the cold end of the LRU list, each with a reference; whoever was
+    /// looked up lately moves to the warm end. Every page that is looked at costs patience.
+    fn isolate_victims(&self, most: usize, patience: &mut usize) -> List {
+        let mut victims = List::new();
         let mut lru = self.lru.lock();
-        let frame = lru.last()?;
-        let page = self.page(frame);
-        let wanted = page
-            .reset(PageFlags::REFERENCED)
-            .contains(PageFlags::REFERENCED);
-        // What keeps a page from being volatile keeps it from going: the cache's is the only
-        // reference, and the device has the content.
-        if wanted || state::obstacle(page, 1).is_some() {
-            lru.rotate(self.pages, frame);
-            return None;
+        while victims.len() < most && *patience > 0 {
+            let Some(frame) = lru.last() else {
+                *patience = 0;
+                break;
+            };
+            *patience -= 1;
+            let page = self.page(frame);
+            if page
+                .reset(PageFlags::REFERENCED)
+                .contains(PageFlags::REFERENCED)
+            {
+                lru.rotate(self.pages, frame);
+                continue;
+            }
+            // On the list it has the cache's reference, which cannot go before we have ours.
+            page.get();
+            lru.remove(self.pages, frame);
+            page.reset(PageFlags::LRU | PageFlags::ACTIVE);
+            victims.push(self.pages, frame);
         }
-        page.get();
-        Some(frame)
+        victims
+    }
+
+    /// Removes an isolated page from the cache if it may go, or puts it back; drops the reference.
+    fn reclaim_isolated(&self, frame: Frame) -> bool {
+        // What keeps a page from being volatile keeps it from going: the cache's and ours are the only
+        // references, and the device has the content.
+        let page = self.page(frame);
+        let removed = state::obstacle_off_lru(page, 2).is_none() && self.remove_page(frame);
+        if !removed {
+            self.put_back(frame);
+            // Whoever tried while it was off the list was refused.
+            self.make_volatile(frame, 2);
+        }
+        self.put_page(frame);
+        removed
+    }
+
+    /// Puts an isolated page back on the LRU list, unless it was removed from its cache meanwhile.
+    fn put_back(&self, frame: Frame) {
+        let mut lru = self.lru.lock();
+        let page = self.page(frame);
+        let removed = page.flags().contains(PageFlags::DISCARDED);
+        if !removed || !self.has(Guard::PutBackCheck) {
+            lru.push(self.pages, frame);
+            page.set(PageFlags::LRU);
+        }
     }
 
     /// As [`Mm::allocate_pages`], with pages of the cache making room if there is none.
     #[must_use]
     pub fn allocate_reclaiming(&self, order: u32) -> Option<PageAllocation> {
         loop {
-            if let Some(block) = self.allocate_pages(order) {
-                return Some(block);
+            let block = match order {
+                0 => self.allocate_page(),
+                _ => self.allocate_pages(order),
+            };
+            if block.is_some() {
+                return block;
             }
-            if self.shrink_cache() == 0 {
+            let taken = self.shrink_cache();
+            // What is on the lists of CPUs is in no block, and other CPUs do not see it.
+            let listed = self.drain_all_page_lists();
+            if taken + listed == 0 && !self.hurry_sign_off() {
                 return None;
             }
         }

@@ -16,8 +16,10 @@
 use arch::{Frame, essa};
 use cmm::{Content, EssaResult, Orc, PageState, Usage};
 
+use super::guard::Guard;
 use super::page::{Page, PageFlags};
 use super::{Hinting, Mm};
+use crate::sync;
 
 /// The host has discarded the page's content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,8 +55,30 @@ pub(super) enum Obstacle {
 /// What stands against making a page volatile, in the order in which it is looked at.
 ///
 /// `known` counts the references that the caller accounts for, besides those of mappings.
+///
+/// References are counted before flags are read. Whoever raises an obstacle holds a reference while he
+/// does: if it is gone when they are counted, his flag is there when they are read, and whoever gets
+/// one later waits in make_stable. The other way round, somebody could raise a flag and drop his
+/// reference in between, and would not be noticed.
 pub(super) fn obstacle(page: &Page, known: u32) -> Option<Obstacle> {
+    let references = page.references();
+    obstacle_in(page, page.flags(), references, known)
+}
+
+/// As [`obstacle`], of a page that the caller has taken off the LRU list.
+pub(super) fn obstacle_off_lru(page: &Page, known: u32) -> Option<Obstacle> {
+    let references = page.references();
+    obstacle_in(page, page.flags() | PageFlags::LRU, references, known)
+}
+
+/// As [`obstacle`], the wrong way round.
+#[cfg(feature = "controls")]
+pub(super) fn obstacle_flags_first(page: &Page, known: u32) -> Option<Obstacle> {
     let flags = page.flags();
+    obstacle_in(page, flags, page.references(), known)
+}
+
+fn obstacle_in(page: &Page, flags: PageFlags, references: u32, known: u32) -> Option<Obstacle> {
     let flag = |flag| flags.contains(flag);
     let found = [
         (flag(PageFlags::RESERVED), Obstacle::Reserved),
@@ -74,7 +98,7 @@ pub(super) fn obstacle(page: &Page, known: u32) -> Option<Obstacle> {
         (flag(PageFlags::DISCARDED), Obstacle::Discarded),
         (!flag(PageFlags::LRU), Obstacle::NotOnLru),
         (
-            page.mappings() + known != page.references(),
+            page.mappings() + known != references,
             Obstacle::References,
         ),
     ];
@@ -83,6 +107,14 @@ pub(super) fn obstacle(page: &Page, known: u32) -> Option<Obstacle> {
 }
 
 impl Mm<'_> {
+    fn obstacle(&self, page: &Page, known: u32) -> Option<Obstacle> {
+        #[cfg(feature = "controls")]
+        if !self.has(Guard::ObstaclesLast) {
+            return obstacle_flags_first(page, known);
+        }
+        obstacle(page, known)
+    }
+
     fn essa(&self, orc: Orc, frame: Frame) -> EssaResult {
         self.stats.essa[usize::from(orc.code())].add(1);
         let old = essa::essa(orc, frame.address());
@@ -93,16 +125,20 @@ impl Mm<'_> {
         old
     }
 
-    /// Marks a page unused that nobody has any more.
-    pub(super) fn hint_unused(&self, frame: Frame) {
-        let page = self.page(frame);
-        if self.hinting() == Hinting::Off || page.hinted() == Usage::Unused {
-            return;
+    /// Marks a page unused that nobody has any more and that is not; returns the state before.
+    pub(super) fn hint_unused(&self, frame: Frame) -> EssaResult {
+        let old = self.essa(Orc::SetUnused, frame);
+        self.page(frame).set_hinted(Usage::Unused);
+        old
+    }
+
+    /// Marks a page unused that nobody has any more, if anything is hinted and it is not unused yet.
+    ///
+    /// It is a page that was never volatile: no discard fault names it.
+    pub(super) fn hint_free(&self, frame: Frame) {
+        if self.hinting() != Hinting::Off && self.page(frame).hinted() != Usage::Unused {
+            let _ = self.hint_unused(frame);
         }
-        // If the old state is Vz, a discard fault that names this page may be on its way to another
-        // CPU, and the page must wait for all CPUs. This machine has one CPU, which is here.
-        let _ = self.essa(Orc::SetUnused, frame);
-        page.set_hinted(Usage::Unused);
     }
 
     /// Marks a free page stable that is about to be used; returns whether it reads as zero.
@@ -131,7 +167,7 @@ impl Mm<'_> {
         }
         // From here on a make_stable waits for us, and whoever else could raise an obstacle has a
         // reference, which is one too many for the check.
-        let possible = obstacle(page, known).is_none();
+        let possible = self.obstacle(page, known).is_none();
         if possible {
             let (orc, usage) = if page.flags().contains(PageFlags::WRITABLE) {
                 (Orc::SetPotentiallyVolatile, Usage::PotentiallyVolatile)
@@ -155,7 +191,7 @@ impl Mm<'_> {
     /// # Errors
     /// The host has discarded it: the caller removes it and does as if it had never been there.
     pub(super) fn make_stable(&self, frame: Frame) -> Result<(), Discarded> {
-        if self.hinting() != Hinting::Full || self.skips_make_stable() {
+        if self.hinting() != Hinting::Full || !self.has(Guard::MakeStable) {
             return Ok(());
         }
         let page = self.page(frame);
@@ -165,7 +201,10 @@ impl Mm<'_> {
             return Ok(());
         }
         while page.test_and_set(PageFlags::STATE_CHANGE) {
-            core::hint::spin_loop();
+            if !self.has(Guard::StateChange) {
+                break;
+            }
+            sync::relax();
         }
         let outcome = self.leave_volatile(frame);
         page.reset(PageFlags::STATE_CHANGE);

@@ -7,6 +7,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub struct Counter(AtomicU64);
 
 impl Counter {
+    /// Nothing counted.
+    pub(super) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// Counts `more`.
     pub fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
@@ -46,6 +51,10 @@ pub struct Stats {
     pub made_stable: Counter,
     /// Pages taken out of the page cache because memory was short.
     pub reclaimed: Counter,
+    /// Pages that were read again by somebody else at the same time, for nothing.
+    pub duplicate_fills: Counter,
+    /// Discard faults of the problem state that named a page which somebody else had removed.
+    pub late_discard_faults: Counter,
     /// Pages that were not cleared because the host said that they read as zero.
     pub clears_skipped: Counter,
 }

@@ -1,0 +1,60 @@
+//! The guards against races and lost pages, each of which a test can take out.
+//!
+//! In an image that users run nothing can be taken out: [`Mm::has`] is `true` there at compile time.
+
+use super::Mm;
+
+/// A rule that protects data. The tests that show what happens without it bear its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Guard {
+    /// Pages are made stable before they are used.
+    MakeStable,
+    /// A copy that a discard fault ended is void.
+    DiscardFault,
+    /// Making stable waits for a page state that is being changed.
+    StateChange,
+    /// Obstacles are looked at after the reference count.
+    ObstaclesLast,
+    /// A discarded page is freed when all CPUs have signed off.
+    SignOff,
+    /// Of all who remove a page, one does.
+    RemoveOnce,
+    /// A discard fault takes a reference only if there is one left.
+    GetUnlessZero,
+    /// An isolated page that was discarded does not go back to the LRU list.
+    PutBackCheck,
+    /// A CPU that goes offline leaves the round and hands its list over.
+    LeaveRound,
+    /// A CPU that goes idle signs off after it has said so, and one that leaves idle says so first.
+    IdleOrder,
+}
+
+#[cfg(feature = "controls")]
+impl Mm<'_> {
+    /// Takes a guard out. There is no way to put it back.
+    pub fn take_out(&self, guard: Guard) {
+        self.taken_out.fetch_or(
+            1 << guard as u32,
+            core::sync::atomic::Ordering::Relaxed,
+        );
+    }
+}
+
+impl Mm<'_> {
+    /// Whether a guard is in place.
+    #[inline]
+    pub(super) fn has(&self, guard: Guard) -> bool {
+        #[cfg(feature = "controls")]
+        return self
+            .taken_out
+            .load(core::sync::atomic::Ordering::Relaxed)
+            & (1 << guard as u32)
+            == 0;
+        #[cfg(not(feature = "controls"))]
+        {
+            let _ = guard;
+            true
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Atomics and locks that everything shared is made of.
+//!
+//! On the machine these are those of `core` and `spin`. With the feature `explore` they are those of a
+//! scheduler that tries out interleavings: every operation on them is a point where another CPU may go
+//! on, so that memory management runs on the build machine under any schedule.
+//!
+//! Locks need no variant for interruption handlers, because the kernel runs its threads with
+//! interruptions disabled and opens them only where it holds no lock: while a CPU waits, and in the
+//! problem state. A thread that computes for long asks the clock instead whether a tick is due, which
+//! costs nothing under a hypervisor, while changing the mask traps.
+
+#[cfg(not(feature = "explore"))]
+mod plain;
+#[cfg(not(feature = "explore"))]
+pub use plain::{Mutex, atomic, relax};
+
+#[cfg(feature = "explore")]
+mod explored;
+#[cfg(feature = "explore")]
+pub use explored::{Mutex, atomic, become_cpu, relax, this_cpu};
+
+#[cfg(all(not(target_os = "none"), not(feature = "explore")))]
+pub use arch::sim::this_cpu;
+
+/// The number of the running CPU, from 0: among those of this kernel, whatever their addresses.
+#[cfg(target_os = "none")]
+#[must_use]
+pub fn this_cpu() -> usize {
+    crate::smp::Cpu::current().number
+}
