@@ -143,7 +143,7 @@ pub fn stop_self() -> ! {
 ///
 /// # Errors
 /// It has not within [`PATIENCE`].
-pub fn await_stop(cpu: u16) -> Result<(), Failure> {
+fn await_stop(cpu: u16) -> Result<(), Failure> {
     let start = clock::now();
     while sigp::sense(cpu).is_none_or(|status| status & sigp::STOPPED == 0) {
         if clock::now().wrapping_sub(start) > PATIENCE {
@@ -163,6 +163,7 @@ pub fn stop_others() {
     let own = cpu::address();
     let started = STARTED.load(Ordering::SeqCst);
     for other in (0..MOST_CPUS as u16).filter(|other| started >> other & 1 != 0 && *other != own) {
-        let _ = order(other, Order::Stop, 0);
+        // One that does not stop cannot be helped.
+        let _ = order(other, Order::Stop, 0).and_then(|()| await_stop(other));
     }
 }

@@ -84,6 +84,8 @@ pub struct Control {
     pub passes: u64,
     /// Most CPUs to use; all of the machine's if nothing is said.
     pub cpus: Option<u64>,
+    /// Whether CPUs are taken off and on all the time.
+    pub hotplug: bool,
     /// Seed of what is random.
     pub seed: u64,
     /// Where the files are.
@@ -104,6 +106,7 @@ impl Control {
             work: Work::Verify,
             passes: 2,
             cpus: None,
+            hotplug: false,
             seed: 1,
             disk: DiskChoice::Auto,
             #[cfg(feature = "controls")]
@@ -135,6 +138,7 @@ impl Control {
             }
             "passes" => self.passes = parameter.integer()?,
             "cpus" => self.cpus = Some(parameter.integer()?),
+            "hotplug" => self.hotplug = parameter.one_of("off|on", [false, true])?,
             "seed" => self.seed = parameter.integer()?,
             "disk" => {
                 let all = [

@@ -18,8 +18,12 @@ pub mod heap;
 #[cfg(target_os = "none")]
 pub mod report;
 #[cfg(target_os = "none")]
+pub mod smp;
+#[cfg(target_os = "none")]
 pub mod start;
 #[cfg(target_os = "none")]
-pub mod timer;
+pub mod task;
+#[cfg(target_os = "none")]
+pub mod time;
 #[cfg(target_os = "none")]
 pub mod trap;

@@ -27,7 +27,6 @@ use arch::Frame;
 
 pub use buddy::{MAX_ORDER, PageAllocation};
 pub use cache::{Filling, Lookup, MaybeDiscarded, StableRef};
-#[cfg(feature = "controls")]
 pub use guard::Guard;
 pub use hash::Key;
 pub use page::{Page, PageFlags};

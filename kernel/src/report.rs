@@ -3,10 +3,12 @@
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
+use arch::clock::UNITS_PER_MICROSECOND;
 use drivers::record;
 use serde::Serialize;
 
-use crate::mm::{Mm, Page, Stats};
+use crate::mm::{LATENCIES, Mm, Page, Stats};
+use crate::smp;
 use crate::work::verify::{Mismatch, Progress};
 
 #[derive(Serialize)]
@@ -25,6 +27,8 @@ pub struct Boot {
     pub memory: u64,
     /// CPUs of the machine.
     pub cpus: u32,
+    /// CPUs that this kernel uses.
+    pub cpus_used: usize,
     /// Its console.
     pub console: &'static str,
     /// Whether ESSA is installed.
@@ -94,9 +98,28 @@ struct Guest<'a> {
     made_stable: u64,
     reclaimed: u64,
     clears_skipped: u64,
+    duplicate_fills: u64,
+    late_discard_faults: u64,
     frames: usize,
     frames_free: usize,
     page_descriptor_bytes: usize,
+    sign_off_rounds: u64,
+    sign_off_pages: u64,
+    sign_off_waiting: u32,
+    sign_off_longest: u32,
+    /// Pages by the ticks that they waited; the last place counts all longer ones.
+    sign_off_ticks: [u64; LATENCIES],
+    ticks: u64,
+    ticks_lost: u64,
+    idle_us: u64,
+    spin_us: u64,
+    switches: u64,
+    cpus_taken_off: u64,
+}
+
+/// What all CPUs have counted, added up.
+fn sum(count: impl Fn(&smp::Counters) -> u64) -> u64 {
+    smp::all().map(|cpu| count(&cpu.counters)).sum()
 }
 
 /// How the work ended.
@@ -189,6 +212,8 @@ pub fn measure(name: &str, count: u64, instructions: u64) {
 /// Prints the last line.
 pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
     let stats: &Stats = &mm.stats;
+    let sign_off = mm.sign_off_stats();
+    let sign_off_ticks = core::array::from_fn(|ticks| sign_off.latency[ticks].get());
     let essa = stats
         .essa
         .iter()
@@ -226,6 +251,19 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
             frames: mm.frame_count(),
             frames_free: mm.free_page_count(),
             page_descriptor_bytes: size_of::<Page>(),
+            duplicate_fills: stats.duplicate_fills.get(),
+            late_discard_faults: stats.late_discard_faults.get(),
+            sign_off_rounds: sign_off.rounds.get(),
+            sign_off_pages: sign_off_ticks.iter().sum(),
+            sign_off_waiting: sign_off.waiting(),
+            sign_off_longest: sign_off.longest(),
+            sign_off_ticks,
+            ticks: sum(|counters| counters.ticks.get()),
+            ticks_lost: sum(|counters| counters.ticks_lost.get()),
+            idle_us: sum(|counters| counters.waited.get()) / UNITS_PER_MICROSECOND,
+            spin_us: sum(|counters| counters.spun.get()) / UNITS_PER_MICROSECOND,
+            switches: sum(|counters| counters.switches.get()),
+            cpus_taken_off: smp::hotplug::TAKEN_OFF.get(),
         },
     );
 }

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use arch::clock::{self, UNITS_PER_MICROSECOND};
 use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE};
@@ -13,10 +15,10 @@ use drivers::{console, logger, record, sclp};
 
 use crate::control::{Cmma, Control, DiskChoice, Work};
 use crate::fs::archive::Archive;
-use crate::mm::{Hinting, Mm, Page, probe};
+use crate::mm::{Hinting, Mm, Page, Probe, probe};
 use crate::report::{self, Boot, Outcome};
-use crate::work::verify::{Failure, Verify};
-use crate::{heap, trap, work};
+use crate::work::verify::Failure;
+use crate::{heap, smp, task, time, trap, work};
 
 /// Number of the disk with the files.
 const FILES: u16 = 0x0100;
@@ -34,7 +36,7 @@ pub fn main(start: Start) -> ! {
         Ok(machine) => machine,
         Err(_) => boot::fatal::fail(),
     };
-    let memory = match lay_out(&start, machine.memory) {
+    let memory = match lay_out(&start, machine.memory, machine.cpus.count_ones()) {
         Ok(memory) => memory,
         Err(needed) => boot::fatal::stop_with(format_args!(
             "memory too small: {} KiB, at least {} KiB needed",
@@ -42,7 +44,19 @@ pub fn main(start: Start) -> ! {
             needed >> 10
         )),
     };
-    match run(&start, &machine, memory) {
+    smp::set_up_first(memory.grounds);
+    match prepare(&start, &machine, memory) {
+        Ok((control, found)) => {
+            task::spawn(move || end(run(&start, &machine, &control, &found)));
+            task::schedule()
+        }
+        Err(reason) => end(Err(reason)),
+    }
+}
+
+/// Ends the kernel: all was well or was not, or it could not go on.
+fn end(outcome: Result<bool, String>) -> ! {
+    match outcome {
         Ok(true) => boot::fatal::succeed(),
         Ok(false) => boot::fatal::fail(),
         Err(reason) => {
@@ -60,18 +74,23 @@ struct Layout {
     first_free: Frame,
     /// The frame behind the last one.
     end: Frame,
+    /// Where CPUs besides the first will stand.
+    grounds: u64,
 }
 
 /// Behind the image and the initial RAM disk: descriptors, the first region of the heap, free frames.
 ///
 /// The error is the memory that would do, in bytes.
-fn lay_out(start: &Start, memory: u64) -> Result<Layout, u64> {
+fn lay_out(start: &Start, memory: u64, cpus: u32) -> Result<Layout, u64> {
     let initrd_end = start
         .initrd
         .map_or(0, |bytes| bytes.as_ptr_range().end.addr() as u64);
     let first = image_end()
         .max(initrd_end)
         .next_multiple_of(PAGE_SIZE as u64);
+    // In front of what grows with memory: it must lie below 2 GiB.
+    let grounds = first.next_multiple_of(2 * PAGE_SIZE as u64);
+    let first = grounds + smp::grounds_size(cpus);
     let frames = memory >> PAGE_SHIFT;
     let descriptors = (frames * size_of::<Page>() as u64).next_multiple_of(PAGE_SIZE as u64);
     let heap = first + descriptors;
@@ -93,10 +112,16 @@ fn lay_out(start: &Start, memory: u64) -> Result<Layout, u64> {
         pages,
         first_free,
         end: Frame(frames as u32),
+        grounds,
     })
 }
 
-fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, String> {
+/// Memory management and all CPUs.
+fn prepare(
+    start: &Start,
+    machine: &sclp::Machine,
+    layout: Layout,
+) -> Result<(Control, Probe), String> {
     let line = start
         .parameters
         .map_err(|error| format!("parameter line: {error}"))?;
@@ -120,24 +145,40 @@ fn run(start: &Start, machine: &sclp::Machine, layout: Layout) -> Result<bool, S
         mm.take_out(guard);
     }
 
+    smp::share(mm);
+    time::install();
+    smp::start(machine.cpus, control.cpus)?;
+    Ok((control, found))
+}
+
+/// Opens the files and does the work; the first thread.
+fn run(
+    start: &Start,
+    machine: &sclp::Machine,
+    control: &Control,
+    found: &Probe,
+) -> Result<bool, String> {
+    let mm = smp::mm();
     let disk = disk(start, control.disk)?;
     let archive = Archive::open(disk, mm).map_err(|error| error.to_string())?;
+    let archive: &'static Archive<'static> = Box::leak(Box::new(archive));
     report::boot(&Boot {
         image: "kernel",
         version: env!("CARGO_PKG_VERSION"),
         memory: machine.memory,
         cpus: machine.cpus.count_ones(),
         console: console::kind().name(),
+        cpus_used: smp::all().count(),
         essa: found.essa,
         discards: found.discards.name(),
-        hinting: hinting.name(),
+        hinting: mm.hinting().name(),
         disk: archive.disk_name(),
         files: archive.index().len(),
         bytes: archive.index().total_size(),
     });
     let since_entry = (clock::now() - start.entry_tod) / UNITS_PER_MICROSECOND;
     report::work(control.work.name(), since_entry);
-    Ok(do_work(&control, &archive))
+    Ok(do_work(control, archive))
 }
 
 /// The disk with the files: in memory, or the device.
@@ -164,7 +205,7 @@ fn disk(start: &Start, choice: DiskChoice) -> Result<Disk, String> {
 }
 
 /// Does the work and reports it; returns whether all is well.
-fn do_work(control: &Control, archive: &Archive<'_>) -> bool {
+fn do_work(control: &Control, archive: &'static Archive<'static>) -> bool {
     let mut outcome = Outcome {
         reason: None,
         work: control.work.name(),
@@ -173,6 +214,7 @@ fn do_work(control: &Control, archive: &Archive<'_>) -> bool {
         bytes_verified: 0,
         mismatches: 0,
     };
+    let hotplug = control.hotplug.then(|| Hotplug::start(control.seed));
     let reason = match control.work {
         Work::Verify => verify(control, archive, &mut outcome),
         Work::Measure => work::measure::run(archive.mm()).err(),
@@ -182,19 +224,43 @@ fn do_work(control: &Control, archive: &Archive<'_>) -> bool {
             None
         }
     };
+    let hotplug = hotplug.and_then(Hotplug::end);
+    let reason = reason.or(hotplug);
     outcome.reason = reason.as_deref();
     report::guest(&outcome, archive.mm());
     reason.is_none()
 }
 
-fn verify(control: &Control, archive: &Archive<'_>, outcome: &mut Outcome<'_>) -> Option<String> {
-    let files = archive.index().len();
-    let mut work = Verify::new(archive, control.passes, control.seed);
-    let result = work.run(|progress| report::progress(progress, control.passes, files));
-    outcome.bytes_verified = work.bytes_verified;
-    match result {
-        Ok(()) => None,
-        Err(Failure::Mismatch(mismatch)) => {
+/// The thread that takes CPUs off and on.
+struct Hotplug {
+    end: Arc<AtomicBool>,
+    thread: task::Join<Result<(), String>>,
+}
+
+impl Hotplug {
+    fn start(seed: u64) -> Self {
+        let end = Arc::new(AtomicBool::new(false));
+        let its = end.clone();
+        let thread = task::spawn(move || smp::hotplug::take_off_and_on(seed, &its));
+        Self { end, thread }
+    }
+
+    /// Returns what went wrong.
+    fn end(self) -> Option<String> {
+        self.end.store(true, Ordering::Release);
+        self.thread.join().err()
+    }
+}
+
+fn verify(
+    control: &Control,
+    archive: &'static Archive<'static>,
+    outcome: &mut Outcome<'_>,
+) -> Option<String> {
+    let done = work::share::run(archive, control.passes, control.seed);
+    outcome.bytes_verified = done.bytes_verified;
+    match done.failure? {
+        Failure::Mismatch(mismatch) => {
             report::mismatch(&mismatch);
             outcome.mismatches = 1;
             Some(format!(
@@ -206,12 +272,12 @@ fn verify(control: &Control, archive: &Archive<'_>, outcome: &mut Outcome<'_>) -
                 mismatch.copy.name()
             ))
         }
-        Err(Failure::Gap(name, offset)) => {
+        Failure::Gap(name, offset) => {
             outcome.mismatches = 1;
             Some(format!(
                 "mismatch on the disk at offset {offset} or behind, in front of the content of {name}"
             ))
         }
-        Err(Failure::Read(name, error)) => Some(format!("{name}: {error}")),
+        Failure::Read(name, error) => Some(format!("{name}: {error}")),
     }
 }

@@ -22,6 +22,19 @@ pub use explored::{Mutex, atomic, become_cpu, relax, this_cpu};
 #[cfg(all(not(target_os = "none"), not(feature = "explore")))]
 pub use arch::sim::this_cpu;
 
+/// A lock for what is held while a device works.
+#[cfg(target_os = "none")]
+pub use crate::task::SleepLock;
+#[cfg(not(target_os = "none"))]
+pub use Mutex as SleepLock;
+
+/// Lets ticks come, and other threads run if they should. For threads that compute for long, at points
+/// where they hold no lock.
+pub fn poll() {
+    #[cfg(target_os = "none")]
+    crate::task::poll();
+}
+
 /// The number of the running CPU, from 0: among those of this kernel, whatever their addresses.
 #[cfg(target_os = "none")]
 #[must_use]

@@ -6,4 +6,6 @@ pub mod disks;
 pub mod idle;
 #[cfg(target_os = "none")]
 pub mod measure;
+#[cfg(target_os = "none")]
+pub mod share;
 pub mod verify;

@@ -258,6 +258,9 @@ pub struct QemuOptions {
     /// CPUs of the machine. [default: 1; with --bare, as many as --cpus]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub machine_cpus: Option<u16>,
+    /// Let the kernels take CPUs offline and online all the time.
+    #[arg(long)]
+    pub hotplug: bool,
     /// Memory that each guest sees.
     #[arg(long, value_name = "SIZE", default_value = "24M", value_parser = size)]
     pub guest_memory: u64,

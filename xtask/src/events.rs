@@ -175,6 +175,8 @@ records! {
         memory: u64,
         /// CPUs of the machine.
         cpus: u64,
+        /// CPUs that the kernel uses.
+        cpus_used: u64,
         /// Its console: ascii, line.
         console: String,
         /// Whether ESSA is installed.
@@ -290,6 +292,32 @@ records! {
         frames_free: u64,
         /// Size of a page descriptor in bytes.
         page_descriptor_bytes: u64,
+        /// Pages that two CPUs read at the same time.
+        duplicate_fills: u64,
+        /// Discard faults that named a page which somebody else had removed and dropped.
+        late_discard_faults: u64,
+        /// Complete sign-off rounds.
+        sign_off_rounds: u64,
+        /// Pages freed after a sign-off.
+        sign_off_pages: u64,
+        /// Pages that wait for it at the end.
+        sign_off_waiting: u64,
+        /// Most pages that waited at a time.
+        sign_off_longest: u64,
+        /// Pages by the ticks that they waited: 0, 1, …, 15 and longer.
+        sign_off_ticks: Vec<u64>,
+        /// Timer ticks of all CPUs.
+        ticks: u64,
+        /// Ticks that were overdue when the next one came.
+        ticks_lost: u64,
+        /// Time in idle waits, of all CPUs, in microseconds.
+        idle_us: u64,
+        /// Time of waiting for other CPUs, of all CPUs, in microseconds.
+        spin_us: u64,
+        /// Threads that were given a CPU.
+        switches: u64,
+        /// CPUs that were taken offline.
+        cpus_taken_off: u64,
     }
     /// Kernel or host: why it cannot go on.
     Error {

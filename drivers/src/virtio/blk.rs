@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
 
-use arch::Absolute;
+use arch::{Absolute, clock};
 use virtio_spec::blk::T;
 use virtio_spec::{DeviceStatus, Id, le32, le64};
 
@@ -215,12 +215,13 @@ impl VirtioBlk {
 
     /// Waits for the next request that is complete.
     fn next_complete(&self) -> Result<Slot, BlockError> {
+        let began = clock::now();
         loop {
             let bogus = "it completed a request that was not under way";
             if let Some(slot) = self.queue.take().map_err(|_| self.lose(bogus))? {
                 return Ok(slot);
             }
-            self.device.wait().map_err(|why| self.lose(why))?;
+            self.device.wait(began).map_err(|why| self.lose(why))?;
         }
     }
 

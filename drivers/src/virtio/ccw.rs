@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use arch::channel::{self, Ccw, Irb, Orb, SUPPRESS_LENGTH, Schib, SubchannelId};
 use arch::control::{self, cr6};
-use arch::{Absolute, PswMask, cpu, handler};
+use arch::{Absolute, PswMask, clock, cpu, handler};
 use virtio_spec::DeviceStatus;
 
 use super::area::{PAYLOAD, Taken};
@@ -56,6 +56,18 @@ pub(super) struct Device {
     gone: Cell<bool>,
 }
 
+/// How long a device may take to answer, in TOD units: half a minute.
+const PATIENCE: u64 = 30_000_000 * clock::UNITS_PER_MICROSECOND;
+
+/// Makes this CPU one that takes I/O interruptions, while it waits for them.
+fn take_interruptions() {
+    let mask = control::get::<6>();
+    if mask & cr6::ALL_SUBCLASSES != cr6::ALL_SUBCLASSES {
+        // SAFETY: decides which I/O interruptions come; they have a handler.
+        unsafe { control::set::<6>(mask | cr6::ALL_SUBCLASSES) }
+    }
+}
+
 /// An I/O interruption only wakes whoever waits: status is fetched there.
 fn on_io() {}
 
@@ -105,8 +117,6 @@ impl Device {
         enable(id, false)?;
         enable(id, true)?;
         handler::on_io(on_io);
-        // SAFETY: decides which I/O interruptions come; they have a handler now.
-        unsafe { control::set::<6>(control::get::<6>() | cr6::ALL_SUBCLASSES) }
         let mut device = Self {
             id,
             area: Taken::take().ok_or("too many virtio devices are in use")?,
@@ -220,8 +230,8 @@ impl Device {
     /// Waits until something may have happened at this device: the caller looks at its queues.
     ///
     /// The error says that nothing will: the device is in need of a reset, or gone.
-    pub(super) fn wait(&self) -> Result<(), Step> {
-        self.fetch_status()?;
+    pub(super) fn wait(&self, began: u64) -> Result<(), Step> {
+        self.fetch_status(began)?;
         if self.area.take_device_change()
             && let Some(status) = self.status()?
             && status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
@@ -233,13 +243,21 @@ impl Device {
 
     /// Fetches the subchannel's status; if none is pending, waits for an I/O interruption, which may
     /// be another device's, and returns nothing.
-    fn fetch_status(&self) -> Result<Option<Irb>, Step> {
+    ///
+    /// `began` is when the wait for the device began, in TOD units.
+    fn fetch_status(&self, began: u64) -> Result<Option<Irb>, Step> {
         let mut irb = Irb::default();
         // SAFETY: fetches and clears status.
         match unsafe { channel::test(self.id, &mut irb) } {
             0 => Ok(Some(irb)),
+            1 if clock::now().wrapping_sub(began) > PATIENCE => {
+                self.gone.set(true);
+                Err("it does not answer")
+            }
             1 => {
-                cpu::wait(PswMask::IO);
+                take_interruptions();
+                // Ticks come meanwhile, and let us look at the clock.
+                cpu::wait(PswMask::IO | PswMask::EXTERNAL);
                 Ok(None)
             }
             _ => {
@@ -280,9 +298,10 @@ impl Device {
                 address,
             })
         };
-        self.start(&mut Orb::new(channel::address31(program)))?;
+        let began = clock::now();
+        self.start(&mut Orb::new(channel::address31(program)), began)?;
         loop {
-            let Some(irb) = self.fetch_status()? else {
+            let Some(irb) = self.fetch_status(began)? else {
                 continue;
             };
             const CHANNEL_AND_DEVICE_END: u8 = 0x0c;
@@ -297,7 +316,7 @@ impl Device {
     }
 
     /// Starts a channel program; status that is pending, such as a queue's alert, is cleared first.
-    fn start(&self, orb: &mut Orb) -> Result<(), Step> {
+    fn start(&self, orb: &mut Orb, began: u64) -> Result<(), Step> {
         loop {
             // SAFETY: the program reads and writes the area, which is this device's.
             match unsafe { channel::start(self.id, orb) } {
@@ -306,7 +325,7 @@ impl Device {
                     self.gone.set(true);
                     return Err("its subchannel is gone");
                 }
-                _ => self.fetch_status()?,
+                _ => self.fetch_status(began)?,
             };
         }
     }

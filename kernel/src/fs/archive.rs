@@ -9,6 +9,7 @@ use drivers::block::{BLOCK_SIZE, BlockError, Disk};
 use super::digest::PieceDigest;
 use super::image::{self, Extent, Index};
 use crate::mm::{Key, Lookup, Mm, StableRef};
+use crate::sync::SleepLock;
 
 /// How a range of a file is copied out of the page cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +77,7 @@ impl From<BlockError> for ReadError {
 
 /// The files.
 pub struct Archive<'m> {
-    disk: Disk,
+    disk: SleepLock<Disk>,
     index: Index,
     mm: &'m Mm<'m>,
 }
@@ -151,7 +152,11 @@ impl<'m> Archive<'m> {
         if index.image_length() > size {
             return Err(ReadError::Short(size, index.image_length()));
         }
-        Ok(Self { disk, index, mm })
+        Ok(Self {
+            disk: SleepLock::new(disk),
+            index,
+            mm,
+        })
     }
 
     /// What is on the disk.
@@ -163,7 +168,7 @@ impl<'m> Archive<'m> {
     /// The disk's driver, as a word.
     #[must_use]
     pub fn disk_name(&self) -> &'static str {
-        self.disk.name()
+        self.disk.lock().name()
     }
 
     /// The memory manager.
@@ -180,7 +185,7 @@ impl<'m> Archive<'m> {
         let gap = self.index.gap(number);
         let mut sum = PieceDigest::new();
         let part = |bytes: &[u8]| sum.update(bytes);
-        scan(&self.disk, self.mm, gap.offset, gap.length, part)?;
+        scan(&self.disk.lock(), self.mm, gap.offset, gap.length, part)?;
         Ok(sum.finish() == gap.checksum)
     }
 
@@ -258,6 +263,7 @@ impl<'m> Archive<'m> {
         // SAFETY: the page is new and locked.
         unsafe {
             self.disk
+                .lock()
                 .read(start / BLOCK_SIZE as u64, filling.address(), bytes)?
         };
         // What is behind the end of a file reads as zero.

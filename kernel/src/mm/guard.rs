@@ -34,10 +34,8 @@ pub enum Guard {
 impl Mm<'_> {
     /// Takes a guard out. There is no way to put it back.
     pub fn take_out(&self, guard: Guard) {
-        self.taken_out.fetch_or(
-            1 << guard as u32,
-            core::sync::atomic::Ordering::Relaxed,
-        );
+        self.taken_out
+            .fetch_or(1 << guard as u32, core::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -46,10 +44,7 @@ impl Mm<'_> {
     #[inline]
     pub(super) fn has(&self, guard: Guard) -> bool {
         #[cfg(feature = "controls")]
-        return self
-            .taken_out
-            .load(core::sync::atomic::Ordering::Relaxed)
-            & (1 << guard as u32)
+        return self.taken_out.load(core::sync::atomic::Ordering::Relaxed) & (1 << guard as u32)
             == 0;
         #[cfg(not(feature = "controls"))]
         {

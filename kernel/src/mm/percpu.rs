@@ -70,7 +70,11 @@ impl Mm<'_> {
     fn stable_from_buddy(&self) -> Option<Frame> {
         let frame = self.buddy.lock().take(self.pages, 0)?;
         let zero = self.hint_stable(frame);
-        let zero = if zero { PageFlags::ZERO } else { PageFlags::empty() };
+        let zero = if zero {
+            PageFlags::ZERO
+        } else {
+            PageFlags::empty()
+        };
         self.page(frame).set(PageFlags::LISTED | zero);
         Some(frame)
     }

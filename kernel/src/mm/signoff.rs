@@ -122,7 +122,12 @@ impl SignOff {
 
 impl Rounds {
     /// Notes that a CPU has signed off; returns a list of pages that nobody has to wait for any more.
-    fn sign_off(&mut self, cpu: usize, others: impl FnOnce() -> u64, pages: &[super::Page]) -> List {
+    fn sign_off(
+        &mut self,
+        cpu: usize,
+        others: impl FnOnce() -> u64,
+        pages: &[super::Page],
+    ) -> List {
         self.waiting_for &= !bit(cpu);
         let mut done = List::new();
         if self.waiting_for != 0 {
@@ -132,7 +137,11 @@ impl Rounds {
         if self.gather.len() > 0 {
             // This CPU is where it has no fault before it: it need not sign off again.
             self.waiting_for = others();
-            let to = if self.waiting_for == 0 { &mut done } else { &mut self.signing };
+            let to = if self.waiting_for == 0 {
+                &mut done
+            } else {
+                &mut self.signing
+            };
             to.append(pages, &mut self.gather);
         }
         done
@@ -158,7 +167,9 @@ impl Mm<'_> {
         let sign_off = &self.sign_off;
         let now = sign_off.now.load(Ordering::Relaxed);
         self.page(frame).order.store(now, Ordering::Relaxed);
-        sign_off.lists[sync::this_cpu()].lock().push(self.pages, frame);
+        sign_off.lists[sync::this_cpu()]
+            .lock()
+            .push(self.pages, frame);
         let waiting = sign_off.stats.waiting.fetch_add(1, Ordering::Relaxed) + 1;
         sign_off.stats.longest.fetch_max(waiting, Ordering::Relaxed);
     }

@@ -71,9 +71,8 @@ pub(super) fn obstacle_off_lru(page: &Page, known: u32) -> Option<Obstacle> {
     obstacle_in(page, page.flags() | PageFlags::LRU, references, known)
 }
 
-/// As [`obstacle`], the wrong way round.
-#[cfg(feature = "controls")]
-pub(super) fn obstacle_flags_first(page: &Page, known: u32) -> Option<Obstacle> {
+/// As [`obstacle`], the wrong way round: without [`Guard::ObstaclesLast`].
+fn obstacle_flags_first(page: &Page, known: u32) -> Option<Obstacle> {
     let flags = page.flags();
     obstacle_in(page, flags, page.references(), known)
 }
@@ -97,10 +96,7 @@ fn obstacle_in(page: &Page, flags: PageFlags, references: u32, known: u32) -> Op
         (flag(PageFlags::PRIVATE), Obstacle::Private),
         (flag(PageFlags::DISCARDED), Obstacle::Discarded),
         (!flag(PageFlags::LRU), Obstacle::NotOnLru),
-        (
-            page.mappings() + known != references,
-            Obstacle::References,
-        ),
+        (page.mappings() + known != references, Obstacle::References),
     ];
     let (_, obstacle) = found.into_iter().find(|(stands, _)| *stands)?;
     Some(obstacle)
@@ -108,11 +104,11 @@ fn obstacle_in(page: &Page, flags: PageFlags, references: u32, known: u32) -> Op
 
 impl Mm<'_> {
     fn obstacle(&self, page: &Page, known: u32) -> Option<Obstacle> {
-        #[cfg(feature = "controls")]
-        if !self.has(Guard::ObstaclesLast) {
-            return obstacle_flags_first(page, known);
+        if self.has(Guard::ObstaclesLast) {
+            obstacle(page, known)
+        } else {
+            obstacle_flags_first(page, known)
         }
-        obstacle(page, known)
     }
 
     fn essa(&self, orc: Orc, frame: Frame) -> EssaResult {

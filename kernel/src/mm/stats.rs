@@ -8,7 +8,8 @@ pub struct Counter(AtomicU64);
 
 impl Counter {
     /// Nothing counted.
-    pub(super) const fn new() -> Self {
+    #[must_use]
+    pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 

@@ -2,12 +2,12 @@
 
 use arch::clock;
 
-use crate::timer;
+use crate::task;
 
 /// How long, in TOD units: a second.
 const WHILE: u64 = 1_000_000 * clock::UNITS_PER_MICROSECOND;
 
 /// Waits for a second.
 pub fn run() {
-    timer::wait_until(clock::now() + WHILE);
+    task::sleep_until(clock::now() + WHILE);
 }

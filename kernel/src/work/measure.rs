@@ -12,7 +12,8 @@ use cmm::Orc;
 
 use crate::mm::{Hinting, Key, Lookup, Mm, StableRef};
 use crate::report;
-use crate::timer::{self, Stopwatch};
+use crate::task;
+use crate::time::Stopwatch;
 
 /// How often each path is taken.
 const COUNT: u64 = 1000;
@@ -90,7 +91,7 @@ fn pure_wait() {
     // One piece of code for both, which the compiler cannot tailor to either. The first is a trial run.
     let [_, short, long] = core::hint::black_box([1, 1, 10]).map(|milliseconds| {
         let watch = Stopwatch::start();
-        timer::wait_until(clock::now() + milliseconds * MILLISECOND);
+        task::sleep_until(clock::now() + milliseconds * MILLISECOND);
         watch.instructions()
     });
     report::measure(

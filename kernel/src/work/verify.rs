@@ -17,6 +17,7 @@ use rand_pcg::Pcg64Mcg;
 use crate::fs::archive::{Archive, Copy, ReadError};
 use crate::fs::digest::{FileDigest, PIECE, PieceDigest, piece_checksum};
 use crate::fs::image::FileEntry;
+use crate::sync;
 
 /// Longest range that is read at once, in bytes.
 const LONGEST: usize = 16 * PIECE;
@@ -65,6 +66,8 @@ pub enum Failure {
 pub struct Verify<'a> {
     archive: &'a Archive<'a>,
     passes: u64,
+    /// Which part of the files, of how many parts.
+    share: (usize, usize),
     random: Pcg64Mcg,
     buffer: Vec<u8>,
     /// Bytes verified so far.
@@ -78,20 +81,28 @@ impl<'a> Verify<'a> {
         Self {
             archive,
             passes,
+            share: (0, 1),
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
             buffer: vec![0; LONGEST],
             bytes_verified: 0,
         }
     }
 
-    /// Does it. `progress` hears of it about twenty times a pass.
+    /// Takes only part `number` of the files, of `parts`: no other part has any of them.
+    #[must_use]
+    pub fn share(self, number: usize, parts: usize) -> Self {
+        let share = (number, parts);
+        Self { share, ..self }
+    }
+
+    /// Does it. `progress` hears of every file, and says whether to go on.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn run(&mut self, mut progress: impl FnMut(Progress)) -> Result<(), Failure> {
+    pub fn run(&mut self, mut progress: impl FnMut(Progress) -> bool) -> Result<(), Failure> {
         let count = self.archive.index().len();
-        let mut order: Vec<usize> = (0..count).collect();
-        let step = count.div_ceil(20).max(1);
+        let (first, parts) = self.share;
+        let mut order: Vec<usize> = (first..count).step_by(parts).collect();
         for pass in 1..=self.passes {
             self.shuffle(&mut order);
             for (done, file) in (1..).zip(&order) {
@@ -100,16 +111,17 @@ impl<'a> Verify<'a> {
                 }
                 self.file(*file)?;
                 self.single_ranges(&order, done)?;
-                if done % step == 0 || done == count {
-                    let bytes_verified = self.bytes_verified;
-                    progress(Progress {
-                        pass,
-                        files_done: done,
-                        bytes_verified,
-                    });
+                let bytes_verified = self.bytes_verified;
+                let goes_on = progress(Progress {
+                    pass,
+                    files_done: done,
+                    bytes_verified,
+                });
+                if !goes_on {
+                    return Ok(());
                 }
             }
-            if pass == 1 {
+            if pass == 1 && first == 0 {
                 self.gap(count)?;
             }
         }
@@ -226,6 +238,7 @@ impl<'a> Verify<'a> {
         length: usize,
         copy: Copy,
     ) -> Result<(), Failure> {
+        sync::poll();
         self.archive
             .read(number, start, &mut self.buffer[..length], copy)
             .map_err(|error| Failure::Read(file.path.to_string(), error))

@@ -221,6 +221,9 @@ impl Scenario<'_> {
         if options.bare {
             parameters.set("cpus", options.cpus);
         }
+        if options.hotplug {
+            parameters.set("hotplug", "on");
+        }
         if let Some(control) = options
             .control
             .filter(|control: &Control| !control.is_of_host())

@@ -1,0 +1,104 @@
+//! Kernel threads: a stack each, one queue of those that can run, and CPUs that take from it.
+//!
+//! A thread runs until it waits, ends, or lets others run at [`crate::sync::poll`]; it is never
+//! switched away from in between. It always switches to its CPU's scheduler, on a stack of the CPU's
+//! own, which decides what becomes of it when nobody runs on its stack any more.
+
+mod lock;
+mod queue;
+mod sleep;
+mod thread;
+
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+
+pub use lock::SleepLock;
+pub use sleep::{next_wake_up, sleep_until, wake_sleepers};
+pub use thread::{Join, Thread, spawn};
+
+use crate::smp::{self, Cpu, hotplug, mm};
+use crate::sync::Mutex;
+use crate::time;
+use queue::Queue;
+use thread::Disposition;
+
+/// Threads that can run and do not.
+static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
+
+/// Lets a thread run, on a CPU that is idle if there is one.
+fn make_runnable(thread: Arc<Thread>) {
+    QUEUE.lock().push(thread);
+    // Whoever goes idle from now on looks at the queue after it has said so.
+    let idle = mm().idle_cpus();
+    let sleeper = smp::all().find(|cpu| idle >> cpu.number & 1 != 0);
+    if let Some(cpu) = sleeper {
+        smp::wake(cpu);
+    }
+}
+
+/// Whether any thread waits for a CPU.
+#[must_use]
+pub fn any_waits() -> bool {
+    !QUEUE.lock().is_empty()
+}
+
+/// Runs threads on this CPU for ever.
+pub fn schedule() -> ! {
+    let cpu = Cpu::current();
+    loop {
+        hotplug::stop_if_wanted(cpu);
+        let next = QUEUE.lock().pop();
+        match next {
+            Some(thread) => run(cpu, thread),
+            None => idle(cpu),
+        }
+        if time::is_tick_due(cpu) {
+            time::take_tick(cpu);
+        }
+    }
+}
+
+fn run(cpu: &Cpu, thread: Arc<Thread>) {
+    cpu.counters.switches.add(1);
+    cpu.yield_wanted.store(false, Ordering::Relaxed);
+    *cpu.thread.lock() = Some(thread.clone());
+    let disposition = thread.run_on(cpu);
+    cpu.thread.lock().take();
+    if disposition == Disposition::Runnable {
+        make_runnable(thread);
+    }
+}
+
+fn idle(cpu: &Cpu) {
+    mm().enter_idle();
+    // Looked at after this CPU has said that it is idle: what comes later wakes it.
+    if !any_waits() && !cpu.offline_wanted.load(Ordering::SeqCst) {
+        time::wait_idle(cpu);
+    }
+    mm().leave_idle();
+    time::start_ticking();
+}
+
+/// The thread that runs on this CPU.
+fn current() -> Arc<Thread> {
+    let thread = Cpu::current().thread.lock().clone();
+    thread.expect("only threads wait")
+}
+
+/// Lets other threads run.
+pub fn yield_now() {
+    current().leave(Disposition::Runnable);
+}
+
+/// Takes a tick that is due and lets others run if they should.
+pub fn poll() {
+    mm().sign_off_if_urgent();
+    let cpu = Cpu::current();
+    if time::is_tick_due(cpu) {
+        time::take_tick(cpu);
+        let wanted = cpu.yield_wanted.load(Ordering::Relaxed);
+        if wanted || cpu.offline_wanted.load(Ordering::SeqCst) {
+            yield_now();
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A thread, and switching to and from it.
+
+use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arch::switch;
+
+use super::queue::Queue;
+use super::{current, make_runnable};
+use crate::smp::Cpu;
+use crate::sync::{self, Mutex};
+
+/// Size of a thread's stack, in bytes.
+const STACK: usize = 64 << 10;
+
+/// What becomes of a thread that has stopped running.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Disposition {
+    /// It can go on at once.
+    Runnable,
+    /// Somebody makes it runnable, or has done so already.
+    Waiting,
+    /// It has ended.
+    Ended,
+}
+
+struct Stack(*mut u8);
+
+impl Stack {
+    const LAYOUT: Layout = match Layout::from_size_align(STACK, 16) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a stack is a power of two"),
+    };
+
+    fn new() -> Self {
+        // SAFETY: the layout is not of size 0.
+        let start = unsafe { alloc(Self::LAYOUT) };
+        if start.is_null() {
+            handle_alloc_error(Self::LAYOUT);
+        }
+        Self(start)
+    }
+
+    fn end(&self) -> *mut u8 {
+        self.0.wrapping_add(STACK)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout; the thread has ended, so nobody runs on it.
+        unsafe { dealloc(self.0, Self::LAYOUT) }
+    }
+}
+
+/// A thread of this kernel.
+pub struct Thread {
+    stack: Stack,
+    /// Where to switch to.
+    saved: AtomicU64,
+    /// Whether a CPU is on its stack.
+    on_cpu: AtomicBool,
+    disposition: Mutex<Disposition>,
+    function: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// Who waits for its end; `None` when it has ended.
+    joiners: Mutex<Option<Queue>>,
+    /// The next one in the queue that it is in.
+    pub(super) next: Mutex<Option<Arc<Self>>>,
+    /// When it wants to wake up, in TOD units.
+    wake_up: AtomicU64,
+}
+
+// SAFETY: the stack belongs to whoever has set `on_cpu`; all else is behind locks and atomics.
+unsafe impl Send for Thread {}
+// SAFETY: as above.
+unsafe impl Sync for Thread {}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thread")
+            .field("stack", &self.stack.0)
+            .finish()
+    }
+}
+
+impl Thread {
+    /// Runs it on this CPU until it stops running; called by the scheduler.
+    pub(super) fn run_on(&self, cpu: &Cpu) -> Disposition {
+        // Whoever made it runnable may have done so before it had left its stack.
+        while self.on_cpu.swap(true, Ordering::Acquire) {
+            sync::relax();
+        }
+        let to = self.saved.load(Ordering::Relaxed);
+        // SAFETY: nobody else is on the stack, which was left or prepared there; interruptions are
+        // disabled in the scheduler, whose own stack goes on when the thread switches back.
+        unsafe { switch::switch(cpu.scheduler.as_ptr(), to) }
+        let disposition = *self.disposition.lock();
+        self.on_cpu.store(false, Ordering::Release);
+        disposition
+    }
+
+    /// Switches from this thread, which is running, to the scheduler.
+    pub(super) fn leave(&self, disposition: Disposition) {
+        *self.disposition.lock() = disposition;
+        let to = Cpu::current().scheduler.load(Ordering::Relaxed);
+        // SAFETY: the scheduler of this CPU switched to us and is where it has left its stack.
+        unsafe { switch::switch(self.saved.as_ptr(), to) }
+    }
+
+    /// Waits until somebody makes this thread, which is running, runnable. Others have to know it before.
+    pub(super) fn wait(&self) {
+        self.leave(Disposition::Waiting);
+    }
+
+    pub(super) fn wake_up(&self) -> u64 {
+        self.wake_up.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_wake_up(&self, at: u64) {
+        self.wake_up.store(at, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        let joiners = self.joiners.lock().take();
+        let mut joiners = joiners.expect("a thread ends once");
+        while let Some(thread) = joiners.pop() {
+            make_runnable(thread);
+        }
+    }
+}
+
+extern "C" fn begin(_: u64) -> ! {
+    let thread = current();
+    let function = thread.function.lock().take();
+    if let Some(function) = function {
+        function();
+    }
+    thread.end();
+    let at = Arc::as_ptr(&thread);
+    // The scheduler has a reference as long as we run; ours would never be dropped.
+    drop(thread);
+    // SAFETY: alive for that reason.
+    unsafe { (*at).leave(Disposition::Ended) };
+    unreachable!("nobody switches to a thread that has ended")
+}
+
+/// A result that a thread will have.
+pub struct Join<T> {
+    thread: Arc<Thread>,
+    result: Arc<Mutex<Option<T>>>,
+}
+
+/// Starts a thread.
+pub fn spawn<T: Send + 'static>(function: impl FnOnce() -> T + Send + 'static) -> Join<T> {
+    let result = Arc::new(Mutex::new(None));
+    let slot = result.clone();
+    let function = move || {
+        let value = function();
+        *slot.lock() = Some(value);
+    };
+    let stack = Stack::new();
+    // SAFETY: the end of a stack that nobody uses.
+    let saved = unsafe { switch::prepare(stack.end(), begin, 0) };
+    let thread = Arc::new(Thread {
+        stack,
+        saved: AtomicU64::new(saved),
+        on_cpu: AtomicBool::new(false),
+        disposition: Mutex::new(Disposition::Runnable),
+        function: Mutex::new(Some(Box::new(function))),
+        joiners: Mutex::new(Some(Queue::new())),
+        next: Mutex::new(None),
+        wake_up: AtomicU64::new(0),
+    });
+    make_runnable(thread.clone());
+    Join { thread, result }
+}
+
+impl<T> Join<T> {
+    /// Waits for the thread's end.
+    pub fn join(self) -> T {
+        loop {
+            {
+                let mut joiners = self.thread.joiners.lock();
+                match &mut *joiners {
+                    None => break,
+                    Some(joiners) => joiners.push(current()),
+                }
+            }
+            current().wait();
+        }
+        let value = self.result.lock().take();
+        value.expect("the thread has ended")
+    }
+}
