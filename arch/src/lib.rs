@@ -8,6 +8,8 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![deny(missing_docs)]
 
+extern crate alloc;
+
 pub mod addr;
 pub mod dat;
 pub mod fault;
@@ -15,6 +17,7 @@ pub mod interruption;
 pub mod lowcore;
 pub mod program;
 pub mod psw;
+pub mod table;
 
 #[cfg(target_os = "none")]
 mod machine;
@@ -24,7 +27,7 @@ pub use machine::*;
 #[cfg(not(target_os = "none"))]
 pub mod sim;
 #[cfg(not(target_os = "none"))]
-pub use sim::{diagnose, essa, storage};
+pub use sim::{diagnose, essa, key, storage, translation};
 
 pub use addr::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE};
 pub use lowcore::Lowcore;

@@ -20,6 +20,8 @@ mod tests;
 
 pub mod diagnose;
 pub mod essa;
+pub mod key;
 pub mod storage;
+pub mod translation;
 
-pub use machine::{Entered, Eviction, Hinting, Machine, become_cpu, this_cpu};
+pub use machine::{Entered, Eviction, Hinting, Machine, become_cpu, on_every_step, this_cpu};

@@ -17,11 +17,15 @@ mod percpu;
 mod probe;
 mod reclaim;
 mod signoff;
+mod space;
 mod state;
 mod stats;
 
 #[cfg(test)]
 mod tests;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use arch::Frame;
 
@@ -32,6 +36,7 @@ pub use hash::Key;
 pub use page::{Page, PageFlags};
 pub use probe::{Discards, Probe, probe};
 pub use signoff::{LATENCIES, SignOffStats};
+pub use space::{Area, MapError, Space};
 pub use state::Discarded;
 pub use stats::{Counter, Stats};
 
@@ -78,6 +83,7 @@ pub struct Mm<'a> {
     lru: Mutex<List>,
     /// Counters of what happened.
     pub stats: Stats,
+    spaces: Mutex<Vec<Arc<Space>>>,
     page_lists: PageLists,
     sign_off: SignOff,
     /// Guards that a test has taken out.
@@ -101,6 +107,7 @@ impl<'a> Mm<'a> {
             cache: Mutex::new(CacheHash::new()),
             lru: Mutex::new(List::new()),
             stats: Stats::default(),
+            spaces: Mutex::new(Vec::new()),
             page_lists: PageLists::new(),
             sign_off: SignOff::new(),
             #[cfg(feature = "controls")]

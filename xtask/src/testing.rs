@@ -76,6 +76,14 @@ pub(crate) fn command(options: &TestOptions) -> Result<()> {
     }
     let mut output = std::io::stdout();
     let mut tally = run(cargo_test(&["--no-fail-fast"], options), &mut output)?;
+    let explore = [
+        "--no-fail-fast",
+        "--profile",
+        "explore",
+        "--package",
+        "explore",
+    ];
+    tally.add(run(cargo_test(&explore, options), &mut output)?);
     let machines = cargo_test(&["--no-fail-fast", "--package", "tests"], options);
     tally.add(run(machines, &mut output)?);
     process::say(&tally.line())?;

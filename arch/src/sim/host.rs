@@ -63,6 +63,14 @@ impl Host {
         self.pages[frame.index()].state
     }
 
+    pub(super) fn is_changed(&self, frame: Frame) -> bool {
+        self.pages[frame.index()].changed
+    }
+
+    pub(super) fn set_changed(&mut self, frame: Frame, changed: bool) {
+        self.pages[frame.index()].changed = changed;
+    }
+
     pub(super) fn evict(&mut self, frame: Frame) -> bool {
         let page = self.pages[frame.index()];
         let may = page.state.content() == Content::Resident

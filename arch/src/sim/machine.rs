@@ -1,7 +1,7 @@
 //! The machine as tests see it, and which machine a thread runs on.
 
 use std::cell::{Cell, RefCell};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cmm::PageState;
 
@@ -121,8 +121,20 @@ impl Machine {
     }
 }
 
+/// What is called in front of every operation of the machine.
+static STEP: OnceLock<fn()> = OnceLock::new();
+
+/// From now on `step` is called in front of every operation of any simulated machine: an exploration of
+/// schedules lets another CPU go on there. The first call decides.
+pub fn on_every_step(step: fn()) {
+    STEP.get_or_init(|| step);
+}
+
 /// Runs `operation` with the host of this thread's machine.
 pub(super) fn with_host<T>(operation: impl FnOnce(&mut Host) -> T) -> T {
+    if let Some(step) = STEP.get() {
+        step();
+    }
     let machine = CURRENT.with_borrow(|machines| machines.last().cloned());
     let machine = machine.expect("this thread has entered a machine");
     let mut host = machine.host();

@@ -150,6 +150,17 @@ impl StableRef<'_> {
     pub fn frame(&self) -> Frame {
         self.frame
     }
+
+    /// Notes that the content is newer than the file's, because it was written or is about to be. The
+    /// page stays stable until somebody has written it to the device and says so.
+    pub fn set_dirty(&self) {
+        self.mm.page(self.frame).set(PageFlags::DIRTY);
+    }
+
+    /// Notes that the file has the content now.
+    pub fn set_clean(&self) {
+        self.mm.page(self.frame).reset(PageFlags::DIRTY);
+    }
 }
 
 impl Drop for StableRef<'_> {
@@ -194,6 +205,12 @@ impl MaybeDiscarded<'_> {
             }
             Err(fault) => panic!("a copy from {:?} of the page cache: {fault}", self.frame),
         }
+    }
+
+    /// The frame that the page is in.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        self.frame
     }
 
     /// The page's state as the host has it.

@@ -7,7 +7,7 @@ use super::guard::Guard;
 use super::page::PageFlags;
 
 impl Mm<'_> {
-    /// Removes a page from LRU list and page cache, because its content is gone or its frame is wanted.
+    /// Removes a page from all tables, LRU list and page cache, because its content is gone or its frame is wanted.
     ///
     /// Of all who try, one succeeds and drops the cache's reference; the others get `false`. The
     /// caller has a reference of his own, or the page could be somebody else's by now.
@@ -16,6 +16,7 @@ impl Mm<'_> {
         if page.test_and_set(PageFlags::DISCARDED) && self.has(Guard::RemoveOnce) {
             return false;
         }
+        self.unmap_everywhere(frame);
         {
             let mut lru = self.lru.lock();
             if page

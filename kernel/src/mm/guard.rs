@@ -26,6 +26,14 @@ pub enum Guard {
     PutBackCheck,
     /// A CPU that goes offline leaves the round and hands its list over.
     LeaveRound,
+    /// A page that was removed is not mapped any more.
+    EstablishCheck,
+    /// Whoever removes a page takes the lock of every table, even where no entry is seen.
+    WalkLock,
+    /// A page that was removed is not copied into a child's table.
+    CopyCheck,
+    /// The change bit is reset when the page is stable, not before.
+    ChangeOrder,
     /// A CPU that goes idle signs off after it has said so, and one that leaves idle says so first.
     IdleOrder,
 }

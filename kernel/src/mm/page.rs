@@ -205,6 +205,16 @@ impl Page {
         self.count.store(count, Ordering::SeqCst);
     }
 
+    /// Counts a mapping, which has taken its reference before.
+    pub(super) fn add_mapping(&self) {
+        self.mappings.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts a mapping less; its reference is dropped later.
+    pub(super) fn remove_mapping(&self) {
+        self.mappings.fetch_sub(1, Ordering::SeqCst);
+    }
+
     /// Mappings now.
     #[must_use]
     pub fn mappings(&self) -> u32 {

@@ -64,7 +64,10 @@ impl Mm<'_> {
         // What keeps a page from being volatile keeps it from going: the cache's and ours are the only
         // references, and the device has the content.
         let page = self.page(frame);
-        let removed = state::obstacle_off_lru(page, 2).is_none() && self.remove_page(frame);
+        // What is written through a mapping is known when the mapping goes; such a page is left alone.
+        let written = page.flags().contains(PageFlags::WRITABLE);
+        let removed =
+            !written && state::obstacle_off_lru(page, 2).is_none() && self.remove_page(frame);
         if !removed {
             self.put_back(frame);
             // Whoever tried while it was off the list was refused.

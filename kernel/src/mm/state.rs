@@ -196,13 +196,19 @@ impl Mm<'_> {
             // A make_volatile that begins now finds our reference and gives up.
             return Ok(());
         }
+        self.with_state_change(frame, || self.leave_volatile(frame))
+    }
+
+    /// Does what nobody may do at the same time as changing the page's state.
+    pub(super) fn with_state_change<T>(&self, frame: Frame, work: impl FnOnce() -> T) -> T {
+        let page = self.page(frame);
         while page.test_and_set(PageFlags::STATE_CHANGE) {
             if !self.has(Guard::StateChange) {
                 break;
             }
             sync::relax();
         }
-        let outcome = self.leave_volatile(frame);
+        let outcome = work();
         page.reset(PageFlags::STATE_CHANGE);
         outcome
     }

@@ -1,0 +1,258 @@
+//! A machine, its memory manager, and CPUs that do something.
+
+use std::cell::Cell;
+
+use arch::sim::{self, Machine};
+use arch::translation::{self, UserFault};
+use arch::{Frame, PAGE_SIZE, storage};
+use kernel::mm::{Area, Guard, Hinting, Key, Lookup, MapError, Mm, Page, Space, StableRef};
+use kernel::sync;
+use shuttle::thread;
+
+/// Frames of the machine, the first of which is not free.
+const FRAMES: usize = 12;
+/// The page that most scenarios are about.
+pub const KEY: Key = key(0);
+
+/// A page of the only file.
+#[must_use]
+pub const fn key(index: u32) -> Key {
+    Key { file: 1, index }
+}
+
+/// What a page of the file holds, everywhere.
+fn content(key: Key) -> u8 {
+    0x40 + key.index as u8
+}
+
+/// A machine under exploration.
+pub struct Rig {
+    machine: Machine,
+    /// Its memory manager.
+    pub mm: &'static Mm<'static>,
+    cpus: Cell<usize>,
+}
+
+type Cpu = thread::JoinHandle<()>;
+
+shuttle::thread_local! {
+    static POINT: shuttle::sync::atomic::AtomicU8 = shuttle::sync::atomic::AtomicU8::new(0);
+}
+
+/// A point where another CPU may go on.
+fn step() {
+    POINT.with(|point| point.load(shuttle::sync::atomic::Ordering::SeqCst));
+}
+
+impl Rig {
+    /// Makes a machine, plays a scenario on it, and looks at what is left.
+    pub(crate) fn play(scenario: fn(&Self), without: Option<Guard>) {
+        sim::on_every_step(step);
+        let machine = Machine::new(FRAMES, sim::Hinting::Full);
+        let entered = machine.enter();
+        let pages: &'static mut [Page] = Box::leak((0..FRAMES).map(|_| Page::reserved()).collect());
+        let pages_at = &raw mut *pages;
+        let mm = Box::into_raw(Box::new(Mm::new(pages, Hinting::Full)));
+        // SAFETY: freed below, after everybody who uses it has ended; leaked if the scenario fails.
+        let shared: &'static Mm<'static> = unsafe { &*mm };
+        shared.add_free(Frame(1), FRAMES as u32 - 1);
+        if let Some(guard) = without {
+            shared.take_out(guard);
+        }
+        let rig = Self {
+            machine,
+            mm: shared,
+            cpus: Cell::new(0),
+        };
+        scenario(&rig);
+        rig.check_end();
+        drop(entered);
+        // SAFETY: all CPUs have ended, and nothing of the memory manager is left.
+        unsafe {
+            drop(Box::from_raw(mm));
+            drop(Box::from_raw(pages_at));
+        }
+    }
+
+    /// Starts a CPU that takes part in sign-off rounds until its work is done.
+    pub fn cpu(&self, work: impl FnOnce(&User) + Send + 'static) -> Cpu {
+        let user = self.prepare_cpu();
+        thread::spawn(move || {
+            sync::become_cpu(user.cpu);
+            work(&user);
+            user.mm.go_offline();
+        })
+    }
+
+    /// Does something on a CPU before the next ones start.
+    pub fn now<T>(&self, work: impl FnOnce(&User) -> T) -> T {
+        let user = self.prepare_cpu();
+        let outcome = work(&user);
+        user.mm.go_offline();
+        outcome
+    }
+
+    /// A CPU that is online and does nothing so far.
+    fn prepare_cpu(&self) -> User {
+        let cpu = self.cpus.get();
+        self.cpus.set(cpu + 1);
+        sync::become_cpu(cpu);
+        self.mm.go_online();
+        User { mm: self.mm, cpu }
+    }
+
+    /// The host discards whatever it may, so many times.
+    pub fn host(&self, times: usize) -> Cpu {
+        let machine = self.machine.clone();
+        thread::spawn(move || {
+            for _ in 0..times {
+                step();
+                machine.evict_all();
+            }
+        })
+    }
+
+    /// Discards whatever the host may, now.
+    pub fn discard(&self) {
+        self.machine.evict_all();
+    }
+
+    /// What must be true when all CPUs have ended: no removed page is mapped, none waits or is lost.
+    fn check_end(&self) {
+        sync::become_cpu(0);
+        while self.mm.shrink_cache() > 0 {}
+        let stats = self.mm.sign_off_stats();
+        assert_eq!(
+            stats.waiting(),
+            0,
+            "pages wait for a sign-off that never comes"
+        );
+        let cached = self.mm.cached_page_count();
+        assert_eq!(
+            self.mm.free_page_count() + cached,
+            FRAMES - 1,
+            "pages are lost or there twice ({cached} in the cache)"
+        );
+    }
+}
+
+/// What runs on a CPU: the kernel, or the problem state.
+pub struct User {
+    /// The memory manager.
+    pub mm: &'static Mm<'static>,
+    cpu: usize,
+}
+
+impl User {
+    /// Brings a page of the file into the cache.
+    pub fn fill(&self, key: Key) -> Option<StableRef<'static>> {
+        let filling = self.mm.begin_fill(key)?;
+        // SAFETY: the page is new and locked.
+        unsafe { storage::copy_in(filling.address(), &[content(key); PAGE_SIZE]) }
+        Some(filling.complete())
+    }
+
+    /// Reads a page through a stable reference; its content must be the file's.
+    pub fn read(&self, key: Key) {
+        let page = match self.mm.lookup_stable(key) {
+            Lookup::Hit(page) => Some(page),
+            Lookup::Miss | Lookup::WasDiscarded => self.fill(key),
+        };
+        let page = page.expect("there is memory");
+        let mut byte = [0];
+        page.read(0, &mut byte);
+        assert_eq!(
+            byte[0],
+            content(key),
+            "a stable page has somebody else's content"
+        );
+    }
+
+    /// Reads a page as it is, if it is there.
+    pub fn try_read(&self, key: Key) {
+        let mut byte = [0];
+        if let Some(page) = self.mm.lookup_no_discard(key)
+            && page.try_read(0, &mut byte).is_ok()
+        {
+            assert_eq!(
+                byte[0],
+                content(key),
+                "a volatile page has somebody else's content"
+            );
+        }
+    }
+
+    /// Writes a page of the file in the kernel: the only copy until it is written to the device.
+    pub fn write(&self, page: StableRef<'_>, byte: u8) {
+        page.set_dirty();
+        // SAFETY: the page is stable, and other CPUs of the scenario only read.
+        unsafe { storage::copy_in(page.frame().address(), &[byte]) }
+    }
+
+    /// What the file holds by now, in the cache if it was written.
+    pub fn expect(&self, key: Key, byte: u8) {
+        let Lookup::Hit(page) = self.mm.lookup_stable(key) else {
+            panic!("what was written is lost");
+        };
+        let mut found = [0];
+        page.read(0, &mut found);
+        assert_eq!(found[0], byte, "what was written is lost");
+        page.set_clean();
+    }
+
+    /// Signs off, as a tick does.
+    pub fn tick(&self, tick: u32) {
+        self.mm.sign_off(tick);
+    }
+
+    /// Maps the file's first pages.
+    pub fn space(&self, pages: usize, writable: bool) -> std::sync::Arc<Space> {
+        self.mm.new_space(vec![Area {
+            start: 0,
+            pages,
+            file: 1,
+            first: 0,
+            writable,
+        }])
+    }
+
+    /// What the problem state does with a page: the access itself is one step, the interruption another.
+    fn access<T>(
+        &self,
+        space: &Space,
+        page: usize,
+        mut access: impl FnMut() -> Result<T, UserFault>,
+    ) -> T {
+        for _ in 0..100 {
+            let store = match access() {
+                Ok(value) => return value,
+                Err(UserFault::Discarded(address)) => {
+                    self.mm.discard_fault(address.frame());
+                    continue;
+                }
+                Err(UserFault::NotMapped) => false,
+                Err(UserFault::Protected) => true,
+            };
+            let mapped = self.mm.map_page(space, page, store, |key| self.fill(key));
+            assert_eq!(mapped, Ok::<(), MapError>(()), "the page can be mapped");
+        }
+        panic!("an access of the problem state is not done after a hundred interruptions");
+    }
+
+    /// Loads from a page of a space; its content must be the file's.
+    pub fn load(&self, space: &Space, page: usize) {
+        let byte = self.access(space, page, || translation::load(space.table(), page, 0));
+        assert_eq!(
+            byte,
+            content(key(page as u32)),
+            "a mapping shows somebody else's page"
+        );
+    }
+
+    /// Stores into a page of a space.
+    pub fn store(&self, space: &Space, page: usize, byte: u8) {
+        self.access(space, page, || {
+            translation::store(space.table(), page, 0, byte)
+        });
+    }
+}
