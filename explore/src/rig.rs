@@ -5,7 +5,9 @@ use std::cell::Cell;
 use arch::sim::{self, Machine};
 use arch::translation::{self, UserFault};
 use arch::{Frame, PAGE_SIZE, storage};
-use kernel::mm::{Area, Guard, Hinting, Key, Lookup, MapError, Mm, Page, Space, StableRef};
+use kernel::mm::{
+    Area, Guard, Hinting, Key, Lookup, MapError, Mm, Optimistic, Page, Space, StableRef,
+};
 use kernel::sync;
 use shuttle::thread;
 
@@ -178,6 +180,18 @@ impl User {
                 byte[0],
                 content(key),
                 "a volatile page has somebody else's content"
+            );
+        }
+    }
+
+    /// Reads a page without a reference to it, if it is there.
+    pub fn read_optimistic(&self, key: Key) {
+        let mut byte = [0];
+        if self.mm.read_optimistic(key, 0, &mut byte) == Optimistic::Read {
+            assert_eq!(
+                byte[0],
+                content(key),
+                "an optimistic copy is somebody else's content"
             );
         }
     }

@@ -74,6 +74,44 @@ mod page_reused_while_a_discard_fault_is_pending {
     fn fails_without_sign_off() {
         fails_without(
             Guard::SignOff,
+            &[
+                "somebody else's by now",
+                "not in the page cache",
+                "hundred interruptions",
+            ],
+            scenario,
+        );
+    }
+}
+
+/// 2, without the problem state: the kernel itself reads without a reference.
+mod page_reused_during_an_optimistic_copy {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        prepared(rig);
+        let removing = rig.cpu(|cpu| {
+            cpu.try_read(KEY);
+            let reused: Vec<_> = (1..3).map(|index| cpu.fill(key(index))).collect();
+            drop(reused);
+            cpu.tick(1);
+        });
+        play([
+            rig.cpu(|cpu| cpu.read_optimistic(KEY)),
+            removing,
+            rig.host(2),
+        ]);
+    }
+
+    #[test]
+    fn holds_with_sign_off() {
+        holds(scenario);
+    }
+
+    #[test]
+    fn fails_without_sign_off() {
+        fails_without(
+            Guard::SignOff,
             &["somebody else's by now", "not in the page cache"],
             scenario,
         );

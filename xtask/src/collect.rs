@@ -396,6 +396,7 @@ fn describe(mismatch: &events::Mismatch) -> String {
     let copy = match copy {
         events::Copy::Stable => "stable",
         events::Copy::FaultTolerant => "fault-tolerant",
+        events::Copy::Optimistic => "optimistic",
     };
     format!(
         "mismatch in {file} at offset {offset}, length {length}, page state {page_state}, {copy} copy"

@@ -150,6 +150,9 @@ pub enum Copy {
     /// From a page that may be discarded meanwhile.
     #[serde(rename = "fault-tolerant")]
     FaultTolerant,
+    /// As that, without a reference to the page.
+    #[serde(rename = "optimistic")]
+    Optimistic,
 }
 
 /// Declares structs whose fields are all public and all that there may be.
@@ -292,6 +295,10 @@ records! {
         frames_free: u64,
         /// Size of a page descriptor in bytes.
         page_descriptor_bytes: u64,
+        /// Copies from pages without a reference to them.
+        optimistic_copies: u64,
+        /// Those of them during which the page became another one.
+        optimistic_failures: u64,
         /// Pages that two CPUs read at the same time.
         duplicate_fills: u64,
         /// Discard faults that named a page which somebody else had removed and dropped.

@@ -8,7 +8,7 @@ use drivers::block::{BLOCK_SIZE, BlockError, Disk};
 
 use super::digest::PieceDigest;
 use super::image::{self, Extent, Index};
-use crate::mm::{Key, Lookup, Mm, StableRef};
+use crate::mm::{Key, Lookup, Mm, Optimistic, StableRef};
 use crate::sync::SleepLock;
 
 /// How a range of a file is copied out of the page cache.
@@ -18,6 +18,8 @@ pub enum Copy {
     Stable,
     /// From the page as it is, volatile or not; a discard fault makes it a stable one.
     FaultTolerant,
+    /// As that, without even a reference to the page.
+    Optimistic,
 }
 
 impl Copy {
@@ -27,6 +29,7 @@ impl Copy {
         match self {
             Self::Stable => "stable",
             Self::FaultTolerant => "fault-tolerant",
+            Self::Optimistic => "optimistic",
         }
     }
 }
@@ -213,6 +216,7 @@ impl<'m> Archive<'m> {
             match copy {
                 Copy::Stable => self.stable_page(key)?.read(offset, piece),
                 Copy::FaultTolerant => self.read_fault_tolerant(key, offset, piece)?,
+                Copy::Optimistic => self.read_optimistic(key, offset, piece)?,
             }
             done += count;
         }
@@ -238,6 +242,17 @@ impl<'m> Archive<'m> {
             self.mm.stats.reloads.add(1);
         }
         self.load(key)?.read(offset, piece);
+        Ok(())
+    }
+
+    /// Copies from a page without a reference to it. If that fails, as through a stable reference.
+    fn read_optimistic(&self, key: Key, offset: usize, piece: &mut [u8]) -> Result<(), ReadError> {
+        match self.mm.read_optimistic(key, offset, piece) {
+            Optimistic::Read => return Ok(()),
+            Optimistic::Miss => {}
+            Optimistic::WasDiscarded => self.mm.stats.reloads.add(1),
+        }
+        self.stable_page(key)?.read(offset, piece);
         Ok(())
     }
 

@@ -33,6 +33,7 @@ impl Mm<'_> {
                 "{frame:?} is removed and not in the page cache"
             );
             cache.remove(self.pages, frame);
+            page.next_generation();
             page.reset(PageFlags::CACHED);
         }
         self.put_page(frame);

@@ -110,7 +110,9 @@ pub struct Page {
     pub(super) chain: AtomicU32,
     /// The first page in the bucket with this frame's number; nothing to do with the frame itself.
     pub(super) bucket: AtomicU32,
-    spare: [u64; 3],
+    /// How often the page has left a cache: whoever has no reference sees by it that it did.
+    generation: SharedU32,
+    spare: [u32; 5],
 }
 
 // Explored atomics are larger.
@@ -132,7 +134,8 @@ impl Page {
             next: AtomicU32::new(NOWHERE),
             chain: AtomicU32::new(NOWHERE),
             bucket: AtomicU32::new(NOWHERE),
-            spare: [0; 3],
+            generation: SharedU32::new(0),
+            spare: [0; 5],
         }
     }
 
@@ -203,6 +206,16 @@ impl Page {
     /// Sets the number of references of a page that its allocator hands out or takes back.
     pub(super) fn set_references(&self, count: u32) {
         self.count.store(count, Ordering::SeqCst);
+    }
+
+    /// How often the page has left a cache.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Notes that the page leaves its cache.
+    pub(super) fn next_generation(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Counts a mapping, which has taken its reference before.

@@ -10,6 +10,7 @@ use arch::Frame;
 use cmm::Usage;
 
 use super::buddy::PageAllocation;
+use super::guard::Guard;
 use super::list::List;
 use super::page::PageFlags;
 use super::{MOST_CPUS, Mm};
@@ -92,7 +93,11 @@ impl Mm<'_> {
             Usage::Unused => self.buddy.lock().give(self.pages, frame, 0),
             Usage::Volatile | Usage::PotentiallyVolatile => {
                 let discarded = self.hint_unused(frame).is_discarded();
-                if discarded && self.must_wait() {
+                if discarded && !self.has(Guard::SignOff) {
+                    // So that the damage shows: the next allocation gets it.
+                    self.hint_stable(frame);
+                    self.list_free(frame);
+                } else if discarded && self.must_wait() {
                     self.await_sign_off(frame);
                 } else {
                     self.buddy.lock().give(self.pages, frame, 0);

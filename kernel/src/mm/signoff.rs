@@ -159,7 +159,7 @@ impl Mm<'_> {
     ///
     /// This CPU is executing: it has no fault before it.
     pub(super) fn must_wait(&self) -> bool {
-        self.has(Guard::SignOff) && self.sign_off.others() != 0
+        self.sign_off.others() != 0
     }
 
     /// Keeps a page that nobody refers to until all CPUs have signed off.

@@ -42,6 +42,10 @@ pub struct Stats {
     pub reloads: Counter,
     /// Copies out of pages that may be volatile.
     pub fault_tolerant_copies: Counter,
+    /// Copies out of pages without a reference to them.
+    pub optimistic_copies: Counter,
+    /// Those of them during which the page became another one.
+    pub optimistic_failures: Counter,
     /// Copies through stable references.
     pub stable_copies: Counter,
     /// Pages made volatile.

@@ -1,7 +1,8 @@
 //! The main job: read all files, over and over, and compare every byte with what was packed.
 //!
 //! Each pass visits the files in an order that the seed decides, and reads each in ranges of random
-//! lengths, half of them through stable references and half by fault-tolerant copies. The checksum of
+//! lengths, half of them through stable references, half by fault-tolerant copies, of which every second one takes
+//! no reference to the page. The checksum of
 //! each piece of 4096 bytes is compared as the piece completes, the file's digest at its end. In
 //! between, single ranges of files are read and checked by their pieces, most of them of files that
 //! were read lately: as in any use of files, what was used is used again, and is found in the page
@@ -135,10 +136,10 @@ impl<'a> Verify<'a> {
     }
 
     fn choose_copy(&mut self) -> Copy {
-        if self.random.next_u32() & 1 == 0 {
-            Copy::Stable
-        } else {
-            Copy::FaultTolerant
+        match self.random.next_u32() & 3 {
+            0 | 1 => Copy::Stable,
+            2 => Copy::FaultTolerant,
+            _ => Copy::Optimistic,
         }
     }
 
