@@ -16,6 +16,9 @@ use crate::task;
 /// Length of a tick, in TOD units: 10 ms.
 pub const TICK: u64 = 10_000 * UNITS_PER_MICROSECOND;
 
+/// Lost ticks in a row that a word is said about: a second.
+const WORTH_A_WORD: u64 = 100;
+
 /// When ticks began.
 static START: AtomicU64 = AtomicU64::new(0);
 /// Time that was spent in idle waits, in nanoseconds.
@@ -49,6 +52,13 @@ pub fn is_tick_due(cpu: &Cpu) -> bool {
     clock::now() >= cpu.next_tick.load(Ordering::Relaxed)
 }
 
+/// Makes a tick due on this CPU now.
+pub fn make_tick_due() {
+    Cpu::current()
+        .next_tick
+        .store(clock::now(), Ordering::Relaxed);
+}
+
 /// Does what a tick is for if one is due, and wakes whoever has slept long enough.
 pub fn take_tick(cpu: &Cpu) {
     let (now, due) = (clock::now(), cpu.next_tick.load(Ordering::Relaxed));
@@ -57,6 +67,13 @@ pub fn take_tick(cpu: &Cpu) {
         let lost = (now - due) / TICK;
         cpu.counters.ticks.add(1);
         cpu.counters.ticks_lost.add(lost);
+        if lost >= WORTH_A_WORD && cpu.counters.ticks_lost.get() == lost {
+            log::warn!(
+                "CPU {} took no tick for {} ms; said once, counted as ticks_lost",
+                cpu.address,
+                (now - due) / UNITS_PER_MICROSECOND / 1000
+            );
+        }
         cpu.next_tick
             .store(due + (lost + 1) * TICK, Ordering::Relaxed);
         mm().sign_off(tick_number(now));

@@ -21,6 +21,8 @@ const MEASURE: &[&str] = &[
     "--guests",
     "1",
 ];
+/// The run that counts the kernel's own instructions.
+const BARE_MEASURE: &[&str] = &["--bare", "--work", "measure", "--icount", "--memory-disk"];
 /// One host leaves pages alone while it has frames, the other discards at every exit, so that the
 /// path of a discard fault is taken whenever it is asked for. A figure is that of the first that has it.
 const POLICIES: [&str; 2] = ["lru", "steal"];
@@ -139,7 +141,7 @@ fn main_job(options: &BenchOptions) -> Result<Vec<Figure>> {
 fn paths(options: &BenchOptions) -> Result<Vec<Figure>> {
     let files = workspace::root().join("cmm");
     let files = files.to_string_lossy();
-    let mut figures: Vec<Figure> = Vec::new();
+    let mut figures = tick(options, &files)?;
     for policy in POLICIES {
         let arguments = [MEASURE, &["--evict", policy, "--files", &files]].concat();
         let finished = run_quietly(options, &arguments)?;
@@ -151,6 +153,23 @@ fn paths(options: &BenchOptions) -> Result<Vec<Figure>> {
         }
     }
     Ok(figures)
+}
+
+/// What a tick costs the kernel alone: under a host it would be the host's cost.
+fn tick(options: &BenchOptions, files: &str) -> Result<Vec<Figure>> {
+    let arguments = [BARE_MEASURE, &["--files", files]].concat();
+    let finished = run_quietly(options, &arguments)?;
+    let measures = &finished.collector.guests()[&0].measures;
+    let tick = measures
+        .iter()
+        .find(|measure| measure.name.starts_with("tick"));
+    Ok(tick
+        .map(|measure| Figure {
+            bound: Some(1000.0),
+            ..per_time(measure)
+        })
+        .into_iter()
+        .collect())
 }
 
 fn per_time(measure: &Measure) -> Figure {

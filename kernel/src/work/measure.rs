@@ -10,10 +10,10 @@ use alloc::string::String;
 use arch::{PAGE_SIZE, clock, essa, storage};
 use cmm::Orc;
 
-use crate::mm::{Hinting, Key, Lookup, Mm, StableRef};
+use crate::mm::{Hinting, Key, Lookup, Mm, Optimistic, StableRef};
 use crate::report;
-use crate::task;
-use crate::time::Stopwatch;
+use crate::time::{self, Stopwatch};
+use crate::{sync, task};
 
 /// How often each path is taken.
 const COUNT: u64 = 1000;
@@ -55,10 +55,12 @@ fn count(name: &str, before: impl FnMut(), path: impl FnMut() -> bool) {
 /// There is no page to measure with.
 pub fn run(mm: &Mm<'_>) -> Result<(), String> {
     pure_wait();
+    tick();
     allocation(mm)?;
     // Brings the page into the cache, where all that follows finds it.
     drop(load(mm).ok_or("no memory for the page to measure with")?);
     hits(mm);
+    optimistic(mm);
     if mm.hinting() == Hinting::Full {
         transitions(mm);
         discards(mm);
@@ -101,6 +103,14 @@ fn pure_wait() {
     );
 }
 
+/// A tick that finds nothing to do, by way of the poll that takes it.
+fn tick() {
+    count("tick, nothing discarded", time::make_tick_due, || {
+        sync::poll();
+        true
+    });
+}
+
 /// A page from the allocator and back, and what a query of its state costs.
 fn allocation(mm: &Mm<'_>) -> Result<(), String> {
     // Its buddy is what is measured: neither split nor merged.
@@ -139,6 +149,16 @@ fn hits(mm: &Mm<'_>) {
         "page-cache hit by a fault-tolerant copy of 64 bytes",
         || {},
         || try_read(mm),
+    );
+}
+
+/// What an optimistic copy costs; it needs nobody to hold the page.
+fn optimistic(mm: &Mm<'_>) {
+    let mut bytes = [0; 64];
+    count(
+        "page-cache hit by an optimistic copy of 64 bytes",
+        || drop(load(mm)),
+        || mm.read_optimistic(KEY, 0, &mut bytes) == Optimistic::Read,
     );
 }
 

@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod controls;
+mod cpus;
 mod fake;
 mod files;
 mod hercules;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         runs::tests(),
         bad_input::tests(),
         controls::tests(),
+        cpus::tests(),
         fake::tests(),
         toolchains::tests(),
         hercules::tests(),
