@@ -100,7 +100,11 @@ impl Rig {
         self.cpus.set(cpu + 1);
         sync::become_cpu(cpu);
         self.mm.go_online();
-        User { mm: self.mm, cpu }
+        User {
+            mm: self.mm,
+            machine: self.machine.clone(),
+            cpu,
+        }
     }
 
     /// The host discards whatever it may, so many times.
@@ -142,6 +146,7 @@ impl Rig {
 pub struct User {
     /// The memory manager.
     pub mm: &'static Mm<'static>,
+    machine: Machine,
     cpu: usize,
 }
 
@@ -214,6 +219,11 @@ impl User {
         page.set_clean();
     }
 
+    /// The host discards whatever it may, at this moment.
+    pub fn discard(&self) {
+        self.machine.evict_all();
+    }
+
     /// Signs off, as a tick does.
     pub fn tick(&self, tick: u32) {
         self.mm.sign_off(tick);
@@ -230,6 +240,12 @@ impl User {
         }])
     }
 
+    /// Maps a page, for stores too if it is `store`.
+    pub fn map(&self, space: &Space, page: usize, store: bool) {
+        let mapped = self.mm.map_page(space, page, store, |key| self.fill(key));
+        assert_eq!(mapped, Ok::<(), MapError>(()), "the page can be mapped");
+    }
+
     /// What the problem state does with a page: the access itself is one step, the interruption another.
     fn access<T>(
         &self,
@@ -242,13 +258,14 @@ impl User {
                 Ok(value) => return value,
                 Err(UserFault::Discarded(address)) => {
                     self.mm.discard_fault(address.frame());
+                    // Whoever is removing the page has to get on.
+                    sync::relax();
                     continue;
                 }
                 Err(UserFault::NotMapped) => false,
                 Err(UserFault::Protected) => true,
             };
-            let mapped = self.mm.map_page(space, page, store, |key| self.fill(key));
-            assert_eq!(mapped, Ok::<(), MapError>(()), "the page can be mapped");
+            self.map(space, page, store);
         }
         panic!("an access of the problem state is not done after a hundred interruptions");
     }

@@ -48,21 +48,22 @@ mod page_reused_while_a_discard_fault_is_pending {
     use super::*;
 
     fn scenario(rig: &Rig) {
-        let faulting = rig.cpu(|cpu| {
+        let mapped = rig.now(|cpu| {
             let space = cpu.space(1, false);
             cpu.load(&space, 0);
-            cpu.load(&space, 0);
-            cpu.mm.end_space(&space);
+            space
         });
+        rig.discard();
+        let space = mapped.clone();
         let removing = rig.cpu(|cpu| {
             cpu.try_read(KEY);
+            // The frame, if it is free, is reused for another page.
+            drop(cpu.fill(key(1)));
             cpu.tick(1);
-            // Any frame that is free is reused for other pages.
-            let reused: Vec<_> = (1..4).map(|index| cpu.fill(key(index))).collect();
-            drop(reused);
-            cpu.tick(2);
+            drop(cpu.fill(key(2)));
         });
-        play([faulting, removing, rig.host(3)]);
+        play([rig.cpu(move |cpu| cpu.load(&space, 0)), removing]);
+        rig.now(|cpu| cpu.mm.end_space(&mapped));
     }
 
     #[test]
@@ -372,6 +373,41 @@ mod change_bit_of_a_potentially_volatile_page {
     #[test]
     fn fails_without_the_order() {
         fails_without(Guard::ChangeOrder, &["what was written is lost"], scenario);
+    }
+}
+
+/// 10, the other half: the last writable mapping goes while a new one comes.
+mod last_writable_mapping_against_a_new_one {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        let old = rig.now(|cpu| {
+            let space = cpu.space(1, true);
+            cpu.map(&space, 0, true);
+            space
+        });
+        let ending = rig.cpu(move |cpu| cpu.mm.end_space(&old));
+        let beginning = rig.cpu(|cpu| {
+            let space = cpu.space(1, true);
+            cpu.map(&space, 0, true);
+            cpu.store(&space, 0, 0x22);
+            // Whoever has used the page leaves it as volatile as it may be.
+            drop(cpu.mm.lookup_no_discard(KEY));
+            cpu.discard();
+            cpu.mm.end_space(&space);
+        });
+        play([ending, beginning]);
+        rig.now(|cpu| cpu.expect(KEY, 0x22));
+    }
+
+    #[test]
+    fn holds_with_the_flag_under_state_change() {
+        holds(scenario);
+    }
+
+    #[test]
+    fn fails_without_it() {
+        fails_without(Guard::WritableOnce, &["what was written is lost"], scenario);
     }
 }
 

@@ -213,6 +213,8 @@ pub enum Control {
     SkipMakeStable,
     /// The kernel takes a copy that a discard fault stopped for a good one.
     IgnoreDiscardFault,
+    /// The kernel frees discarded pages before all CPUs have signed off.
+    SkipSignOff,
     /// The host discards stable pages.
     DiscardStable,
 }
@@ -224,6 +226,7 @@ impl Control {
         match self {
             Self::SkipMakeStable => "skip-make-stable",
             Self::IgnoreDiscardFault => "ignore-discard-fault",
+            Self::SkipSignOff => "skip-sign-off",
             Self::DiscardStable => "discard-stable",
         }
     }

@@ -34,6 +34,8 @@ pub enum Guard {
     CopyCheck,
     /// The change bit is reset when the page is stable, not before.
     ChangeOrder,
+    /// Writable is set and reset under StateChange, and reset only if no mapping is counted then.
+    WritableOnce,
     /// A CPU that goes idle signs off after it has said so, and one that leaves idle says so first.
     IdleOrder,
 }

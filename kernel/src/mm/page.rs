@@ -223,9 +223,9 @@ impl Page {
         self.mappings.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Counts a mapping less; its reference is dropped later.
-    pub(super) fn remove_mapping(&self) {
-        self.mappings.fetch_sub(1, Ordering::SeqCst);
+    /// Counts a mapping less, whose reference is dropped later; returns whether it was the last.
+    pub(super) fn remove_mapping(&self) -> bool {
+        self.mappings.fetch_sub(1, Ordering::SeqCst) == 1
     }
 
     /// Mappings now.

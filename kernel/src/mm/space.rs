@@ -58,6 +58,11 @@ pub enum MapError {
     OutOfMemory,
 }
 
+/// Resets the change bit of a page that the caller keeps from being discarded.
+fn reset_change(frame: Frame) {
+    key::set(frame, key::get(frame) & !key::CHANGE);
+}
+
 impl Area {
     fn contains(&self, page: usize) -> bool {
         (self.start..self.start + self.pages).contains(&page)
@@ -83,6 +88,13 @@ impl Space {
     #[must_use]
     pub fn table(&self) -> &PageTable {
         &self.table
+    }
+
+    /// The pages that may be mapped.
+    fn pages(&self) -> impl Iterator<Item = usize> {
+        self.areas
+            .iter()
+            .flat_map(|area| area.start..area.start + area.pages)
     }
 
     fn area(&self, page: usize) -> Option<&Area> {
@@ -112,7 +124,7 @@ impl Mm<'_> {
         self.spaces
             .lock()
             .retain(|other| !Arc::ptr_eq(other, space));
-        for number in 0..PAGE_TABLE_ENTRIES {
+        for number in space.pages() {
             self.unmap(space, number, None);
         }
     }
@@ -190,6 +202,10 @@ impl Mm<'_> {
             // In front of the entry, and behind the mapping's count: whoever resets the flag because he
             // has counted the last mapping away sees ours.
             self.with_state_change(frame, || {
+                if !page.flags().contains(PageFlags::WRITABLE) {
+                    // From when the page was filled. What is to be written to the file says Dirty.
+                    reset_change(frame);
+                }
                 page.set(PageFlags::WRITABLE);
             });
         }
@@ -202,7 +218,7 @@ impl Mm<'_> {
         if !self.has(Guard::WalkLock) && space.table.get(number).frame().is_none() {
             return;
         }
-        let frame = {
+        let (frame, was_last) = {
             let _table = space.lock.lock();
             let entry = space.table.get(number);
             let Some(frame) = entry
@@ -213,20 +229,26 @@ impl Mm<'_> {
             };
             space.table.invalidate(number, 0);
             // From here on nobody accounts for the mapping's reference: the page cannot become volatile.
-            self.page(frame).remove_mapping();
+            let was_last = self.page(frame).remove_mapping();
             if !entry.is_protected() {
                 self.transfer_change(frame);
             }
-            frame
+            (frame, was_last)
         };
-        self.forget_writable(frame);
+        self.forget_writable(frame, was_last);
         self.put_page(frame);
     }
 
     /// Resets Writable if no mapping is left.
-    fn forget_writable(&self, frame: Frame) {
+    ///
+    /// That the caller's was the last when it was counted away says nothing: there may be a new one.
+    fn forget_writable(&self, frame: Frame, was_last: bool) {
         let page = self.page(frame);
-        if page.flags().contains(PageFlags::WRITABLE) {
+        if !self.has(Guard::WritableOnce) {
+            if was_last {
+                page.reset(PageFlags::WRITABLE);
+            }
+        } else if page.flags().contains(PageFlags::WRITABLE) {
             self.with_state_change(frame, || {
                 if page.mappings() == 0 {
                     page.reset(PageFlags::WRITABLE);
@@ -244,13 +266,12 @@ impl Mm<'_> {
         if key::get(frame) & key::CHANGE == 0 {
             return;
         }
-        let clear = || key::set(frame, key::get(frame) & !key::CHANGE);
         if !self.has(Guard::ChangeOrder) {
-            clear();
+            reset_change(frame);
         }
         if self.make_stable(frame).is_ok() {
             self.page(frame).set(PageFlags::DIRTY);
-            clear();
+            reset_change(frame);
         }
     }
 
@@ -272,7 +293,7 @@ impl Mm<'_> {
     /// parent: empty.
     pub fn copy_space(&self, parent: &Space) -> Arc<Space> {
         let child = self.new_space(parent.areas.clone());
-        for number in 0..PAGE_TABLE_ENTRIES {
+        for number in parent.pages() {
             let _parent = parent.lock.lock();
             let entry = parent.table.get(number);
             let Some(frame) = entry.frame() else {
