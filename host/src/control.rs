@@ -109,7 +109,7 @@ impl Control {
                 }
                 "evict" => {
                     self.policy = Policy::parse(parameter.value).ok_or_else(|| {
-                        format!("{}", parameter.expected("lru|random:RATE|steal"))
+                        format!("{}", parameter.expected("lru|random:RATE|steal|hold"))
                     })?;
                 }
                 "seed" => self.seed = parameter.integer().map_err(text)?,

@@ -20,6 +20,8 @@ pub enum Policy {
     Random(u32),
     /// Every page that may be taken, at every exit: the worst host that is allowed.
     Steal,
+    /// As that; besides, a virtual CPU does not run for one to three ticks right after a discard fault.
+    Hold,
 }
 
 impl Policy {
@@ -29,6 +31,7 @@ impl Policy {
         match text {
             "lru" => Some(Self::Lru),
             "steal" => Some(Self::Steal),
+            "hold" => Some(Self::Hold),
             _ => {
                 let rate = text.strip_prefix("random:")?.parse().ok()?;
                 (1..=1_000_000)
@@ -45,6 +48,7 @@ impl fmt::Display for Policy {
             Self::Lru => f.write_str("lru"),
             Self::Random(rate) => write!(f, "random:{rate}"),
             Self::Steal => f.write_str("steal"),
+            Self::Hold => f.write_str("hold"),
         }
     }
 }
@@ -55,7 +59,7 @@ mod tests {
 
     #[test]
     fn policies_are_read_as_they_are_printed() {
-        for text in ["lru", "steal", "random:2000"] {
+        for text in ["lru", "steal", "hold", "random:2000"] {
             assert_eq!(
                 Policy::parse(text)
                     .map(|policy| policy.to_string())

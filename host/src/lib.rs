@@ -17,9 +17,13 @@ pub mod memory;
 pub mod vcpu;
 
 #[cfg(target_os = "none")]
+pub mod cpus;
+#[cfg(target_os = "none")]
 pub mod guest;
 #[cfg(target_os = "none")]
 pub mod loader;
+#[cfg(target_os = "none")]
+pub mod lock;
 #[cfg(target_os = "none")]
 pub mod report;
 #[cfg(target_os = "none")]

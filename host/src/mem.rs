@@ -9,6 +9,8 @@ mod entry;
 mod guest;
 #[cfg(target_os = "none")]
 mod tables;
+#[cfg(target_os = "none")]
+mod view;
 
 pub use entry::{Hinting, PageEntry, PageFlags};
 #[cfg(target_os = "none")]

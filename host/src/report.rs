@@ -22,6 +22,10 @@ pub struct HostBoot {
     pub version: &'static str,
     /// Memory of the machine, in bytes.
     pub memory: u64,
+    /// CPUs of the machine that run guests.
+    pub cpus: u32,
+    /// Virtual CPUs of each guest.
+    pub vcpus: u16,
     /// Frames for guests.
     pub frames: usize,
     /// How many guests.
@@ -111,7 +115,7 @@ fn word(good: bool) -> &'static str {
 
 /// Prints how a guest ended.
 pub fn guest_end(guest: &Guest) {
-    let (good, reason) = describe(guest.vcpu.end);
+    let (good, reason) = describe(guest.end);
     record::emit(
         "guest_end",
         &GuestEnd {
@@ -125,12 +129,12 @@ pub fn guest_end(guest: &Guest) {
 /// Prints the last line; returns whether all is well.
 pub fn host(guests: &[Guest], pool: &FramePool) -> bool {
     // Who ran out of memory stopped all the others.
-    let exhausted = |guest: &&Guest| guest.vcpu.end == Some(End::MemoryExhausted);
+    let exhausted = |guest: &&Guest| guest.end == Some(End::MemoryExhausted);
     let bad = guests
         .iter()
         .find(exhausted)
-        .or_else(|| guests.iter().find(|guest| !describe(guest.vcpu.end).0));
-    let reason = bad.map(|guest| format!("guest {}: {}", guest.id, describe(guest.vcpu.end).1));
+        .or_else(|| guests.iter().find(|guest| !describe(guest.end).0));
+    let reason = bad.map(|guest| format!("guest {}: {}", guest.id, describe(guest.end).1));
     record::emit(
         "host",
         &Host {
@@ -145,7 +149,7 @@ pub fn host(guests: &[Guest], pool: &FramePool) -> bool {
 }
 
 fn summary(guest: &Guest) -> GuestSummary {
-    let (good, reason) = describe(guest.vcpu.end);
+    let (good, reason) = describe(guest.end);
     let (counters, memory) = (&guest.counters, guest.memory.counters);
     let evicted = [
         ("Ur", memory.evicted_unused),

@@ -1,8 +1,8 @@
 //! From the entry to the end: memory, bundle, guests, report.
 
 use alloc::format;
-use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use arch::{Absolute, PAGE_SIZE, key};
@@ -17,13 +17,12 @@ use crate::control::Control;
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::{Disks, Slice};
 use crate::evict::Evictor;
-use crate::guest::{Counters, Guest};
+use crate::guest::Guest;
 use crate::loader;
 use crate::mem::GuestMemory;
 use crate::memory::FramePool;
 use crate::report::{self, HostBoot};
-use crate::sched::Scheduler;
-use crate::vcpu::Vcpu;
+use crate::{cpus, sched};
 
 /// The host's heap: page states, tables, and what it prints.
 struct HostHeap(Mutex<Heap>);
@@ -48,7 +47,7 @@ unsafe impl core::alloc::GlobalAlloc for HostHeap {
 }
 
 /// What the heap has beside the guests' metadata, in bytes.
-const HEAP_BASE: u64 = 4 << 20;
+const HEAP_BASE: u64 = 8 << 20;
 /// Disks that every guest has: files for all, one to write and one for swap in equal parts.
 const SHARED_DISK: u16 = 0x0100;
 const SLICED_DISKS: [u16; 2] = [0x0101, 0x0102];
@@ -65,7 +64,7 @@ pub fn main(start: Start) -> ! {
         Ok(end) => end,
         Err(reason) => boot::fatal::stop_with(format_args!("{reason}")),
     };
-    match run(&start, machine.memory, end) {
+    match run(&start, &machine, end) {
         Ok(true) => boot::fatal::succeed(),
         Ok(false) => boot::fatal::fail(),
         Err(reason) => {
@@ -103,7 +102,8 @@ fn initialize_heap(start: &Start, memory: u64) -> Result<u64, &'static str> {
     Ok(end)
 }
 
-fn run(start: &Start, memory: u64, end: u64) -> Result<bool, String> {
+fn run(start: &Start, machine: &sclp::Machine, end: u64) -> Result<bool, String> {
+    let memory = machine.memory;
     let line = start
         .parameters
         .map_err(|error| format!("parameter line: {error}"))?;
@@ -116,35 +116,33 @@ fn run(start: &Start, memory: u64, end: u64) -> Result<bool, String> {
         control.read(entry.text().map_err(|error| error.to_string())?)?;
     }
     control.read(line)?;
-    let pool = frames(&control, memory, end)?;
+    let mut pool = frames(&control, memory, end)?;
     record::emit(
         "host_boot",
         &HostBoot {
             image: "host",
             version: env!("CARGO_PKG_VERSION"),
             memory,
+            cpus: machine.cpus.count_ones().max(1),
+            vcpus: control.cpus,
             frames: pool.total(),
             guests: control.guests,
             evict: control.policy.to_string(),
             hinting: control.hinting.name(),
         },
     );
-    let mut scheduler = Scheduler {
-        guests: Vec::new(),
-        pool,
-        evictor: Evictor::new(control.policy, control.seed),
-    };
+    let evictor = Evictor::new(control.policy, control.seed);
     #[cfg(feature = "controls")]
-    if control.lose_stable {
-        scheduler.evictor.lose_stable_pages();
-    }
+    let evictor = evictor.losing_stable_pages(control.lose_stable);
     let disks = disks(&bundle)?;
+    let mut guests = Vec::new();
     for id in 0..control.guests {
-        let guest = guest(&control, &bundle, line, id, &disks, &mut scheduler.pool)?;
-        scheduler.guests.push(guest);
+        guests.push(guest(&control, &bundle, line, id, &disks, &mut pool)?);
     }
-    scheduler.run();
-    Ok(report::host(&scheduler.guests, &scheduler.pool))
+    sched::set_up(guests, pool, evictor);
+    cpus::start_others(machine.cpus)?;
+    let host = sched::run_guests();
+    Ok(report::host(&host.guests, &host.pool))
 }
 
 /// The frames for guests: behind the heap, as many as the parameter says.
@@ -165,7 +163,7 @@ fn frames(control: &Control, memory: u64, end: u64) -> Result<FramePool, String>
 }
 
 /// The host's disks by number; a disk in the bundle takes the place of the shared one.
-fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Rc<Disk>)>, String> {
+fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Arc<Mutex<Disk>>)>, String> {
     let mut found = Vec::new();
     for number in [SHARED_DISK].into_iter().chain(SLICED_DISKS) {
         let in_bundle = bundle.find(Kind::Disk, 0).filter(|_| number == SHARED_DISK);
@@ -176,7 +174,7 @@ fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Rc<Disk>)>, String> {
             }
             None => block::find(number, Choice::Virtio).map_err(|error| error.to_string())?,
         };
-        found.extend(disk.map(|disk| (number, Rc::new(disk))));
+        found.extend(disk.map(|disk| (number, Arc::new(Mutex::new(disk)))));
     }
     Ok(found)
 }
@@ -186,12 +184,12 @@ fn guest(
     bundle: &Bundle<'_>,
     line: &str,
     id: u16,
-    disks: &[(u16, Rc<Disk>)],
+    disks: &[(u16, Arc<Mutex<Disk>>)],
     pool: &mut FramePool,
 ) -> Result<Guest, String> {
-    let mut memory = GuestMemory::new(control.guest_memory, control.hinting);
+    let mut memory = GuestMemory::new(control.guest_memory, control.cpus, control.hinting);
     let entry = loader::load(bundle, id, line, &mut memory, pool)?;
-    let slice = |(number, disk): &(u16, Rc<Disk>)| {
+    let slice = |(number, disk): &(u16, Arc<Mutex<Disk>>)| {
         let parts = if *number == SHARED_DISK {
             (0, 1)
         } else {
@@ -199,13 +197,7 @@ fn guest(
         };
         (*number, Slice::new(disk.clone(), parts.0, parts.1))
     };
-    Ok(Guest {
-        id,
-        vcpu: Vcpu::new(entry),
-        memory,
-        console: GuestConsole::new(control.console),
-        disks: Disks::new(disks.iter().map(slice)),
-        counters: Counters::default(),
-        next_eviction: 0,
-    })
+    let disks = Disks::new(disks.iter().map(slice));
+    let console = GuestConsole::new(control.console);
+    Ok(Guest::new(id, control.cpus, entry, memory, console, disks))
 }

@@ -27,17 +27,53 @@ pub enum End {
     MemoryExhausted,
 }
 
-/// Interruptions that wait for the guest to be enabled.
+/// What a virtual CPU is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Activity {
+    /// Nothing: it is in the stopped state, or has ended.
+    Stopped,
+    /// It can run, and stands in the queue.
+    Ready,
+    /// It runs on the CPU of the machine with this address.
+    Running(u16),
+    /// It waits to be interrupted.
+    Waiting,
+    /// It could run and is not let run until this time of day.
+    Held(u64),
+}
+
+/// An order that a running virtual CPU carries out when it has left the guest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StopOrder {
+    /// Stops.
+    Stop,
+    /// Stops, with timers and pending interruptions cleared.
+    Reset,
+    /// Stops, with registers and prefix cleared, too.
+    InitialReset,
+}
+
+/// Interruptions that wait for the virtual CPU to be enabled, and orders that it has not carried out.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Pending {
-    /// Parameter of a service signal.
-    pub service_signal: Option<u32>,
+    /// The CPU that has sent an external call.
+    pub external_call: Option<u16>,
+    /// The CPUs that have sent an emergency signal, a bit for each address.
+    pub emergency_signals: u64,
+    /// A restart interruption, for which a CPU is always enabled.
+    pub restart: bool,
+    /// To stop.
+    pub stop: Option<StopOrder>,
     /// 64-bit parameter of a completed asynchronous block I/O request, with its subcode.
     pub block_io: Option<(u16, u64)>,
 }
 
 /// Registers, timers and pending interruptions of a virtual CPU.
 pub struct Vcpu {
+    /// Its address in the guest.
+    pub address: u16,
+    /// What it is doing.
+    pub activity: Activity,
     /// What runs: general registers and the real PSW.
     pub context: Context,
     /// The PSW that the guest sees.
@@ -61,16 +97,18 @@ pub struct Vcpu {
 impl Vcpu {
     /// A CPU after an initial reset, about to run at `address`.
     #[must_use]
-    pub fn new(address: u64) -> Self {
+    pub fn new(address: u16, start: u64) -> Self {
         let mut control = [0; 16];
         control[0] = 0xe0;
         control[14] = 0xc200_0000;
         Self {
+            address,
+            activity: Activity::Stopped,
             context: Context {
                 gprs: [0; 16],
                 psw: Psw::default(),
             },
-            psw: Psw::new(PswMask::empty(), address),
+            psw: Psw::new(PswMask::empty(), start),
             control,
             clock_comparator: u64::MAX,
             cpu_timer: 0,
@@ -84,16 +122,22 @@ impl Vcpu {
     /// Subsystem reset: control registers, timers and pending interruptions as at the start.
     pub fn reset(&mut self) {
         *self = Self {
+            activity: self.activity,
             context: self.context,
-            ..Self::new(0)
+            ..Self::new(self.address, 0)
         };
+    }
+
+    /// Initial CPU reset: registers, too, and the CPU is in the stopped state.
+    pub fn initial_reset(&mut self) {
+        *self = Self::new(self.address, 0);
+        self.psw = Psw::default();
     }
 
     /// Brings the real PSW in line with the guest's, before the guest runs.
     pub fn sync_to_real(&mut self) {
-        let enabled = PswMask::IO
-            .union(PswMask::EXTERNAL)
-            .union(PswMask::MACHINE_CHECK);
+        // I/O interruptions are for the CPU that waits for the host's disks.
+        let enabled = PswMask::EXTERNAL.union(PswMask::MACHINE_CHECK);
         let real = PswMask::PROBLEM.union(PswMask::DAT).union(enabled);
         self.context.psw = Psw {
             mask: real.bits() | (self.psw.mask & LIVE),
@@ -144,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_guest_never_runs_in_the_supervisor_state() {
-        let mut vcpu = Vcpu::new(0x1_0000);
+        let mut vcpu = Vcpu::new(0, 0x1_0000);
         vcpu.psw.set_condition_code(2);
         vcpu.sync_to_real();
         assert!(
@@ -162,7 +206,7 @@ mod tests {
 
     #[test]
     fn addresses_wrap_as_the_mode_says() {
-        let mut vcpu = Vcpu::new(0);
+        let mut vcpu = Vcpu::new(0, 0);
         assert_eq!(vcpu.wrap(u64::MAX), u64::MAX);
         vcpu.psw.set(PswMask::EXTENDED, false);
         assert_eq!(vcpu.wrap(u64::MAX), 0x7fff_ffff);

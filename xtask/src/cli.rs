@@ -249,7 +249,8 @@ pub struct QemuOptions {
     /// Which hints count: for host and kernel alike.
     #[arg(long, value_enum, default_value_t = Hinting::Full)]
     pub hinting: Hinting,
-    /// How the host chooses pages: lru, random:RATE (mean evictions a second and guest), steal.
+    /// How the host chooses pages: lru, random:RATE (mean evictions a second and guest), steal,
+    /// hold (steal, and a CPU pauses after a discard fault).
     #[arg(long, value_name = "POLICY", default_value = "random:6000", value_parser = policy)]
     pub evict: String,
     /// Number of guests.
@@ -340,8 +341,8 @@ fn size(text: &str) -> Result<u64, String> {
 fn policy(text: &str) -> Result<String, String> {
     let rate = text.strip_prefix("random:").map(str::parse::<u32>);
     match (text, rate) {
-        ("lru" | "steal", _) | (_, Some(Ok(1..))) => Ok(text.to_owned()),
-        _ => Err("give lru, random:RATE (RATE at least 1 a second) or steal".to_owned()),
+        ("lru" | "steal" | "hold", _) | (_, Some(Ok(1..))) => Ok(text.to_owned()),
+        _ => Err("give lru, random:RATE (RATE at least 1 a second), steal or hold".to_owned()),
     }
 }
 

@@ -343,6 +343,10 @@ records! {
         version: String,
         /// Memory of the machine in bytes.
         memory: u64,
+        /// CPUs of the machine that run guests.
+        cpus: u64,
+        /// Virtual CPUs of each guest.
+        vcpus: u64,
         /// Page frames for guests.
         frames: u64,
         /// Number of guests.

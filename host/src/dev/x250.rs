@@ -2,13 +2,14 @@
 //!
 //! Requests are synchronous. List and parameter block are copied once before anything is believed.
 
-use alloc::rc::Rc;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use arch::{Absolute, PAGE_SIZE, program};
 use drivers::block::{BLOCK_SIZE, Disk};
 use drivers::x250::layout::{self, Entry, Initialize, Request};
+use spin::Mutex;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::guest::Guest;
@@ -21,7 +22,7 @@ const MOST_ENTRIES: u32 = 256;
 /// A part of a disk of the host's.
 #[derive(Clone)]
 pub struct Slice {
-    disk: Rc<Disk>,
+    disk: Arc<Mutex<Disk>>,
     /// First block on the host's disk.
     first: u64,
     /// Number of blocks.
@@ -31,8 +32,8 @@ pub struct Slice {
 impl Slice {
     /// The part number `part` of `parts` equal ones.
     #[must_use]
-    pub fn new(disk: Rc<Disk>, part: u64, parts: u64) -> Self {
-        let blocks = disk.blocks() / parts;
+    pub fn new(disk: Arc<Mutex<Disk>>, part: u64, parts: u64) -> Self {
+        let blocks = disk.lock().blocks() / parts;
         Self {
             first: part * blocks,
             blocks,
@@ -117,7 +118,7 @@ fn initialize(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u
     device.initialized = true;
     block.first = 1.into();
     block.last = device.slice.blocks.into();
-    let read_only = device.slice.disk.is_read_only();
+    let read_only = device.slice.disk.lock().is_read_only();
     guest.memory.write(pool, address, block.as_bytes())?;
     Ok(if read_only { layout::READ_ONLY } else { 0 })
 }
@@ -203,7 +204,7 @@ fn run_entries(
     }
     let to_guest = match first.kind {
         layout::READ => true,
-        layout::WRITE if slice.disk.is_read_only() => return Ok(layout::STATUS_READ_ONLY),
+        layout::WRITE if slice.disk.lock().is_read_only() => return Ok(layout::STATUS_READ_ONLY),
         layout::WRITE => false,
         _ => return Ok(layout::STATUS_BAD_TYPE),
     };
@@ -226,9 +227,9 @@ fn run_entries(
     // SAFETY: the frame is this guest's, which does not run now.
     let outcome = unsafe {
         if to_guest {
-            slice.disk.read(start, at, bytes)
+            slice.disk.lock().read(start, at, bytes)
         } else {
-            slice.disk.write(start, at, bytes)
+            slice.disk.lock().write(start, at, bytes)
         }
     };
     Ok(match outcome {

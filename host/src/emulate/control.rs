@@ -78,7 +78,8 @@ pub(super) fn spx(machine: &mut Machine<'_>, instruction: &Instruction) -> Resul
     if u64::from(prefix) + 2 * PAGE_SIZE as u64 > machine.guest.memory.size() {
         return Err(Trap::exception(program::ADDRESSING));
     }
-    machine.guest.memory.set_prefix(prefix);
+    let cpu = machine.guest.vcpu.address;
+    machine.guest.memory.set_prefix(cpu, prefix);
     Ok(())
 }
 
@@ -94,7 +95,8 @@ pub(super) fn stpx(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
 pub(super) fn stap(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.base(2));
     check_alignment(address, 2)?;
-    machine.write(address, &0_u16.to_be_bytes())
+    let cpu = machine.guest.vcpu.address;
+    machine.write(address, &cpu.to_be_bytes())
 }
 
 /// PURGE TLB: the guest has no translations of its own.

@@ -47,7 +47,7 @@ pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     if !address.is_multiple_of(8) || !(0x2000..1 << 31).contains(&address) {
         return Err(Trap::exception(program::SPECIFICATION));
     }
-    if machine.guest.vcpu.pending.service_signal.is_some() {
+    if machine.guest.service_signal.is_some() {
         machine.set_cc(2);
         return Ok(());
     }
@@ -69,7 +69,7 @@ pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
 /// Stores the answer from `offset` on and makes the service signal pending.
 fn finish(machine: &mut Machine<'_>, address: u64, bytes: &[u8], offset: u64) -> Result<(), Trap> {
     machine.write(address + offset, bytes)?;
-    machine.guest.vcpu.pending.service_signal = Some(address as u32);
+    machine.guest.service_signal = Some(address as u32);
     machine.set_cc(0);
     Ok(())
 }
@@ -77,7 +77,7 @@ fn finish(machine: &mut Machine<'_>, address: u64, bytes: &[u8], offset: u64) ->
 fn serve(machine: &mut Machine<'_>, command: u32, block: &mut [u8]) -> u16 {
     match command {
         READ_SCP_INFO | READ_SCP_INFO_FORCED => machine_info(machine, block),
-        READ_CPU_INFO => cpu_info(block),
+        READ_CPU_INFO => cpu_info(machine.guest.cpus(), block),
         WRITE_EVENT_MASK => event_mask(machine.guest.console.offer(), block),
         WRITE_EVENT_DATA => event_data(machine, block),
         READ_EVENT_DATA => NO_EVENTS,
@@ -85,30 +85,44 @@ fn serve(machine: &mut Machine<'_>, command: u32, block: &mut [u8]) -> u16 {
     }
 }
 
-/// Memory in increments of a MiB, one CPU.
+/// Where the entries of CPUs begin in the answer to READ SCP INFO.
+const CPU_ENTRIES: usize = 128;
+/// The same in the answer to READ CPU INFO.
+const CPU_INFO_ENTRIES: usize = 16;
+/// Length of such an entry, whose first byte is the CPU's address.
+const CPU_ENTRY: usize = 16;
+
+/// Memory in increments of a MiB, and all CPUs.
 fn machine_info(machine: &Machine<'_>, block: &mut [u8]) -> u16 {
-    const NEEDED: usize = 128 + 16;
-    if block.len() < NEEDED {
+    let cpus = machine.guest.cpus();
+    if block.len() < CPU_ENTRIES + usize::from(cpus) * CPU_ENTRY {
         return INSUFFICIENT_LENGTH;
     }
     block[HEADER..].fill(0);
     let increments = (machine.guest.memory.size() >> 20) as u16;
     block[8..10].copy_from_slice(&increments.to_be_bytes());
     block[10] = 1;
-    block[16..18].copy_from_slice(&1_u16.to_be_bytes());
-    block[18..20].copy_from_slice(&128_u16.to_be_bytes());
+    block[16..18].copy_from_slice(&cpus.to_be_bytes());
+    block[18..20].copy_from_slice(&(CPU_ENTRIES as u16).to_be_bytes());
+    put_cpus(cpus, &mut block[CPU_ENTRIES..]);
     READ_COMPLETE
 }
 
-fn cpu_info(block: &mut [u8]) -> u16 {
-    const NEEDED: usize = 16 + 16;
-    if block.len() < NEEDED {
+fn cpu_info(cpus: u16, block: &mut [u8]) -> u16 {
+    if block.len() < CPU_INFO_ENTRIES + usize::from(cpus) * CPU_ENTRY {
         return INSUFFICIENT_LENGTH;
     }
     block[HEADER..].fill(0);
-    block[8..10].copy_from_slice(&1_u16.to_be_bytes());
-    block[10..12].copy_from_slice(&16_u16.to_be_bytes());
+    block[8..10].copy_from_slice(&cpus.to_be_bytes());
+    block[10..12].copy_from_slice(&(CPU_INFO_ENTRIES as u16).to_be_bytes());
+    put_cpus(cpus, &mut block[CPU_INFO_ENTRIES..]);
     READ_COMPLETE
+}
+
+fn put_cpus(cpus: u16, entries: &mut [u8]) {
+    for (entry, address) in entries.chunks_exact_mut(CPU_ENTRY).zip(0..cpus) {
+        entry[0] = address as u8;
+    }
 }
 
 /// Masks of any length: the host receives messages, text only if the guest has an ASCII console, and

@@ -38,17 +38,26 @@ impl Evictor {
         }
     }
 
-    /// The negative control: from now on stable pages are lost, too.
+    /// The negative control: stable pages are lost, too.
     #[cfg(feature = "controls")]
-    pub fn lose_stable_pages(&mut self) {
-        self.lose_stable = true;
+    #[must_use]
+    pub fn losing_stable_pages(self, lose_stable: bool) -> Self {
+        Self {
+            lose_stable,
+            ..self
+        }
+    }
+
+    /// For how many ticks a virtual CPU does not run that has just got a discard fault, if at all.
+    pub fn pause(&mut self) -> Option<u64> {
+        (self.policy == Policy::Hold).then(|| 1 + self.random.next_u64() % 3)
     }
 
     /// What the policy does after an exit of one guest.
     pub fn after_exit(&mut self, guests: &mut [Guest], current: usize, pool: &mut FramePool) {
         match self.policy {
             Policy::Lru => {}
-            Policy::Steal => {
+            Policy::Steal | Policy::Hold => {
                 let memory = &mut guests[current].memory;
                 while let Some(page) = memory.next_discardable() {
                     memory.evict(pool, page);

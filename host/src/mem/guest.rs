@@ -8,12 +8,9 @@ use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, key, program, storage};
 use cmm::{Access, EssaResult, HostEvent, Orc, Usage};
 
 use super::entry::{Hinting, PageEntry, PageFlags};
-use super::tables::Tables;
+use super::view::View;
 use super::{AccessError, GuestFault};
 use crate::memory::FramePool;
-
-/// Size of the prefix area, in pages.
-const PREFIX_PAGES: u32 = 2;
 
 /// What happened to a guest's pages.
 #[derive(Clone, Copy, Default, Debug)]
@@ -31,10 +28,11 @@ pub struct Counters {
 /// The storage of one guest.
 pub struct GuestMemory {
     pages: Vec<PageEntry>,
-    tables: Tables,
+    /// By address of the virtual CPU.
+    views: Vec<View>,
+    /// The virtual CPU that something is done for just now.
+    focus: usize,
     hinting: Hinting,
-    /// Guest absolute address of the prefix area.
-    prefix: u32,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
     /// What happened.
@@ -45,14 +43,14 @@ pub struct GuestMemory {
 }
 
 impl GuestMemory {
-    /// Memory of `bytes` that nobody has touched.
+    /// Memory of `bytes` that nobody has touched, for so many virtual CPUs.
     #[must_use]
-    pub fn new(bytes: u64, hinting: Hinting) -> Self {
+    pub fn new(bytes: u64, cpus: u16, hinting: Hinting) -> Self {
         Self {
             pages: vec![PageEntry::UNTOUCHED; (bytes >> PAGE_SHIFT) as usize],
-            tables: Tables::new(bytes),
+            views: (0..cpus).map(|_| View::new(bytes)).collect(),
+            focus: 0,
             hinting,
-            prefix: 0,
             queue: VecDeque::new(),
             counters: Counters::default(),
             #[cfg(feature = "controls")]
@@ -66,10 +64,19 @@ impl GuestMemory {
         (self.pages.len() as u64) << PAGE_SHIFT
     }
 
-    /// What control register 1 must hold while the guest runs.
+    /// What control register 1 must hold while the virtual CPU in focus runs.
     #[must_use]
     pub fn asce(&self) -> u64 {
-        self.tables.asce()
+        self.view().tables.asce()
+    }
+
+    /// From now on real addresses are those of this virtual CPU.
+    pub fn focus(&mut self, cpu: u16) {
+        self.focus = usize::from(cpu);
+    }
+
+    fn view(&self) -> &View {
+        &self.views[self.focus]
     }
 
     /// How much of the hints counts.
@@ -92,12 +99,7 @@ impl GuestMemory {
     /// The guest absolute page of a guest real page, or the other way round (prefixing).
     #[must_use]
     pub fn prefixed(&self, page: u32) -> u32 {
-        let prefix = self.prefix >> PAGE_SHIFT;
-        match page {
-            _ if page < PREFIX_PAGES => page + prefix,
-            _ if (prefix..prefix + PREFIX_PAGES).contains(&page) => page - prefix,
-            _ => page,
-        }
+        self.view().prefixed(page)
     }
 
     /// The guest absolute address of a guest real address.
@@ -111,26 +113,22 @@ impl GuestMemory {
         }
     }
 
-    /// Sets the prefix, an address that is a multiple of 8 KiB and inside the guest.
-    pub fn set_prefix(&mut self, prefix: u32) {
-        for page in self.prefix_pages() {
-            self.tables.unmap(page);
-        }
-        self.prefix = prefix;
-        for page in self.prefix_pages() {
-            self.tables.unmap(page);
-        }
+    /// Sets the prefix of a virtual CPU, an address that is a multiple of 8 KiB and inside the guest.
+    pub fn set_prefix(&mut self, cpu: u16, prefix: u32) {
+        self.views[usize::from(cpu)].set_prefix(prefix);
     }
 
-    fn prefix_pages(&self) -> [u32; 4] {
-        let first = self.prefix >> PAGE_SHIFT;
-        [0, 1, first, first + 1]
-    }
-
-    /// The prefix.
+    /// The prefix of the virtual CPU in focus.
     #[must_use]
     pub fn prefix(&self) -> u32 {
-        self.prefix
+        self.view().prefix
+    }
+
+    /// Whether the virtual CPU in focus can only read a page, by a mapping that may be out of date.
+    #[must_use]
+    pub fn is_mapped_read_only(&self, page: u32) -> bool {
+        let entry = self.view().tables.get(self.prefixed(page));
+        entry.frame().is_some() && entry.is_protected()
     }
 
     /// Makes a guest absolute page available for an access and maps it.
@@ -173,9 +171,10 @@ impl GuestMemory {
         }
         let (frame, protected) = (entry.frame, entry.is_write_protected());
         let real = self.prefixed(page);
-        let mapped = self.tables.get(real);
+        let tables = &mut self.views[self.focus].tables;
+        let mapped = tables.get(real);
         if mapped.frame() != Some(frame) || mapped.is_protected() != protected {
-            self.tables.map(real, frame, protected);
+            tables.map(real, frame, protected);
         }
         self.note_discardable(page);
         Ok(frame)
@@ -238,6 +237,10 @@ impl GuestMemory {
 
     /// ESSA on a guest absolute page that exists; returns the result register.
     pub fn essa(&mut self, page: u32, orc: Orc) -> EssaResult {
+        if orc == Orc::SetPotentiallyVolatile {
+            // Whoever stores from now on has to ask, so the change bit that is read next is the last word.
+            self.unmap(page);
+        }
         let changed = self.is_changed(page);
         let entry = &mut self.pages[page as usize];
         let transition = cmm::essa(entry.state, changed, orc, self.hinting.dialect());
@@ -250,10 +253,9 @@ impl GuestMemory {
         if transition.new.usage() == Usage::PotentiallyVolatile {
             entry.flags.set(PageFlags::CHANGED, changed);
         }
-        if entry.is_write_protected() != was_protected && entry.resident().is_some() {
-            let (frame, protected) = (entry.frame, entry.is_write_protected());
-            let real = self.prefixed(page);
-            self.tables.map(real, frame, protected);
+        if entry.is_write_protected() != was_protected {
+            // Mapped again as it may be when it is touched.
+            self.unmap(page);
         }
         self.note_discardable(page);
         transition.result()
@@ -315,11 +317,7 @@ impl GuestMemory {
             .set(PageFlags::CHANGED, value & key::CHANGE != 0);
         if let Some(frame) = entry.resident() {
             key::set(frame, 0);
-            let protected = entry.is_write_protected();
-            let real = self.prefixed(page);
-            if self.tables.get(real).frame().is_some() {
-                self.tables.map(real, frame, protected);
-            }
+            self.unmap(page);
         }
         self.note_discardable(page);
     }
@@ -419,9 +417,11 @@ impl GuestMemory {
         }
     }
 
+    /// Takes all translations of a page away; when this returns, no virtual CPU can reach it.
     fn unmap(&mut self, page: u32) {
-        let real = self.prefixed(page);
-        self.tables.unmap(real);
+        for view in &mut self.views {
+            view.unmap(page);
+        }
     }
 
     /// Gives the frame of a page back to the pool. The state is the caller's to change.

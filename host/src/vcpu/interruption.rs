@@ -131,27 +131,67 @@ pub fn supervisor_call(guest: &mut Guest, pool: &mut FramePool, length: u16, num
 }
 
 /// The external interruption that the guest is enabled for and that comes first, if any.
-fn due(vcpu: &Vcpu) -> Option<u16> {
+///
+/// In the order of their priorities (Principles of Operation, "External Interruption").
+fn due(guest: &Guest) -> Option<u16> {
+    let vcpu = &guest.vcpu;
     if !vcpu.psw.contains(PswMask::EXTERNAL) {
         return None;
     }
     let open = |bit| vcpu.control[0] & bit != 0;
-    if open(cr0::CLOCK_COMPARATOR) && clock::now() > vcpu.clock_comparator {
+    let pending = &vcpu.pending;
+    if open(cr0::EMERGENCY_SIGNAL) && pending.emergency_signals != 0 {
+        Some(external::EMERGENCY_SIGNAL)
+    } else if open(cr0::EXTERNAL_CALL) && pending.external_call.is_some() {
+        Some(external::EXTERNAL_CALL)
+    } else if open(cr0::CLOCK_COMPARATOR) && clock::now() > vcpu.clock_comparator {
         Some(external::CLOCK_COMPARATOR)
     } else if open(cr0::CPU_TIMER) && vcpu.cpu_timer < 0 {
         Some(external::CPU_TIMER)
-    } else if open(cr0::SERVICE_SIGNAL) && vcpu.pending.service_signal.is_some() {
+    } else if open(cr0::SERVICE_SIGNAL) && guest.service_signal.is_some() {
         Some(external::SERVICE_SIGNAL)
-    } else if open(cr0::SERVICE_SIGNAL) && vcpu.pending.block_io.is_some() {
+    } else if open(cr0::SERVICE_SIGNAL) && pending.block_io.is_some() {
         Some(external::BLOCK_IO)
     } else {
         None
     }
 }
 
+/// When the clock comparator will interrupt a virtual CPU, if it is enabled for that.
+#[must_use]
+pub fn wake_up_time(vcpu: &Vcpu) -> u64 {
+    let open = vcpu.psw.contains(PswMask::EXTERNAL) && vcpu.control[0] & cr0::CLOCK_COMPARATOR != 0;
+    if open {
+        vcpu.clock_comparator
+    } else {
+        u64::MAX
+    }
+}
+
+/// Delivers a pending restart interruption, for which a CPU is enabled always; returns whether it was.
+pub fn restart(guest: &mut Guest, pool: &mut FramePool) -> bool {
+    if !core::mem::take(&mut guest.vcpu.pending.restart) {
+        return false;
+    }
+    guest.vcpu.psw.set(PswMask::WAIT, false);
+    let (old, new) = (
+        offset_of!(Lowcore, restart_old),
+        offset_of!(Lowcore, restart_new),
+    );
+    let result = interrupt(guest, pool, &[], old, new);
+    check(guest, result);
+    true
+}
+
+/// Whether the virtual CPU in focus has something to do: it does not wait, or what it waits for is there.
+#[must_use]
+pub fn is_due(guest: &Guest) -> bool {
+    !guest.vcpu.is_waiting() || guest.vcpu.pending.restart || due(guest).is_some()
+}
+
 /// Delivers one pending external interruption if the guest is enabled for it; returns whether it was.
 pub fn external(guest: &mut Guest, pool: &mut FramePool) -> bool {
-    let Some(code) = due(&guest.vcpu) else {
+    let Some(code) = due(guest) else {
         return false;
     };
     let mut parameter = 0;
@@ -159,7 +199,16 @@ pub fn external(guest: &mut Guest, pool: &mut FramePool) -> bool {
     let mut wide = [0; 8];
     match code {
         external::SERVICE_SIGNAL => {
-            parameter = guest.vcpu.pending.service_signal.take().unwrap_or_default();
+            parameter = guest.service_signal.take().unwrap_or_default();
+        }
+        external::EXTERNAL_CALL => {
+            subcode = guest.vcpu.pending.external_call.take().unwrap_or_default();
+        }
+        external::EMERGENCY_SIGNAL => {
+            // The lowest address first.
+            let signals = &mut guest.vcpu.pending.emergency_signals;
+            subcode = signals.trailing_zeros() as u16;
+            *signals &= *signals - 1;
         }
         external::BLOCK_IO => {
             let (code, value) = guest.vcpu.pending.block_io.take().unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Entering a guest, and what to do when it comes out again.
+//! What to do when a virtual CPU comes out of its guest.
 
 use arch::interruption::Class;
-use arch::{cpu, handler, lowcore_field, program};
+use arch::{handler, lowcore_field, program};
 
 use super::{End, interruption};
 use crate::emulate;
@@ -12,14 +12,8 @@ use crate::memory::FramePool;
 /// Second byte of MOVE WITH OPTIONAL SPECIFICATIONS, which emulators refuse in the problem state.
 const MVCOS: u16 = 0xc800;
 
-/// Runs the guest until something interrupts it, and handles that.
-///
-/// The guest's address space must be in control register 1.
-pub fn run(guest: &mut Guest, pool: &mut FramePool) {
-    guest.vcpu.sync_to_real();
-    // SAFETY: interruptions are disabled in the host; the context is in the problem state, and the
-    // tables in control register 1 map this guest's frames only.
-    let class = unsafe { cpu::run(&mut guest.vcpu.context) };
+/// Handles what has interrupted the virtual CPU in focus. Details are in the lowcore still.
+pub fn handle_exit(guest: &mut Guest, pool: &mut FramePool, class: Class) {
     guest.vcpu.sync_from_real();
     match class {
         Class::Program => program_exit(guest, pool),
@@ -30,7 +24,7 @@ pub fn run(guest: &mut Guest, pool: &mut FramePool) {
         }
         Class::External | Class::Io => {
             guest.count_exit(if class == Class::Io { "io" } else { "external" });
-            // The host's own: time slice, console, disks.
+            // The host's own: time slice, signal of another CPU, disks.
             handler::dispatch(class);
         }
         Class::MachineCheck | Class::Restart => {
@@ -111,12 +105,8 @@ fn missing_page(guest: &mut Guest, pool: &mut FramePool, length: u8) {
 /// suppressed the instruction, so the PSW is backed up to execute it again.
 fn protected_page(guest: &mut Guest, pool: &mut FramePool, length: u8) {
     let page = faulting_page(guest);
-    let clean = page.is_ok_and(|page| {
-        guest
-            .memory
-            .page(page)
-            .is_some_and(crate::mem::PageEntry::is_write_protected)
-    });
+    // Or it was clean when this virtual CPU touched it, and another one has changed it since.
+    let clean = page.is_ok_and(|page| guest.memory.is_mapped_read_only(page));
     let Ok(page) = page else {
         return interruption::program(guest, pool, GuestFault::plain(program::PROTECTION), length);
     };
