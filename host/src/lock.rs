@@ -88,7 +88,10 @@ impl<T> Drop for HostGuard<'_, T> {
         self.0.taken.store(false, Ordering::SeqCst);
         let sleepers = self.0.sleepers.load(Ordering::SeqCst);
         if sleepers != 0 {
-            kick(sleepers.trailing_zeros() as u16);
+            // The next one behind this CPU, so that each has its turn.
+            let behind = u32::from(cpu::address()) + 1;
+            let next = sleepers.rotate_right(behind).trailing_zeros() + behind;
+            kick((next % u64::BITS) as u16);
         }
     }
 }

@@ -162,8 +162,11 @@ fn frames(control: &Control, memory: u64, end: u64) -> Result<FramePool, String>
     ))
 }
 
+/// A disk of the host's with its number.
+type NumberedDisk = (u16, Arc<Mutex<Disk>>);
+
 /// The host's disks by number; a disk in the bundle takes the place of the shared one.
-fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Arc<Mutex<Disk>>)>, String> {
+fn disks(bundle: &Bundle<'static>) -> Result<Vec<NumberedDisk>, String> {
     let mut found = Vec::new();
     for number in [SHARED_DISK].into_iter().chain(SLICED_DISKS) {
         let in_bundle = bundle.find(Kind::Disk, 0).filter(|_| number == SHARED_DISK);
@@ -184,12 +187,12 @@ fn guest(
     bundle: &Bundle<'_>,
     line: &str,
     id: u16,
-    disks: &[(u16, Arc<Mutex<Disk>>)],
+    disks: &[NumberedDisk],
     pool: &mut FramePool,
 ) -> Result<Guest, String> {
     let mut memory = GuestMemory::new(control.guest_memory, control.cpus, control.hinting);
     let entry = loader::load(bundle, id, line, &mut memory, pool)?;
-    let slice = |(number, disk): &(u16, Arc<Mutex<Disk>>)| {
+    let slice = |(number, disk): &NumberedDisk| {
         let parts = if *number == SHARED_DISK {
             (0, 1)
         } else {

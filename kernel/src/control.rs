@@ -86,6 +86,8 @@ pub struct Control {
     pub cpus: Option<u64>,
     /// Whether CPUs are taken off and on all the time.
     pub hotplug: bool,
+    /// Whether no file is read on more than one CPU.
+    pub disjoint: bool,
     /// Seed of what is random.
     pub seed: u64,
     /// Where the files are.
@@ -107,6 +109,7 @@ impl Control {
             passes: 2,
             cpus: None,
             hotplug: false,
+            disjoint: false,
             seed: 1,
             disk: DiskChoice::Auto,
             #[cfg(feature = "controls")]
@@ -139,6 +142,7 @@ impl Control {
             "passes" => self.passes = parameter.integer()?,
             "cpus" => self.cpus = Some(parameter.integer()?),
             "hotplug" => self.hotplug = parameter.one_of("off|on", [false, true])?,
+            "files" => self.disjoint = parameter.one_of("shared|disjoint", [false, true])?,
             "seed" => self.seed = parameter.integer()?,
             "disk" => {
                 let all = [

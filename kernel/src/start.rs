@@ -257,7 +257,7 @@ fn verify(
     archive: &'static Archive<'static>,
     outcome: &mut Outcome<'_>,
 ) -> Option<String> {
-    let done = work::share::run(archive, control.passes, control.seed);
+    let done = work::share::run(archive, control.passes, control.seed, control.disjoint);
     outcome.bytes_verified = done.bytes_verified;
     match done.failure? {
         Failure::Mismatch(mismatch) => {

@@ -99,6 +99,7 @@ pub fn wait_idle(cpu: &Cpu) {
     set_alarm(cpu);
     let before = clock::now();
     cpu::wait(PswMask::EXTERNAL);
+    mm().note_tick(tick_number(clock::now()));
     let waited = clock::now() - before;
     cpu.counters.waited.add(waited);
     WAITED.fetch_add(nanoseconds(waited), Ordering::Relaxed);

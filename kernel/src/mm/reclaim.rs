@@ -8,6 +8,9 @@ use super::list::List;
 use super::page::PageFlags;
 use super::{Mm, state};
 
+/// How often an allocation waits a little for pages that wait for sign-off, before it takes more pages
+/// of the cache.
+const PATIENCE: u32 = 200;
 /// Pages that one round takes, so that not every allocation has to.
 const BATCH: usize = 32;
 
@@ -91,6 +94,7 @@ impl Mm<'_> {
     /// As [`Mm::allocate_pages`], with pages of the cache making room if there is none.
     #[must_use]
     pub fn allocate_reclaiming(&self, order: u32) -> Option<PageAllocation> {
+        let mut patience = PATIENCE;
         loop {
             let block = match order {
                 0 => self.allocate_page(),
@@ -99,6 +103,12 @@ impl Mm<'_> {
             if block.is_some() {
                 return block;
             }
+            // Pages that wait for sign-off come soon: the cache need not lose more for them.
+            if patience > 0 && self.hurry_sign_off() {
+                patience -= 1;
+                continue;
+            }
+            patience = PATIENCE;
             let taken = self.shrink_cache();
             // What is on the lists of CPUs is in no block, and other CPUs do not see it.
             let listed = self.drain_all_page_lists();

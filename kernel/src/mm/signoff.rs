@@ -202,6 +202,11 @@ impl Mm<'_> {
         self.free_signed_off(done);
     }
 
+    /// Tells what tick it is, when a CPU begins to run and none may have ticked for long.
+    pub fn note_tick(&self, tick: u32) {
+        self.sign_off.now.store(tick, Ordering::Relaxed);
+    }
+
     /// Waits a little for pages that wait for sign-off, because memory is out; returns whether there
     /// are any.
     pub(super) fn hurry_sign_off(&self) -> bool {

@@ -25,6 +25,7 @@ pub struct Done {
 struct Sum {
     files: usize,
     passes: u64,
+    disjoint: bool,
     files_done: AtomicUsize,
     bytes_verified: AtomicU64,
     failed: AtomicBool,
@@ -57,7 +58,9 @@ impl Sum {
 /// Verifies part `number` of `parts` of the files.
 fn verify(archive: &Archive<'_>, seed: u64, sum: &Sum, number: usize, parts: usize) {
     let seed = seed.wrapping_add((number as u64) << 32);
-    let mut work = Verify::new(archive, sum.passes, seed).share(number, parts);
+    let mut work = Verify::new(archive, sum.passes, seed)
+        .share(number, parts)
+        .disjoint(sum.disjoint);
     let mut reported = 0;
     let outcome = work.run(|progress| {
         sum.add(progress.bytes_verified - reported);
@@ -71,11 +74,12 @@ fn verify(archive: &Archive<'_>, seed: u64, sum: &Sum, number: usize, parts: usi
     }
 }
 
-/// Verifies all files so many times.
-pub fn run(archive: &'static Archive<'static>, passes: u64, seed: u64) -> Done {
+/// Verifies all files so many times; with `disjoint`, no file on more than one CPU.
+pub fn run(archive: &'static Archive<'static>, passes: u64, seed: u64, disjoint: bool) -> Done {
     let sum = Arc::new(Sum {
         files: archive.index().len(),
         passes,
+        disjoint,
         files_done: AtomicUsize::new(0),
         bytes_verified: AtomicU64::new(0),
         failed: AtomicBool::new(false),

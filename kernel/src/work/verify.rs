@@ -5,7 +5,7 @@
 //! no reference to the page. The checksum of
 //! each piece of 4096 bytes is compared as the piece completes, the file's digest at its end. In
 //! between, single ranges of files are read and checked by their pieces, most of them of files that
-//! were read lately: as in any use of files, what was used is used again, and is found in the page
+//! were read lately, others of a few files that are popular: as in any use of files, what was used is used again, and is found in the page
 //! cache, or found discarded.
 
 use alloc::string::{String, ToString};
@@ -24,6 +24,8 @@ use crate::sync;
 const LONGEST: usize = 16 * PIECE;
 /// How many files count as read lately.
 const LATELY: usize = 64;
+/// How many files are popular: the first ones, which all parts read now and then.
+const POPULAR: usize = 16;
 
 /// How far the work is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +71,8 @@ pub struct Verify<'a> {
     passes: u64,
     /// Which part of the files, of how many parts.
     share: (usize, usize),
+    /// Whether there are files that all parts read.
+    popular: bool,
     random: Pcg64Mcg,
     buffer: Vec<u8>,
     /// Bytes verified so far.
@@ -83,13 +87,22 @@ impl<'a> Verify<'a> {
             archive,
             passes,
             share: (0, 1),
+            popular: true,
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
             buffer: vec![0; LONGEST],
             bytes_verified: 0,
         }
     }
 
-    /// Takes only part `number` of the files, of `parts`: no other part has any of them.
+    /// No file is read by more than one part.
+    #[must_use]
+    pub fn disjoint(self, disjoint: bool) -> Self {
+        let popular = !disjoint;
+        Self { popular, ..self }
+    }
+
+    /// Takes only part `number` of the files, of `parts`. The others read none of them, but for those
+    /// that are popular.
     #[must_use]
     pub fn share(self, number: usize, parts: usize) -> Self {
         let share = (number, parts);
@@ -198,6 +211,11 @@ impl<'a> Verify<'a> {
         for _ in 0..self.random.next_u32() % 3 {
             let lately = self.random.next_u64() as usize % LATELY.min(done);
             self.single_range(order[done - 1 - lately])?;
+        }
+        if self.popular && self.random.next_u32().is_multiple_of(2) {
+            let popular = POPULAR.min(self.archive.index().len());
+            let one = self.random.next_u64() as usize % popular;
+            self.single_range(one)?;
         }
         if self.random.next_u32().is_multiple_of(4) {
             let any = self.random.next_u64() as usize % order.len();
