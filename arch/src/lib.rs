@@ -11,6 +11,7 @@
 extern crate alloc;
 
 pub mod addr;
+pub mod cr0;
 pub mod dat;
 pub mod fault;
 pub mod interruption;

@@ -135,6 +135,8 @@ mod tests {
             .read("guests=3 evict=random:500 hinting=unused g.passes=2 g1.seed=9")
             .unwrap();
         assert_eq!((control.guests, control.policy), (3, Policy::Random(500)));
+        control.read("cpus=4 evict=hold").unwrap();
+        assert_eq!((control.cpus, control.policy), (4, Policy::Hold));
         assert_eq!(
             (control.hinting, control.guest_memory),
             (Hinting::Unused, 24 << 20)

@@ -31,5 +31,3 @@ mod table;
 
 #[cfg(target_os = "none")]
 pub use machine::{instruction, is_at};
-#[cfg(target_os = "none")]
-pub use sigp::carry_out_stop;

@@ -20,7 +20,8 @@ pub enum Policy {
     Random(u32),
     /// Every page that may be taken, at every exit: the worst host that is allowed.
     Steal,
-    /// As that; besides, a virtual CPU does not run for one to three ticks right after a discard fault.
+    /// As `Steal`, and a CPU that got a discard fault is not dispatched for a while: what a busy host
+    /// does, and what finds guests that count on time.
     Hold,
 }
 

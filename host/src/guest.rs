@@ -2,12 +2,14 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::mem;
 
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::Disks;
-use crate::mem::GuestMemory;
-use crate::vcpu::{Activity, End, Vcpu, interruption};
+use crate::mem::{AccessError, GuestMemory};
+use crate::memory::FramePool;
+use crate::vcpu::external::{self, External};
+use crate::vcpu::orders::Deed;
+use crate::vcpu::{End, Floating, Place, Vcpu, signal};
 
 /// What happened to a guest, beside its memory's counters.
 #[derive(Clone, Default, Debug)]
@@ -22,7 +24,7 @@ pub struct Counters {
     pub discard_faults: u64,
     /// Addressing exceptions delivered.
     pub addressing_faults: u64,
-    /// Time that its virtual CPUs ran, in TOD units.
+    /// Time that its CPUs ran, in TOD units.
     pub cpu_time: u64,
 }
 
@@ -30,109 +32,174 @@ pub struct Counters {
 pub struct Guest {
     /// Its number, from 0.
     pub id: u16,
-    /// The virtual CPU that something is done for just now.
-    pub vcpu: Vcpu,
-    /// All virtual CPUs by address; the place of [`Guest::vcpu`] holds one that means nothing.
-    others: Vec<Vcpu>,
-    /// Virtual CPUs of which something has changed that the scheduler has to look at.
-    pub signalled: Vec<u16>,
-    /// Parameter of a service signal, which any of its CPUs takes that is enabled for it.
-    pub service_signal: Option<u32>,
+    /// Its CPUs, by address.
+    pub vcpus: Vec<Vcpu>,
     /// Its storage.
     pub memory: GuestMemory,
     /// What it prints.
     pub console: GuestConsole,
     /// Its block devices.
     pub disks: Disks,
+    /// What waits to interrupt any of its CPUs.
+    pub floating: Floating,
+    /// CPUs that the scheduler must look at, a bit for each: something has become pending for them.
+    pub alerts: u64,
+    /// PSW address of the latest disabled wait.
+    pub last_wait: u64,
     /// What happened to it.
     pub counters: Counters,
     /// CPU time at which the next random eviction is due, in TOD units.
     pub next_eviction: u64,
-    /// How it ended.
+    /// Set when it has ended.
     pub end: Option<End>,
-    /// Whether that has been printed.
-    pub end_is_told: bool,
+    /// Whether the scheduler has acted on that.
+    pub is_end_known: bool,
 }
 
 impl Guest {
-    /// A guest of `cpus` virtual CPUs, of which the first is about to run at `start`.
-    #[must_use]
-    pub fn new(
-        id: u16,
-        cpus: u16,
-        start: u64,
-        memory: GuestMemory,
-        console: GuestConsole,
-        disks: Disks,
-    ) -> Self {
-        Self {
-            id,
-            vcpu: Vcpu::new(0, start),
-            others: (0..cpus).map(|address| Vcpu::new(address, 0)).collect(),
-            signalled: Vec::new(),
-            service_signal: None,
-            memory,
-            console,
-            disks,
-            counters: Counters::default(),
-            next_eviction: 0,
-            end: None,
-            end_is_told: false,
-        }
-    }
-
-    /// How many virtual CPUs it has.
-    #[must_use]
-    pub fn cpus(&self) -> u16 {
-        self.others.len() as u16
-    }
-
-    /// From now on something is done for the virtual CPU with this address.
-    pub fn focus(&mut self, address: u16) {
-        if address == self.vcpu.address {
-            return;
-        }
-        let old = usize::from(self.vcpu.address);
-        mem::swap(&mut self.vcpu, &mut self.others[old]);
-        mem::swap(&mut self.vcpu, &mut self.others[usize::from(address)]);
-        self.memory.focus(address);
-    }
-
-    /// The virtual CPU with an address.
-    #[must_use]
-    pub fn cpu(&self, address: u16) -> Option<&Vcpu> {
-        if address == self.vcpu.address {
-            return Some(&self.vcpu);
-        }
-        self.others.get(usize::from(address))
-    }
-
-    /// As [`Guest::cpu`], to change it.
-    pub fn cpu_mut(&mut self, address: u16) -> Option<&mut Vcpu> {
-        if address == self.vcpu.address {
-            return Some(&mut self.vcpu);
-        }
-        self.others.get_mut(usize::from(address))
-    }
-
-    /// All virtual CPUs.
-    pub fn all_cpus(&self) -> impl Iterator<Item = &Vcpu> {
-        (0..self.cpus()).filter_map(|address| self.cpu(address))
-    }
-
-    /// Whether an interruption is pending that one of its CPUs, which all wait or are stopped, takes.
-    pub fn is_any_due(&mut self) -> bool {
-        let focused = self.vcpu.address;
-        let due = (0..self.cpus()).any(|address| {
-            self.focus(address);
-            self.vcpu.activity == Activity::Waiting && interruption::is_due(self)
-        });
-        self.focus(focused);
-        due
-    }
-
     /// Counts an exit.
     pub fn count_exit(&mut self, cause: &'static str) {
         *self.counters.exits.entry(cause).or_default() += 1;
+    }
+
+    /// Ends this guest, unless it has ended already.
+    pub fn finish(&mut self, end: End) {
+        self.end.get_or_insert(end);
+    }
+
+    /// The external interruption that a CPU would take now.
+    #[must_use]
+    pub fn due(&self, cpu: usize, now: u64) -> Option<External> {
+        external::due(&self.vcpus[cpu], &self.floating, now)
+    }
+
+    /// Whether a CPU can be dispatched: it neither waits for what is not there, nor is it held.
+    #[must_use]
+    pub fn can_run(&self, cpu: usize, now: u64) -> bool {
+        let vcpu = &self.vcpus[cpu];
+        self.end.is_none()
+            && vcpu.is_operating
+            && now >= vcpu.held_until
+            && (!vcpu.is_waiting() || self.due(cpu, now).is_some())
+    }
+
+    /// When the clock will make a CPU runnable that is not now.
+    #[must_use]
+    pub fn wakes_at(&self, cpu: usize, now: u64) -> Option<u64> {
+        let vcpu = &self.vcpus[cpu];
+        if self.end.is_some() || !vcpu.is_operating {
+            return None;
+        }
+        let ready = !vcpu.is_waiting() || self.due(cpu, now).is_some();
+        let ready_at = if ready {
+            Some(now)
+        } else {
+            external::timer(vcpu, now)
+        };
+        ready_at.map(|at| at.max(vcpu.held_until))
+    }
+
+    /// Tells the scheduler of an interruption that any CPU may take: the first that is enabled for it
+    /// and not `busy` with it anyway. If none is, the one that becomes so finds it.
+    pub fn alert_for_floating(&mut self, busy: usize, now: u64) {
+        let is_taker = |cpu: &usize| {
+            let due = self.due(*cpu, now);
+            matches!(
+                due,
+                Some(External::ServiceSignal(_) | External::BlockIo(..))
+            )
+        };
+        let takers = core::iter::once(busy).chain(0..self.vcpus.len());
+        if let Some(cpu) = takers.into_iter().find(is_taker) {
+            self.alerts |= 1 << cpu;
+        }
+    }
+
+    /// How the guest has ended if no CPU of it will ever run again.
+    #[must_use]
+    pub fn conclusion(&self, now: u64) -> Option<End> {
+        let all = || 0..self.vcpus.len();
+        let is_alive =
+            |cpu: usize| self.vcpus[cpu].place != Place::Off || self.wakes_at(cpu, now).is_some();
+        if all().any(is_alive) {
+            return None;
+        }
+        let mut operating = self
+            .vcpus
+            .iter()
+            .filter(|vcpu| vcpu.is_operating)
+            .peekable();
+        Some(if operating.peek().is_none() {
+            End::AllStopped
+        } else if operating.all(Vcpu::is_in_disabled_wait) {
+            End::DisabledWait(self.last_wait)
+        } else {
+            End::NothingToWaitFor
+        })
+    }
+}
+
+/// A guest's machine as one of its CPUs has it: what an instruction or an interruption works on.
+pub struct Machine<'a> {
+    /// The guest.
+    pub guest: &'a mut Guest,
+    /// Frames for what it touches.
+    pub pool: &'a mut FramePool,
+    /// Address of the CPU.
+    pub cpu: usize,
+}
+
+impl Machine<'_> {
+    /// The CPU.
+    #[must_use]
+    pub fn vcpu(&self) -> &Vcpu {
+        &self.guest.vcpus[self.cpu]
+    }
+
+    /// The CPU, to change it.
+    pub fn vcpu_mut(&mut self) -> &mut Vcpu {
+        &mut self.guest.vcpus[self.cpu]
+    }
+
+    /// Copies out of real storage.
+    ///
+    /// # Errors
+    /// As for [`GuestMemory::read`].
+    pub fn copy_out(&mut self, real: u64, buffer: &mut [u8]) -> Result<(), AccessError> {
+        self.guest.memory.read(self.pool, self.cpu, real, buffer)
+    }
+
+    /// Copies into real storage.
+    ///
+    /// # Errors
+    /// As for [`GuestMemory::write`].
+    pub fn copy_in(&mut self, real: u64, bytes: &[u8]) -> Result<(), AccessError> {
+        self.guest.memory.write(self.pool, self.cpu, real, bytes)
+    }
+
+    /// Sets the prefix of the CPU, which does not run now.
+    pub fn set_prefix(&mut self, prefix: u32) {
+        self.guest.memory.set_prefix(self.cpu, prefix);
+        self.vcpu_mut().spaces += 1;
+    }
+
+    /// The same machine as another CPU of the guest has it.
+    pub fn on(&mut self, cpu: usize) -> Machine<'_> {
+        Machine {
+            guest: self.guest,
+            pool: self.pool,
+            cpu,
+        }
+    }
+
+    /// Makes a CPU do something: at once, or if it runs on another physical CPU, when it comes out.
+    pub fn order(&mut self, cpu: usize, deed: Deed) {
+        let target = &mut self.guest.vcpus[cpu];
+        if cpu != self.cpu && matches!(target.place, Place::Running(_)) {
+            target.order = Some(deed);
+        } else {
+            signal::carry_out(&mut self.on(cpu), deed);
+        }
+        self.guest.alerts |= 1 << cpu;
     }
 }

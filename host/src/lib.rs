@@ -14,10 +14,9 @@ pub mod emulate;
 pub mod evict;
 pub mod mem;
 pub mod memory;
+pub mod sched;
 pub mod vcpu;
 
-#[cfg(target_os = "none")]
-pub mod cpus;
 #[cfg(target_os = "none")]
 pub mod guest;
 #[cfg(target_os = "none")]
@@ -26,7 +25,5 @@ pub mod loader;
 pub mod lock;
 #[cfg(target_os = "none")]
 pub mod report;
-#[cfg(target_os = "none")]
-pub mod sched;
 #[cfg(target_os = "none")]
 pub mod start;

@@ -19,6 +19,9 @@ const PARAMETER_LINE: u64 = 0x10480;
 /// Room for it, with its NUL.
 const PARAMETER_ROOM: usize = 0x380;
 
+/// The CPU whose real addresses a loader uses: no prefix is set yet.
+const LOADING_CPU: usize = 0;
+
 /// Loads the image of guest `id`; returns where it starts.
 ///
 /// # Errors
@@ -84,7 +87,10 @@ fn write(
     at: u64,
     bytes: &[u8],
 ) -> Result<(), String> {
-    memory.write(pool, at, bytes).map_err(|error| match error {
+    memory
+        .write(pool, LOADING_CPU, at, bytes)
+        .map_err(|error| {
+            match error {
         AccessError::Exhausted => {
             "memory too small: there are not enough frames to load it, give it more with memory="
                 .to_string()
@@ -95,7 +101,8 @@ fn write(
                 memory.size()
             )
         }
-    })
+    }
+        })
 }
 
 fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u64, String> {

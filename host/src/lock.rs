@@ -1,97 +1,106 @@
-//! The lock on everything that the CPUs of the machine share.
-//!
-//! Whoever finds it taken sleeps until it is free. Spinning would not do: the lock is held while a disk
-//! works, and an emulator has fewer real CPUs than it shows; the one that spins takes the time of the one
-//! that it waits for.
+//! A lock for CPUs that may have to wait long: who does not get it soon waits in an enabled wait.
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arch::sigp::{self, Order};
+use arch::sigp::{self, Answer, Order};
 use arch::{PswMask, cpu};
 
-/// Attempts before a CPU sleeps.
-const SPINS: u32 = 64;
+/// How often a CPU looks before it waits: about as long as the emulation of an instruction takes.
+const PATIENCE: u32 = 100;
 
-/// A value that one CPU of the machine has at a time.
-pub struct HostLock<T> {
-    taken: AtomicBool,
-    /// CPUs that sleep until it is free, a bit for each address.
-    sleepers: AtomicU64,
+/// Something that one CPU at a time has.
+///
+/// It is not fair, on purpose: a CPU that takes it again has done something else in between, and a
+/// queue would wait for a CPU that has lost its real one.
+pub struct Lock<T> {
+    is_held: AtomicBool,
+    /// CPUs that wait for it, by address.
+    waiting: AtomicU64,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: one CPU at a time has the value.
-unsafe impl<T: Send> Sync for HostLock<T> {}
+// SAFETY: `Guard` gives the value to one CPU at a time.
+unsafe impl<T: Send> Sync for Lock<T> {}
 
-/// Interrupts a CPU of the machine, or its next wait.
-pub fn kick(address: u16) {
-    // SAFETY: the handler does nothing; if a call is pending, that one will do.
-    unsafe { sigp::signal(address, Order::ExternalCall, 0) };
-}
-
-impl<T> HostLock<T> {
-    /// A lock that is free.
+impl<T> Lock<T> {
+    /// A lock that nobody has.
     pub fn new(value: T) -> Self {
         Self {
-            taken: AtomicBool::new(false),
-            sleepers: AtomicU64::new(0),
+            is_held: AtomicBool::new(false),
+            waiting: AtomicU64::new(0),
             value: UnsafeCell::new(value),
         }
     }
 
-    fn try_take(&self) -> bool {
-        !self.taken.load(Ordering::Relaxed) && !self.taken.swap(true, Ordering::SeqCst)
+    fn try_lock(&self) -> Option<Guard<'_, T>> {
+        let is_free =
+            !self.is_held.load(Ordering::Relaxed) && !self.is_held.swap(true, Ordering::SeqCst);
+        is_free.then(|| Guard { lock: self })
     }
 
-    /// Takes the lock. External interruptions may come meanwhile.
-    pub fn lock(&self) -> HostGuard<'_, T> {
-        let own = 1 << cpu::address();
-        while !(0..SPINS).any(|_| self.try_take()) {
-            // Whoever frees the lock from now on sees the bit, or has freed it before the next attempt.
-            self.sleepers.fetch_or(own, Ordering::SeqCst);
-            let taken = self.try_take();
-            if !taken {
-                cpu::wait(PswMask::EXTERNAL);
+    /// Takes the lock. External interruptions may be taken meanwhile; emergency signals, which must
+    /// be enabled and handled, are how this CPU is told to look again.
+    pub fn lock(&self) -> Guard<'_, T> {
+        for _ in 0..PATIENCE {
+            if let Some(guard) = self.try_lock() {
+                return guard;
             }
-            self.sleepers.fetch_and(!own, Ordering::SeqCst);
-            if taken {
-                break;
-            }
+            core::hint::spin_loop();
         }
-        HostGuard(self)
+        let own = 1 << cpu::address();
+        loop {
+            // First the bit, then another look: whoever gives the lock up does it the other way round.
+            self.waiting.fetch_or(own, Ordering::SeqCst);
+            if let Some(guard) = self.try_lock() {
+                self.waiting.fetch_and(!own, Ordering::Relaxed);
+                return guard;
+            }
+            cpu::wait(PswMask::EXTERNAL);
+        }
+    }
+
+    fn unlock(&self) {
+        self.is_held.store(false, Ordering::SeqCst);
+        let waiting = self.waiting.load(Ordering::SeqCst);
+        if waiting != 0 {
+            let next = waiting.trailing_zeros() as u16;
+            self.waiting.fetch_and(!(1 << next), Ordering::SeqCst);
+            signal(next);
+        }
     }
 }
 
-/// The lock is held as long as this exists.
-pub struct HostGuard<'a, T>(&'a HostLock<T>);
+/// Sends a CPU an emergency signal: it comes out of its guest, or stops waiting.
+pub fn signal(cpu: u16) {
+    // SAFETY: all CPUs of the host handle emergency signals, by looking at what there is to do.
+    while unsafe { sigp::signal(cpu, Order::EmergencySignal, 0) } == Answer::Busy {}
+}
 
-impl<T> Deref for HostGuard<'_, T> {
+/// The right to use what a lock protects.
+pub struct Guard<'a, T> {
+    lock: &'a Lock<T>,
+}
+
+impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held.
-        unsafe { &*self.0.value.get() }
+        // SAFETY: there is one guard at a time.
+        unsafe { &*self.lock.value.get() }
     }
 }
 
-impl<T> DerefMut for HostGuard<'_, T> {
+impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the lock is held.
-        unsafe { &mut *self.0.value.get() }
+        // SAFETY: there is one guard at a time.
+        unsafe { &mut *self.lock.value.get() }
     }
 }
 
-impl<T> Drop for HostGuard<'_, T> {
+impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        self.0.taken.store(false, Ordering::SeqCst);
-        let sleepers = self.0.sleepers.load(Ordering::SeqCst);
-        if sleepers != 0 {
-            // The next one behind this CPU, so that each has its turn.
-            let behind = u32::from(cpu::address()) + 1;
-            let next = sleepers.rotate_right(behind).trailing_zeros() + behind;
-            kick((next % u64::BITS) as u16);
-        }
+        self.lock.unlock();
     }
 }

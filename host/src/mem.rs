@@ -7,10 +7,9 @@
 mod entry;
 #[cfg(target_os = "none")]
 mod guest;
+pub mod prefix;
 #[cfg(target_os = "none")]
 mod tables;
-#[cfg(target_os = "none")]
-mod view;
 
 pub use entry::{Hinting, PageEntry, PageFlags};
 #[cfg(target_os = "none")]

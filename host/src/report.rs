@@ -22,14 +22,14 @@ pub struct HostBoot {
     pub version: &'static str,
     /// Memory of the machine, in bytes.
     pub memory: u64,
-    /// CPUs of the machine that run guests.
-    pub cpus: u32,
-    /// Virtual CPUs of each guest.
-    pub vcpus: u16,
     /// Frames for guests.
     pub frames: usize,
+    /// CPUs of the machine that guests run on.
+    pub cpus: usize,
     /// How many guests.
     pub guests: u16,
+    /// CPUs of each guest.
+    pub vcpus: u16,
     /// Eviction policy.
     pub evict: String,
     /// Hinting mode.
@@ -100,6 +100,7 @@ pub fn describe(end: Option<End>) -> (bool, String) {
             format!("disabled wait at {address:#x}"),
         ),
         Some(End::NothingToWaitFor) => (false, "it waits for what cannot come".to_string()),
+        Some(End::AllStopped) => (false, "its last CPU has stopped".to_string()),
         Some(End::Misbehaved(what)) => (false, what.to_string()),
         Some(End::MemoryExhausted) => (
             false,

@@ -1,11 +1,11 @@
 //! From the entry to the end: memory, bundle, guests, report.
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use arch::{Absolute, PAGE_SIZE, key};
+use arch::{Absolute, PAGE_SIZE, cpu, key};
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
@@ -17,12 +17,13 @@ use crate::control::Control;
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::{Disks, Slice};
 use crate::evict::Evictor;
-use crate::guest::Guest;
+use crate::guest::{Counters, Guest};
 use crate::loader;
 use crate::mem::GuestMemory;
 use crate::memory::FramePool;
 use crate::report::{self, HostBoot};
-use crate::{cpus, sched};
+use crate::sched::{self, Host};
+use crate::vcpu::{Floating, Vcpu};
 
 /// The host's heap: page states, tables, and what it prints.
 struct HostHeap(Mutex<Heap>);
@@ -47,10 +48,15 @@ unsafe impl core::alloc::GlobalAlloc for HostHeap {
 }
 
 /// What the heap has beside the guests' metadata, in bytes.
-const HEAP_BASE: u64 = 8 << 20;
+const HEAP_BASE: u64 = 4 << 20;
 /// Disks that every guest has: files for all, one to write and one for swap in equal parts.
 const SHARED_DISK: u16 = 0x0100;
 const SLICED_DISKS: [u16; 2] = [0x0101, 0x0102];
+
+/// What each CPU of a guest needs of the heap, in bytes: its tables, aligned.
+const HEAP_VIRTUAL_CPU: u64 = 32 << 10;
+/// What each further CPU of the machine needs of it: prefix area and stacks.
+const HEAP_PHYSICAL_CPU: u64 = 96 << 10;
 
 /// Runs the host.
 pub fn main(start: Start) -> ! {
@@ -64,7 +70,7 @@ pub fn main(start: Start) -> ! {
         Ok(end) => end,
         Err(reason) => boot::fatal::stop_with(format_args!("{reason}")),
     };
-    match run(&start, &machine, end) {
+    match run(&start, machine, end) {
         Ok(true) => boot::fatal::succeed(),
         Ok(false) => boot::fatal::fail(),
         Err(reason) => {
@@ -102,8 +108,21 @@ fn initialize_heap(start: &Start, memory: u64) -> Result<u64, &'static str> {
     Ok(end)
 }
 
-fn run(start: &Start, machine: &sclp::Machine, end: u64) -> Result<bool, String> {
-    let memory = machine.memory;
+/// The heap grows by what the CPUs need; returns its new end.
+fn extend_heap(control: &Control, cpus: usize, memory: u64, end: u64) -> Result<u64, String> {
+    let virtual_cpus = u64::from(control.guests) * u64::from(control.cpus);
+    let more = virtual_cpus * HEAP_VIRTUAL_CPU + cpus as u64 * HEAP_PHYSICAL_CPU;
+    if end + more >= memory {
+        return Err(format!(
+            "memory too small: {virtual_cpus} CPUs of guests leave no frames; give the machine more"
+        ));
+    }
+    // SAFETY: nobody uses the storage behind the heap yet.
+    unsafe { HEAP.0.lock().extend(more as usize) }
+    Ok(end + more)
+}
+
+fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> {
     let line = start
         .parameters
         .map_err(|error| format!("parameter line: {error}"))?;
@@ -116,33 +135,52 @@ fn run(start: &Start, machine: &sclp::Machine, end: u64) -> Result<bool, String>
         control.read(entry.text().map_err(|error| error.to_string())?)?;
     }
     control.read(line)?;
-    let mut pool = frames(&control, memory, end)?;
+    let cpus = addresses(machine.cpus);
+    let end = extend_heap(&control, cpus.len(), machine.memory, end)?;
+    let mut pool = frames(&control, machine.memory, end)?;
     record::emit(
         "host_boot",
         &HostBoot {
             image: "host",
             version: env!("CARGO_PKG_VERSION"),
-            memory,
-            cpus: machine.cpus.count_ones().max(1),
-            vcpus: control.cpus,
+            memory: machine.memory,
             frames: pool.total(),
+            cpus: cpus.len(),
             guests: control.guests,
+            vcpus: control.cpus,
             evict: control.policy.to_string(),
             hinting: control.hinting.name(),
         },
     );
-    let evictor = Evictor::new(control.policy, control.seed);
-    #[cfg(feature = "controls")]
-    let evictor = evictor.losing_stable_pages(control.lose_stable);
     let disks = disks(&bundle)?;
-    let mut guests = Vec::new();
-    for id in 0..control.guests {
-        guests.push(guest(&control, &bundle, line, id, &disks, &mut pool)?);
-    }
-    sched::set_up(guests, pool, evictor);
-    cpus::start_others(machine.cpus)?;
-    let host = sched::run_guests();
+    let guests: Result<Vec<_>, _> = (0..control.guests)
+        .map(|id| guest(&control, &bundle, line, id, &disks, &mut pool))
+        .collect();
+    let host = Host::new(guests?, pool, evictor(&control), &cpus);
+    // From here on the guests have all references to them.
+    drop(disks);
+    let host = sched::run(host, &cpus)?;
     Ok(report::host(&host.guests, &host.pool))
+}
+
+fn evictor(control: &Control) -> Evictor {
+    #[cfg_attr(
+        not(feature = "controls"),
+        allow(unused_mut, reason = "only controls change it")
+    )]
+    let mut evictor = Evictor::new(control.policy, control.seed);
+    #[cfg(feature = "controls")]
+    if control.lose_stable {
+        evictor.lose_stable_pages();
+    }
+    evictor
+}
+
+/// Addresses of the CPUs to use: this one, then the others of the machine.
+fn addresses(machine: u64) -> Vec<u16> {
+    let own = cpu::address();
+    let others = (0..64).filter(|other| machine >> other & 1 != 0 && *other != own);
+    core::iter::once(own).chain(others).collect()
 }
 
 /// The frames for guests: behind the heap, as many as the parameter says.
@@ -162,11 +200,8 @@ fn frames(control: &Control, memory: u64, end: u64) -> Result<FramePool, String>
     ))
 }
 
-/// A disk of the host's with its number.
-type NumberedDisk = (u16, Arc<Mutex<Disk>>);
-
 /// The host's disks by number; a disk in the bundle takes the place of the shared one.
-fn disks(bundle: &Bundle<'static>) -> Result<Vec<NumberedDisk>, String> {
+fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Rc<Disk>)>, String> {
     let mut found = Vec::new();
     for number in [SHARED_DISK].into_iter().chain(SLICED_DISKS) {
         let in_bundle = bundle.find(Kind::Disk, 0).filter(|_| number == SHARED_DISK);
@@ -177,7 +212,7 @@ fn disks(bundle: &Bundle<'static>) -> Result<Vec<NumberedDisk>, String> {
             }
             None => block::find(number, Choice::Virtio).map_err(|error| error.to_string())?,
         };
-        found.extend(disk.map(|disk| (number, Arc::new(Mutex::new(disk)))));
+        found.extend(disk.map(|disk| (number, Rc::new(disk))));
     }
     Ok(found)
 }
@@ -187,12 +222,13 @@ fn guest(
     bundle: &Bundle<'_>,
     line: &str,
     id: u16,
-    disks: &[NumberedDisk],
+    disks: &[(u16, Rc<Disk>)],
     pool: &mut FramePool,
 ) -> Result<Guest, String> {
-    let mut memory = GuestMemory::new(control.guest_memory, control.cpus, control.hinting);
+    let cpus = usize::from(control.cpus);
+    let mut memory = GuestMemory::new(control.guest_memory, control.hinting, cpus);
     let entry = loader::load(bundle, id, line, &mut memory, pool)?;
-    let slice = |(number, disk): &NumberedDisk| {
+    let slice = |(number, disk): &(u16, Rc<Disk>)| {
         let parts = if *number == SHARED_DISK {
             (0, 1)
         } else {
@@ -200,7 +236,20 @@ fn guest(
         };
         (*number, Slice::new(disk.clone(), parts.0, parts.1))
     };
-    let disks = Disks::new(disks.iter().map(slice));
-    let console = GuestConsole::new(control.console);
-    Ok(Guest::new(id, control.cpus, entry, memory, console, disks))
+    let mut vcpus: Vec<_> = (0..cpus).map(|_| Vcpu::new()).collect();
+    vcpus[0].start_at(entry);
+    Ok(Guest {
+        id,
+        vcpus,
+        memory,
+        console: GuestConsole::new(control.console),
+        disks: Disks::new(disks.iter().map(slice)),
+        floating: Floating::default(),
+        alerts: 0,
+        last_wait: 0,
+        counters: Counters::default(),
+        next_eviction: 0,
+        end: None,
+        is_end_known: false,
+    })
 }

@@ -1,12 +1,18 @@
 //! A virtual CPU: the guest's registers as the guest sees them.
 
+pub mod external;
 #[cfg(target_os = "none")]
 pub mod interruption;
+pub mod orders;
 #[cfg(target_os = "none")]
 pub mod run;
+#[cfg(target_os = "none")]
+pub mod signal;
 
 use arch::interruption::Context;
 use arch::{Psw, PswMask};
+
+use orders::Deed;
 
 /// Bits of the PSW that the guest changes without the host's help: condition code, program mask,
 /// addressing mode.
@@ -14,67 +20,64 @@ const LIVE: u64 = (3 << arch::psw::field::CC_SHIFT)
     | (15 << arch::psw::field::PROGRAM_MASK_SHIFT)
     | PswMask::AMODE64.bits();
 
-/// Why a virtual CPU does not run any more.
+/// Why a guest does not run any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
-    /// A disabled wait with this PSW address.
+    /// All CPUs are in a disabled wait or stopped; the last wait had this PSW address.
     DisabledWait(u64),
     /// An enabled wait that nothing can end.
     NothingToWaitFor,
+    /// Its last CPU has stopped.
+    AllStopped,
     /// It did what this host does not offer, or what would loop for ever.
     Misbehaved(&'static str),
     /// It wants a page and there is none.
     MemoryExhausted,
 }
 
-/// What a virtual CPU is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Activity {
-    /// Nothing: it is in the stopped state, or has ended.
-    Stopped,
-    /// It can run, and stands in the queue.
-    Ready,
-    /// It runs on the CPU of the machine with this address.
-    Running(u16),
-    /// It waits to be interrupted.
-    Waiting,
-    /// It could run and is not let run until this time of day.
-    Held(u64),
-}
-
-/// An order that a running virtual CPU carries out when it has left the guest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StopOrder {
-    /// Stops.
-    Stop,
-    /// Stops, with timers and pending interruptions cleared.
-    Reset,
-    /// Stops, with registers and prefix cleared, too.
-    InitialReset,
-}
-
-/// Interruptions that wait for the virtual CPU to be enabled, and orders that it has not carried out.
+/// Interruptions that any CPU of the guest may take that is enabled for them.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Pending {
-    /// The CPU that has sent an external call.
-    pub external_call: Option<u16>,
-    /// The CPUs that have sent an emergency signal, a bit for each address.
-    pub emergency_signals: u64,
-    /// A restart interruption, for which a CPU is always enabled.
-    pub restart: bool,
-    /// To stop.
-    pub stop: Option<StopOrder>,
+pub struct Floating {
+    /// Parameter of a service signal.
+    pub service_signal: Option<u32>,
     /// 64-bit parameter of a completed asynchronous block I/O request, with its subcode.
     pub block_io: Option<(u16, u64)>,
 }
 
+/// Signals of other CPUs that wait for this one to be enabled.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Signals {
+    /// Who has sent an external call; there can be one.
+    pub external_call: Option<u16>,
+    /// Who has sent an emergency signal, a bit for each address.
+    pub emergency: u64,
+}
+
+/// Where the scheduler has a virtual CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Place {
+    /// Nowhere: it waits, is held, or has stopped.
+    #[default]
+    Off,
+    /// In the run queue.
+    Queued,
+    /// On the physical CPU with this number.
+    Running(usize),
+}
+
+/// To whom a virtual CPU gives the rest of its time slice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Yield {
+    /// To whoever is next.
+    Anyone,
+    /// To the CPU of its guest with this address.
+    To(usize),
+}
+
 /// Registers, timers and pending interruptions of a virtual CPU.
 pub struct Vcpu {
-    /// Its address in the guest.
-    pub address: u16,
-    /// What it is doing.
-    pub activity: Activity,
-    /// What runs: general registers and the real PSW.
+    /// What runs: general registers and the real PSW. While the CPU runs, the physical CPU has a
+    /// copy that counts instead.
     pub context: Context,
     /// The PSW that the guest sees.
     pub psw: Psw,
@@ -84,59 +87,84 @@ pub struct Vcpu {
     pub clock_comparator: u64,
     /// Its CPU timer, as of the latest exit.
     pub cpu_timer: i64,
-    /// What waits to interrupt it.
-    pub pending: Pending,
+    /// Since when it waits, for the CPU timer goes on meanwhile.
+    pub waits_since: Option<u64>,
+    /// Whether it is in the operating state, and not stopped.
+    pub is_operating: bool,
+    /// Signals that wait to interrupt it.
+    pub signals: Signals,
+    /// An order of another CPU that is accepted and not carried out yet, for this CPU runs.
+    pub order: Option<Deed>,
     /// Code and PSW address of the latest program interruption, and how often it came in a row.
     pub repeated: (u16, u64, u32),
     /// Set by a guest that gives up the rest of its time slice.
-    pub yields: bool,
-    /// Set when it has ended.
-    pub end: Option<End>,
+    pub yields: Option<Yield>,
+    /// Where the scheduler has it.
+    pub place: Place,
+    /// Not dispatched before this time, whatever happens.
+    pub held_until: u64,
+    /// Set when a discard fault was delivered, for the policy that cares.
+    pub is_discard_delivered: bool,
+    /// How often its real addresses have changed their meaning: each time the TLB is out of date.
+    pub spaces: u32,
 }
 
 impl Vcpu {
-    /// A CPU after an initial reset, about to run at `address`.
+    /// A CPU after an initial reset: stopped.
     #[must_use]
-    pub fn new(address: u16, start: u64) -> Self {
+    pub fn new() -> Self {
         let mut control = [0; 16];
         control[0] = 0xe0;
         control[14] = 0xc200_0000;
         Self {
-            address,
-            activity: Activity::Stopped,
             context: Context {
                 gprs: [0; 16],
                 psw: Psw::default(),
             },
-            psw: Psw::new(PswMask::empty(), start),
+            psw: Psw::default(),
             control,
-            clock_comparator: u64::MAX,
+            clock_comparator: 0,
             cpu_timer: 0,
-            pending: Pending::default(),
+            waits_since: None,
+            is_operating: false,
+            signals: Signals::default(),
+            order: None,
             repeated: (0, 0, 0),
-            yields: false,
-            end: None,
+            yields: None,
+            place: Place::Off,
+            held_until: 0,
+            is_discard_delivered: false,
+            spaces: 0,
         }
     }
 
-    /// Subsystem reset: control registers, timers and pending interruptions as at the start.
-    pub fn reset(&mut self) {
-        *self = Self {
-            activity: self.activity,
-            context: self.context,
-            ..Self::new(self.address, 0)
-        };
+    /// Makes it run at `address`, as after a load.
+    pub fn start_at(&mut self, address: u64) {
+        self.psw = Psw::new(PswMask::empty(), address);
+        self.is_operating = true;
     }
 
-    /// Initial CPU reset: registers, too, and the CPU is in the stopped state.
+    /// CPU reset: it stops and forgets what signals it got.
+    pub fn reset(&mut self) {
+        self.is_operating = false;
+        self.signals = Signals::default();
+    }
+
+    /// Initial CPU reset: PSW, control registers and timers as at the start, too. The prefix, which is
+    /// the memory's to keep, is the caller's to set.
     pub fn initial_reset(&mut self) {
-        *self = Self::new(self.address, 0);
-        self.psw = Psw::default();
+        *self = Self {
+            context: self.context,
+            place: self.place,
+            held_until: self.held_until,
+            spaces: self.spaces,
+            ..Self::new()
+        };
     }
 
     /// Brings the real PSW in line with the guest's, before the guest runs.
     pub fn sync_to_real(&mut self) {
-        // I/O interruptions are for the CPU that waits for the host's disks.
+        // Disabled for I/O: the interruption belongs to the CPU that waits for its disk request.
         let enabled = PswMask::EXTERNAL.union(PswMask::MACHINE_CHECK);
         let real = PswMask::PROBLEM.union(PswMask::DAT).union(enabled);
         self.context.psw = Psw {
@@ -163,6 +191,20 @@ impl Vcpu {
         self.psw.contains(PswMask::WAIT)
     }
 
+    /// Whether the guest waits for what no interruption can end.
+    #[must_use]
+    pub fn is_in_disabled_wait(&self) -> bool {
+        let enabled = PswMask::IO | PswMask::EXTERNAL | PswMask::MACHINE_CHECK;
+        self.is_waiting() && !self.psw.flags().intersects(enabled)
+    }
+
+    /// The CPU timer at a time when the CPU does not run.
+    #[must_use]
+    pub fn cpu_timer_at(&self, now: u64) -> i64 {
+        let waited = self.waits_since.map_or(0, |since| now.wrapping_sub(since));
+        self.cpu_timer.wrapping_sub_unsigned(waited)
+    }
+
     /// An address computed by the guest, wrapped to its addressing mode.
     #[must_use]
     pub fn wrap(&self, address: u64) -> u64 {
@@ -175,10 +217,11 @@ impl Vcpu {
             address & 0x00ff_ffff
         }
     }
+}
 
-    /// Ends this virtual CPU, unless it has ended already.
-    pub fn stop(&mut self, end: End) {
-        self.end.get_or_insert(end);
+impl Default for Vcpu {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -188,7 +231,8 @@ mod tests {
 
     #[test]
     fn the_guest_never_runs_in_the_supervisor_state() {
-        let mut vcpu = Vcpu::new(0, 0x1_0000);
+        let mut vcpu = Vcpu::new();
+        vcpu.start_at(0x1_0000);
         vcpu.psw.set_condition_code(2);
         vcpu.sync_to_real();
         assert!(
@@ -205,8 +249,31 @@ mod tests {
     }
 
     #[test]
+    fn the_cpu_timer_goes_on_in_a_wait() {
+        let mut vcpu = Vcpu::new();
+        vcpu.cpu_timer = 100;
+        assert_eq!(vcpu.cpu_timer_at(1000), 100);
+        vcpu.waits_since = Some(890);
+        assert_eq!(vcpu.cpu_timer_at(1000), -10);
+    }
+
+    #[test]
+    fn an_initial_reset_stops_and_forgets() {
+        let mut vcpu = Vcpu::new();
+        vcpu.start_at(0x1_0000);
+        (vcpu.control[0], vcpu.clock_comparator) = (u64::MAX, 5);
+        vcpu.signals.external_call = Some(1);
+        vcpu.context.gprs[3] = 7;
+        vcpu.initial_reset();
+        assert!(!vcpu.is_operating && vcpu.signals.external_call.is_none());
+        assert_eq!((vcpu.control[0], vcpu.clock_comparator), (0xe0, 0));
+        assert_eq!((vcpu.psw, vcpu.context.gprs[3]), (Psw::default(), 7));
+    }
+
+    #[test]
     fn addresses_wrap_as_the_mode_says() {
-        let mut vcpu = Vcpu::new(0, 0);
+        let mut vcpu = Vcpu::new();
+        vcpu.start_at(0);
         assert_eq!(vcpu.wrap(u64::MAX), u64::MAX);
         vcpu.psw.set(PswMask::EXTENDED, false);
         assert_eq!(vcpu.wrap(u64::MAX), 0x7fff_ffff);

@@ -2,25 +2,7 @@
 
 use core::arch::asm;
 
-/// Control register 0: masks of external interruptions and system masks.
-pub mod cr0 {
-    /// Bit 35: low-address protection.
-    pub const LOW_ADDRESS_PROTECTION: u64 = 1 << (63 - 35);
-    /// Bit 40: enhanced DAT.
-    pub const ENHANCED_DAT: u64 = 1 << (63 - 40);
-    /// Bit 45: AFP registers may be used.
-    pub const AFP: u64 = 1 << (63 - 45);
-    /// Bit 49: emergency signals.
-    pub const EMERGENCY_SIGNAL: u64 = 1 << (63 - 49);
-    /// Bit 50: external calls.
-    pub const EXTERNAL_CALL: u64 = 1 << (63 - 50);
-    /// Bit 52: clock comparator.
-    pub const CLOCK_COMPARATOR: u64 = 1 << (63 - 52);
-    /// Bit 53: CPU timer.
-    pub const CPU_TIMER: u64 = 1 << (63 - 53);
-    /// Bit 54: service signals, and block I/O completion (external interruption 0x2603).
-    pub const SERVICE_SIGNAL: u64 = 1 << (63 - 54);
-}
+pub use crate::cr0;
 
 /// Control register 6: which I/O-interruption subclasses interrupt.
 pub mod cr6 {

@@ -77,12 +77,6 @@ impl GuestConsole {
         mem::take(&mut self.complete)
     }
 
-    /// Whether any line is complete.
-    #[must_use]
-    pub fn has_lines(&self) -> bool {
-        !self.complete.is_empty()
-    }
-
     /// As [`GuestConsole::lines`], with a last line that was not ended.
     pub fn all(&mut self) -> Vec<String> {
         if !self.line.is_empty() {

@@ -2,19 +2,17 @@
 //!
 //! Requests are synchronous. List and parameter block are copied once before anything is believed.
 
-use alloc::sync::Arc;
+use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use arch::{Absolute, PAGE_SIZE, program};
 use drivers::block::{BLOCK_SIZE, Disk};
 use drivers::x250::layout::{self, Entry, Initialize, Request};
-use spin::Mutex;
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::guest::Guest;
-use crate::mem::{AccessError, GuestFault, GuestMemory};
-use crate::memory::FramePool;
+use crate::guest::Machine;
+use crate::mem::{AccessError, GuestFault};
 
 /// Most entries of a list.
 const MOST_ENTRIES: u32 = 256;
@@ -22,7 +20,7 @@ const MOST_ENTRIES: u32 = 256;
 /// A part of a disk of the host's.
 #[derive(Clone)]
 pub struct Slice {
-    disk: Arc<Mutex<Disk>>,
+    disk: Rc<Disk>,
     /// First block on the host's disk.
     first: u64,
     /// Number of blocks.
@@ -32,8 +30,8 @@ pub struct Slice {
 impl Slice {
     /// The part number `part` of `parts` equal ones.
     #[must_use]
-    pub fn new(disk: Arc<Mutex<Disk>>, part: u64, parts: u64) -> Self {
-        let blocks = disk.lock().blocks() / parts;
+    pub fn new(disk: Rc<Disk>, part: u64, parts: u64) -> Self {
+        let blocks = disk.blocks() / parts;
         Self {
             first: part * blocks,
             blocks,
@@ -80,25 +78,20 @@ impl Disks {
 ///
 /// # Errors
 /// What the guest gets instead: exceptions of the parameter block or list.
-pub fn diagnose(
-    guest: &mut Guest,
-    pool: &mut FramePool,
-    first: usize,
-    second: usize,
-) -> Result<(), AccessError> {
-    let gprs = &guest.vcpu.context.gprs;
+pub fn diagnose(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), AccessError> {
+    let gprs = &machine.vcpu().context.gprs;
     let (address, function) = (gprs[first], gprs[second]);
     if !first.is_multiple_of(2) || !address.is_multiple_of(8) {
         return Err(GuestFault::plain(program::SPECIFICATION).into());
     }
     let code = match function {
-        layout::INITIALIZE => initialize(guest, pool, address)?,
-        layout::TRANSFER => transfer(guest, pool, address)?,
-        layout::REMOVE => remove(guest, pool, address)?,
+        layout::INITIALIZE => initialize(machine, address)?,
+        layout::TRANSFER => transfer(machine, address)?,
+        layout::REMOVE => remove(machine, address)?,
         _ => return Err(GuestFault::plain(program::SPECIFICATION).into()),
     };
-    guest.vcpu.context.gprs[first + 1] = u64::from(code);
-    guest.vcpu.psw.set_condition_code(match code {
+    machine.vcpu_mut().context.gprs[first + 1] = u64::from(code);
+    machine.vcpu_mut().psw.set_condition_code(match code {
         0 | layout::READ_ONLY => 0,
         layout::ENTRY_FAILED => 1,
         _ => 2,
@@ -106,10 +99,10 @@ pub fn diagnose(
     Ok(())
 }
 
-fn initialize(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8, AccessError> {
+fn initialize(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> {
     let mut block = Initialize::new_zeroed();
-    guest.memory.read(pool, address, block.as_mut_bytes())?;
-    let Some(device) = guest.disks.find(block.device.get()) else {
+    machine.copy_out(address, block.as_mut_bytes())?;
+    let Some(device) = machine.guest.disks.find(block.device.get()) else {
         return Ok(layout::NO_DEVICE);
     };
     if block.block_size.get() as usize != BLOCK_SIZE || block.flags & layout::FORM_64 == 0 {
@@ -118,15 +111,15 @@ fn initialize(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u
     device.initialized = true;
     block.first = 1.into();
     block.last = device.slice.blocks.into();
-    let read_only = device.slice.disk.lock().is_read_only();
-    guest.memory.write(pool, address, block.as_bytes())?;
+    let read_only = device.slice.disk.is_read_only();
+    machine.copy_in(address, block.as_bytes())?;
     Ok(if read_only { layout::READ_ONLY } else { 0 })
 }
 
-fn remove(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8, AccessError> {
+fn remove(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> {
     let mut block = Initialize::new_zeroed();
-    guest.memory.read(pool, address, block.as_mut_bytes())?;
-    match guest.disks.find(block.device.get()) {
+    machine.copy_out(address, block.as_mut_bytes())?;
+    match machine.guest.disks.find(block.device.get()) {
         Some(device) if device.initialized => {
             device.initialized = false;
             Ok(0)
@@ -136,11 +129,11 @@ fn remove(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8, A
     }
 }
 
-fn transfer(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8, AccessError> {
+fn transfer(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> {
     let mut request = Request::new_zeroed();
-    guest.memory.read(pool, address, request.as_mut_bytes())?;
+    machine.copy_out(address, request.as_mut_bytes())?;
     let count = request.count.get();
-    let Some(device) = guest.disks.find(request.device.get()) else {
+    let Some(device) = machine.guest.disks.find(request.device.get()) else {
         return Ok(layout::NO_DEVICE);
     };
     if !device.initialized {
@@ -151,22 +144,18 @@ fn transfer(guest: &mut Guest, pool: &mut FramePool, address: u64) -> Result<u8,
     }
     let slice = device.slice.clone();
     let mut list = vec![Entry::default(); count as usize];
-    guest
-        .memory
-        .read(pool, request.list.get(), list.as_mut_bytes())?;
+    machine.copy_out(request.list.get(), list.as_mut_bytes())?;
     let mut at = 0;
     while at < list.len() {
         let run = run_length(&list[at..]);
-        let status = run_entries(&mut guest.memory, pool, &slice, &list[at..at + run])?;
+        let status = run_entries(machine, &slice, &list[at..at + run])?;
         for entry in &mut list[at..at + run] {
             entry.status = status;
         }
         at += run;
     }
     let failed = list.iter().any(|entry| entry.status != 0);
-    guest
-        .memory
-        .write(pool, request.list.get(), list.as_bytes())?;
+    machine.copy_in(request.list.get(), list.as_bytes())?;
     Ok(if failed { layout::ENTRY_FAILED } else { 0 })
 }
 
@@ -185,12 +174,7 @@ fn run_length(list: &[Entry]) -> usize {
 }
 
 /// Runs entries that are one run; returns their status. The only error is that the host has no frame.
-fn run_entries(
-    memory: &mut GuestMemory,
-    pool: &mut FramePool,
-    slice: &Slice,
-    run: &[Entry],
-) -> Result<u8, AccessError> {
+fn run_entries(machine: &mut Machine<'_>, slice: &Slice, run: &[Entry]) -> Result<u8, AccessError> {
     let (first, bytes) = (run[0], run.len() * BLOCK_SIZE);
     // Blocks are counted from 1.
     let Some(block) = first.block.get().checked_sub(1) else {
@@ -204,7 +188,7 @@ fn run_entries(
     }
     let to_guest = match first.kind {
         layout::READ => true,
-        layout::WRITE if slice.disk.lock().is_read_only() => return Ok(layout::STATUS_READ_ONLY),
+        layout::WRITE if slice.disk.is_read_only() => return Ok(layout::STATUS_READ_ONLY),
         layout::WRITE => false,
         _ => return Ok(layout::STATUS_BAD_TYPE),
     };
@@ -214,22 +198,24 @@ fn run_entries(
         // A block across two pages: rare, and not offered.
         return Ok(layout::STATUS_BAD_BUFFER);
     }
+    let (pool, cpu) = (&mut *machine.pool, machine.cpu);
+    let memory = &mut machine.guest.memory;
     let frame = memory
-        .page_of(buffer)
+        .page_of(cpu, buffer)
         .map_err(AccessError::from)
-        .and_then(|page| memory.resolve(pool, page, to_guest));
+        .and_then(|page| memory.resolve(pool, cpu, page, to_guest));
     let frame = match frame {
         Ok(frame) => frame,
         Err(AccessError::Fault(_)) => return Ok(layout::STATUS_BAD_BUFFER),
         Err(AccessError::Exhausted) => return Err(AccessError::Exhausted),
     };
     let (at, start): (Absolute, u64) = (frame.address() + offset, slice.first + block);
-    // SAFETY: the frame is this guest's, which does not run now.
+    // SAFETY: the frame is this guest's, and stays so: nobody takes it while we hold the host's lock.
     let outcome = unsafe {
         if to_guest {
-            slice.disk.lock().read(start, at, bytes)
+            slice.disk.read(start, at, bytes)
         } else {
-            slice.disk.lock().write(start, at, bytes)
+            slice.disk.write(start, at, bytes)
         }
     };
     Ok(match outcome {
@@ -242,27 +228,26 @@ fn run_entries(
 ///
 /// # Errors
 /// What the guest gets instead.
-pub fn device_class(
-    guest: &mut Guest,
-    pool: &mut FramePool,
-    register: usize,
-) -> Result<(), AccessError> {
+pub fn device_class(machine: &mut Machine<'_>, register: usize) -> Result<(), AccessError> {
     const CLASS_FIXED_BLOCK: u8 = 0x01;
-    let address = guest.vcpu.context.gprs[register];
+    let address = machine.vcpu().context.gprs[register];
     let mut head = [0; 4];
-    guest.memory.read(pool, address, &mut head)?;
-    let known = guest
+    machine.copy_out(address, &mut head)?;
+    let known = machine
+        .guest
         .disks
         .find(u16::from_be_bytes([head[0], head[1]]))
         .is_some();
     if known {
         // Virtual device class and type, status and flags, then the real device's.
-        guest.memory.write(
-            pool,
+        machine.copy_in(
             address + 4,
             &[CLASS_FIXED_BLOCK, 0x01, 0, 0, CLASS_FIXED_BLOCK, 0x01, 0, 0],
         )?;
     }
-    guest.vcpu.psw.set_condition_code(if known { 0 } else { 3 });
+    machine
+        .vcpu_mut()
+        .psw
+        .set_condition_code(if known { 0 } else { 3 });
     Ok(())
 }

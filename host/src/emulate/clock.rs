@@ -6,27 +6,31 @@ use super::machine::{Machine, Trap};
 /// SET CLOCK COMPARATOR.
 pub(super) fn sckc(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.base(2));
-    machine.guest.vcpu.clock_comparator = u64::from_be_bytes(machine.read(address)?);
+    let value = machine.read(address)?;
+    machine.vcpu_mut().clock_comparator = u64::from_be_bytes(value);
     Ok(())
 }
 
 /// STORE CLOCK COMPARATOR.
 pub(super) fn stckc(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.base(2));
-    machine.write(address, &machine.guest.vcpu.clock_comparator.to_be_bytes())
+    let value = machine.vcpu().clock_comparator;
+    machine.write(address, &value.to_be_bytes())
 }
 
 /// SET CPU TIMER.
 pub(super) fn spt(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.base(2));
-    machine.guest.vcpu.cpu_timer = i64::from_be_bytes(machine.read(address)?);
+    let value = machine.read(address)?;
+    machine.vcpu_mut().cpu_timer = i64::from_be_bytes(value);
     Ok(())
 }
 
 /// STORE CPU TIMER.
 pub(super) fn stpt(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.base(2));
-    machine.write(address, &machine.guest.vcpu.cpu_timer.to_be_bytes())
+    let value = machine.vcpu().cpu_timer;
+    machine.write(address, &value.to_be_bytes())
 }
 
 /// SET CLOCK: the clock is the machine's, and secure (condition code 1, unchanged).

@@ -28,7 +28,7 @@ pub(super) fn lctlg(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
         values[n] = u64::from_be_bytes(machine.read(address + 8 * n as u64)?);
     }
     for (register, value) in registers(instruction.rs()).zip(values) {
-        machine.guest.vcpu.control[register] = value;
+        machine.vcpu_mut().control[register] = value;
     }
     Ok(())
 }
@@ -38,7 +38,7 @@ pub(super) fn stctg(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     let address = machine.address(instruction.long_base());
     check_alignment(address, 8)?;
     for (n, register) in registers(instruction.rs()).enumerate() {
-        let value = machine.guest.vcpu.control[register];
+        let value = machine.vcpu().control[register];
         machine.write(address + 8 * n as u64, &value.to_be_bytes())?;
     }
     Ok(())
@@ -53,7 +53,7 @@ pub(super) fn lctl(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         values[n] = u32::from_be_bytes(machine.read(address + 4 * n as u64)?);
     }
     for (register, value) in registers(instruction.rs()).zip(values) {
-        let control = &mut machine.guest.vcpu.control[register];
+        let control = &mut machine.vcpu_mut().control[register];
         *control = (*control & !u64::from(u32::MAX)) | u64::from(value);
     }
     Ok(())
@@ -64,7 +64,7 @@ pub(super) fn stctl(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     let address = machine.address(instruction.base(2));
     check_alignment(address, 4)?;
     for (n, register) in registers(instruction.rs()).enumerate() {
-        let value = machine.guest.vcpu.control[register] as u32;
+        let value = machine.vcpu().control[register] as u32;
         machine.write(address + 4 * n as u64, &value.to_be_bytes())?;
     }
     Ok(())
@@ -78,8 +78,7 @@ pub(super) fn spx(machine: &mut Machine<'_>, instruction: &Instruction) -> Resul
     if u64::from(prefix) + 2 * PAGE_SIZE as u64 > machine.guest.memory.size() {
         return Err(Trap::exception(program::ADDRESSING));
     }
-    let cpu = machine.guest.vcpu.address;
-    machine.guest.memory.set_prefix(cpu, prefix);
+    machine.set_prefix(prefix);
     Ok(())
 }
 
@@ -87,7 +86,7 @@ pub(super) fn spx(machine: &mut Machine<'_>, instruction: &Instruction) -> Resul
 pub(super) fn stpx(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.base(2));
     check_alignment(address, 4)?;
-    let prefix = machine.guest.memory.prefix();
+    let prefix = machine.guest.memory.prefix(machine.cpu);
     machine.write(address, &prefix.to_be_bytes())
 }
 
@@ -95,8 +94,8 @@ pub(super) fn stpx(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
 pub(super) fn stap(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.base(2));
     check_alignment(address, 2)?;
-    let cpu = machine.guest.vcpu.address;
-    machine.write(address, &cpu.to_be_bytes())
+    let own = machine.cpu as u16;
+    machine.write(address, &own.to_be_bytes())
 }
 
 /// PURGE TLB: the guest has no translations of its own.
@@ -176,8 +175,9 @@ pub(super) fn strag(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
 pub(super) fn tb(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.register_address(instruction.rre().1) & !(PAGE_SIZE as u64 - 1);
     let page = machine.page(address)?;
-    let frame = machine.guest.memory.resolve(machine.pool, page, true)?;
-    // SAFETY: the frame belongs to this guest, which does not run now.
+    let (pool, cpu) = (&mut *machine.pool, machine.cpu);
+    let frame = machine.guest.memory.resolve(pool, cpu, page, true)?;
+    // SAFETY: the frame belongs to this guest, whose CPU asks for that.
     unsafe { storage::clear_page(frame.address()) }
     machine.set_gpr(0, 0);
     machine.set_cc(0);

@@ -4,7 +4,8 @@ use arch::{PAGE_SIZE, program};
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
-use crate::vcpu::{End, interruption};
+use crate::vcpu::orders::Deed;
+use crate::vcpu::{End, Floating, Yield, interruption};
 
 /// Return code of X'308' for what is not there.
 const NO_PARAMETERS: u64 = 0x0102;
@@ -17,15 +18,17 @@ pub(super) fn diag(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     let (first, second) = instruction.rs();
     let outcome = match code {
         0x10 => release(machine, first, second),
-        0x44 | 0x9c => {
-            machine.guest.vcpu.yields = true;
+        0x44 => {
+            machine.vcpu_mut().yields = Some(Yield::Anyone);
             Ok(())
         }
-        0x250 => crate::dev::x250::diagnose(machine.guest, machine.pool, first, second)
-            .map_err(Trap::from),
-        0x210 => {
-            crate::dev::x250::device_class(machine.guest, machine.pool, first).map_err(Trap::from)
+        0x9c => {
+            let target = machine.gpr(first) as u16;
+            machine.vcpu_mut().yields = Some(Yield::To(target.into()));
+            Ok(())
         }
+        0x250 => crate::dev::x250::diagnose(machine, first, second).map_err(Trap::from),
+        0x210 => crate::dev::x250::device_class(machine, first).map_err(Trap::from),
         0x308 => ipl(machine, first, second),
         _ => Err(Trap::exception(program::SPECIFICATION)),
     };
@@ -46,7 +49,7 @@ fn release(machine: &mut Machine<'_>, first: usize, last: usize) -> Result<(), T
     if last >= machine.guest.memory.size() {
         return Err(Trap::exception(program::ADDRESSING));
     }
-    let prefix = u64::from(machine.guest.memory.prefix());
+    let prefix = u64::from(machine.guest.memory.prefix(machine.cpu));
     for address in (first..=last).step_by(PAGE_SIZE) {
         if !(prefix..prefix + 2 * page).contains(&address) {
             machine
@@ -62,12 +65,17 @@ fn release(machine: &mut Machine<'_>, first: usize, last: usize) -> Result<(), T
 fn ipl(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), Trap> {
     match machine.gpr(second) {
         0 | 1 => {
-            // Subsystem reset, and the PSW at absolute 0.
+            // Subsystem reset, and the PSW at absolute 0. The other CPUs stop.
+            machine.set_prefix(0);
             let short = u64::from_be_bytes(machine.read::<8>(0)?);
-            machine.guest.vcpu.reset();
+            for cpu in 0..machine.guest.vcpus.len() {
+                machine.order(cpu, Deed::InitialReset);
+            }
+            machine.guest.floating = Floating::default();
+            machine.vcpu_mut().is_operating = true;
             let mask = (short & !0x7fff_ffff) & !arch::PswMask::ESA390_FORMAT.bits();
             interruption::load_psw(
-                &mut machine.guest.vcpu,
+                machine,
                 arch::Psw {
                     mask,
                     address: short & 0x7fff_ffff,

@@ -13,7 +13,7 @@ pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     if machine.guest.memory.hinting() == Hinting::None {
         return Err(Trap::exception(program::OPERATION));
     }
-    if machine.guest.vcpu.is_problem_state() {
+    if machine.vcpu().is_problem_state() {
         return Err(Trap::exception(program::PRIVILEGED_OPERATION));
     }
     let orc = match Orc::try_from(instruction.rrf_third()) {

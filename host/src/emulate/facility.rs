@@ -14,9 +14,7 @@ const CPU_ID: u64 = 0xff00_0000_2097_0000;
 /// STORE CPU ID.
 pub(super) fn stidp(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.base(2));
-    // The CPU's address is in front of the guest's number.
-    let number = (machine.guest.vcpu.address << 8) | machine.guest.id;
-    let id = CPU_ID | (u64::from(number) << 32);
+    let id = CPU_ID | (u64::from(machine.guest.id) << 32);
     machine.write(address, &id.to_be_bytes())
 }
 
@@ -46,19 +44,22 @@ pub(super) fn stsi(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         machine.set_cc(3);
         return Ok(());
     }
-    let block = virtual_machines(machine.guest.id, machine.guest.cpus());
-    machine.write(address, &block)?;
+    machine.write(
+        address,
+        &virtual_machines(machine.guest.id, machine.guest.vcpus.len()),
+    )?;
     machine.set_cc(0);
     Ok(())
 }
 
 /// System-information block 3.2.2: one description block of this guest.
-fn virtual_machines(id: u16, cpus: u16) -> [u8; 4096] {
+fn virtual_machines(id: u16, cpus: usize) -> [u8; 4096] {
+    let cpus = (cpus as u16).to_be_bytes();
     let mut block = [0; 4096];
     block[31] = 1;
     let description = &mut block[64..128];
-    description[2..4].copy_from_slice(&cpus.to_be_bytes()); // total CPUs
-    description[4..6].copy_from_slice(&cpus.to_be_bytes()); // configured CPUs
+    description[2..4].copy_from_slice(&cpus); // total CPUs
+    description[4..6].copy_from_slice(&cpus); // configured CPUs
     let name = [
         b'G',
         b'U',

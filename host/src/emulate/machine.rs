@@ -4,9 +4,8 @@ use arch::program;
 
 use super::decode::{self, Instruction};
 use super::table;
-use crate::guest::Guest;
+pub(super) use crate::guest::Machine;
 use crate::mem::{AccessError, GuestFault};
-use crate::memory::FramePool;
 use crate::vcpu::{End, interruption};
 
 /// EXECUTE.
@@ -45,19 +44,13 @@ impl From<GuestFault> for Trap {
     }
 }
 
-/// What an instruction's function works on.
-pub(super) struct Machine<'a> {
-    pub(super) guest: &'a mut Guest,
-    pub(super) pool: &'a mut FramePool,
-}
-
 impl Machine<'_> {
     pub(super) fn gpr(&self, number: usize) -> u64 {
-        self.guest.vcpu.context.gprs[number]
+        self.vcpu().context.gprs[number]
     }
 
     pub(super) fn set_gpr(&mut self, number: usize, value: u64) {
-        self.guest.vcpu.context.gprs[number] = value;
+        self.vcpu_mut().context.gprs[number] = value;
     }
 
     /// Replaces the right half of a register.
@@ -69,42 +62,40 @@ impl Machine<'_> {
     /// An address from base and displacement, as the addressing mode wraps it.
     pub(super) fn address(&self, (base, displacement): (usize, u64)) -> u64 {
         let start = if base == 0 { 0 } else { self.gpr(base) };
-        self.guest.vcpu.wrap(start.wrapping_add(displacement))
+        self.vcpu().wrap(start.wrapping_add(displacement))
     }
 
     /// As [`Machine::address`], with an index register.
     pub(super) fn indexed(&self, index: usize, operand: (usize, u64)) -> u64 {
         let offset = if index == 0 { 0 } else { self.gpr(index) };
-        self.guest
-            .vcpu
-            .wrap(self.address(operand).wrapping_add(offset))
+        self.vcpu().wrap(self.address(operand).wrapping_add(offset))
     }
 
     /// The address in a register.
     pub(super) fn register_address(&self, number: usize) -> u64 {
-        self.guest.vcpu.wrap(self.gpr(number))
+        self.vcpu().wrap(self.gpr(number))
     }
 
     /// Reads an operand.
     pub(super) fn read<const N: usize>(&mut self, address: u64) -> Result<[u8; N], Trap> {
         let mut bytes = [0; N];
-        self.guest.memory.read(self.pool, address, &mut bytes)?;
+        self.copy_out(address, &mut bytes)?;
         Ok(bytes)
     }
 
     /// Writes an operand, all of it or nothing.
     pub(super) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Trap> {
-        self.guest.memory.write(self.pool, address, bytes)?;
+        self.copy_in(address, bytes)?;
         Ok(())
     }
 
     pub(super) fn set_cc(&mut self, cc: u8) {
-        self.guest.vcpu.psw.set_condition_code(cc);
+        self.vcpu_mut().psw.set_condition_code(cc);
     }
 
     /// The guest absolute page of a guest real address.
     pub(super) fn page(&self, real: u64) -> Result<u32, Trap> {
-        Ok(self.guest.memory.page_of(real)?)
+        Ok(self.guest.memory.page_of(self.cpu, real)?)
     }
 }
 
@@ -120,8 +111,7 @@ fn fetch(machine: &mut Machine<'_>, at: u64) -> Result<Instruction, Trap> {
         (
             executed.rs().0,
             machine
-                .guest
-                .vcpu
+                .vcpu()
                 .wrap(at.wrapping_add_signed(i64::from(halfwords) * 2)),
         )
     } else {
@@ -136,15 +126,9 @@ fn fetch(machine: &mut Machine<'_>, at: u64) -> Result<Instruction, Trap> {
 
 fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
     let mut bytes = [0; 6];
-    machine
-        .guest
-        .memory
-        .read(machine.pool, at, &mut bytes[..2])?;
+    machine.copy_out(at, &mut bytes[..2])?;
     let length = decode::length(bytes[0]);
-    machine
-        .guest
-        .memory
-        .read(machine.pool, at.wrapping_add(2), &mut bytes[2..length])?;
+    machine.copy_out(at.wrapping_add(2), &mut bytes[2..length])?;
     Ok(bytes)
 }
 
@@ -153,40 +137,39 @@ fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
 ///
 /// `length` is its length in bytes, that of the EXECUTE if it is the target of one; `code` is the
 /// exception of an instruction that this host does not know.
-pub fn instruction(guest: &mut Guest, pool: &mut FramePool, length: u8, code: u16) {
-    let at = guest
-        .vcpu
-        .wrap(guest.vcpu.psw.address.wrapping_sub(u64::from(length)));
-    let mut machine = Machine { guest, pool };
-    let outcome =
-        fetch(&mut machine, at).and_then(|instruction| execute(&mut machine, &instruction, code));
+pub fn instruction(machine: &mut Machine<'_>, length: u8, code: u16) {
+    let at = behind(machine, length);
+    let outcome = fetch(machine, at).and_then(|instruction| execute(machine, &instruction, code));
     match outcome {
-        Ok(()) => guest.vcpu.repeated = (0, 0, 0),
-        Err(Trap::End(end)) => guest.vcpu.stop(end),
+        Ok(()) => machine.vcpu_mut().repeated = (0, 0, 0),
+        Err(Trap::End(end)) => machine.guest.finish(end),
         Err(Trap::Fault(fault)) => {
             if program::is_nullifying(fault.code) {
-                guest.vcpu.psw.address = at;
+                machine.vcpu_mut().psw.address = at;
             }
-            interruption::program(guest, pool, fault, length);
+            interruption::program(machine, fault, length);
         }
     }
+}
+
+/// Where the instruction of this length began that the PSW address is behind.
+fn behind(machine: &Machine<'_>, length: u8) -> u64 {
+    let vcpu = machine.vcpu();
+    vcpu.wrap(vcpu.psw.address.wrapping_sub(u64::from(length)))
 }
 
 fn execute(machine: &mut Machine<'_>, instruction: &Instruction, code: u16) -> Result<(), Trap> {
     let Some(entry) = table::find(instruction.opcode()) else {
         return Err(Trap::exception(code));
     };
-    if entry.privileged && machine.guest.vcpu.is_problem_state() {
+    if entry.privileged && machine.vcpu().is_problem_state() {
         return Err(Trap::exception(program::PRIVILEGED_OPERATION));
     }
     (entry.execute)(machine, instruction)
 }
 
 /// Whether the instruction that ended just before the guest's PSW address has this operation code.
-pub fn is_at(guest: &mut Guest, pool: &mut FramePool, length: u8, opcode: u16) -> bool {
-    let at = guest
-        .vcpu
-        .wrap(guest.vcpu.psw.address.wrapping_sub(u64::from(length)));
-    let mut machine = Machine { guest, pool };
-    fetch(&mut machine, at).is_ok_and(|instruction| instruction.opcode() == opcode)
+pub fn is_at(machine: &mut Machine<'_>, length: u8, opcode: u16) -> bool {
+    let at = behind(machine, length);
+    fetch(machine, at).is_ok_and(|instruction| instruction.opcode() == opcode)
 }

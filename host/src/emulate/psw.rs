@@ -10,7 +10,7 @@ use crate::vcpu::interruption;
 pub(super) fn lpswe(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = aligned(machine, instruction)?;
     let bytes = machine.read::<16>(address)?;
-    interruption::load_psw(&mut machine.guest.vcpu, interruption::psw_from(&bytes));
+    interruption::load_psw(machine, interruption::psw_from(&bytes));
     Ok(())
 }
 
@@ -23,7 +23,7 @@ pub(super) fn lpsw(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     }
     let mask = (short & !0x7fff_ffff) & !PswMask::ESA390_FORMAT.bits();
     interruption::load_psw(
-        &mut machine.guest.vcpu,
+        machine,
         arch::Psw {
             mask,
             address: short & 0x7fff_ffff,
@@ -64,23 +64,23 @@ pub(super) fn stosm(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
 }
 
 fn store_system_mask(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<u8, Trap> {
-    let old = (machine.guest.vcpu.psw.mask >> 56) as u8;
+    let old = (machine.vcpu().psw.mask >> 56) as u8;
     let address = machine.address(instruction.base(2));
     machine.write(address, &[old])?;
     Ok(old)
 }
 
 fn set_system_mask(machine: &mut Machine<'_>, mask: u8) {
-    let mut psw = machine.guest.vcpu.psw;
+    let mut psw = machine.vcpu().psw;
     psw.mask = (psw.mask & !(0xff << 56)) | (u64::from(mask) << 56);
-    interruption::load_psw(&mut machine.guest.vcpu, psw);
+    interruption::load_psw(machine, psw);
 }
 
 /// SET PSW KEY FROM ADDRESS.
 pub(super) fn spka(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let key = (machine.address(instruction.base(2)) >> 4) & 15;
     let shift = arch::psw::field::KEY_SHIFT;
-    let psw = &mut machine.guest.vcpu.psw;
+    let psw = &mut machine.vcpu_mut().psw;
     psw.mask = (psw.mask & !(15 << shift)) | (key << shift);
     Ok(())
 }

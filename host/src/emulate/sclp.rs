@@ -1,6 +1,6 @@
 //! SERVICE CALL: the service processor that a guest sees.
 
-use arch::program;
+use arch::{clock, program};
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
@@ -47,7 +47,7 @@ pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     if !address.is_multiple_of(8) || !(0x2000..1 << 31).contains(&address) {
         return Err(Trap::exception(program::SPECIFICATION));
     }
-    if machine.guest.service_signal.is_some() {
+    if machine.guest.floating.service_signal.is_some() {
         machine.set_cc(2);
         return Ok(());
     }
@@ -56,11 +56,7 @@ pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
         return finish(machine, address, &INVALID_LENGTH.to_be_bytes(), 6);
     }
     let mut block = vec![0; length];
-    machine
-        .guest
-        .memory
-        .read(machine.pool, address, &mut block)
-        .map_err(Trap::from)?;
+    machine.copy_out(address, &mut block)?;
     let code = serve(machine, command, &mut block);
     block[6..8].copy_from_slice(&code.to_be_bytes());
     finish(machine, address, &block[6..], 6)
@@ -69,7 +65,8 @@ pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
 /// Stores the answer from `offset` on and makes the service signal pending.
 fn finish(machine: &mut Machine<'_>, address: u64, bytes: &[u8], offset: u64) -> Result<(), Trap> {
     machine.write(address + offset, bytes)?;
-    machine.guest.service_signal = Some(address as u32);
+    machine.guest.floating.service_signal = Some(address as u32);
+    machine.guest.alert_for_floating(machine.cpu, clock::now());
     machine.set_cc(0);
     Ok(())
 }
@@ -77,7 +74,7 @@ fn finish(machine: &mut Machine<'_>, address: u64, bytes: &[u8], offset: u64) ->
 fn serve(machine: &mut Machine<'_>, command: u32, block: &mut [u8]) -> u16 {
     match command {
         READ_SCP_INFO | READ_SCP_INFO_FORCED => machine_info(machine, block),
-        READ_CPU_INFO => cpu_info(machine.guest.cpus(), block),
+        READ_CPU_INFO => cpu_info(machine.guest.vcpus.len(), block),
         WRITE_EVENT_MASK => event_mask(machine.guest.console.offer(), block),
         WRITE_EVENT_DATA => event_data(machine, block),
         READ_EVENT_DATA => NO_EVENTS,
@@ -85,44 +82,47 @@ fn serve(machine: &mut Machine<'_>, command: u32, block: &mut [u8]) -> u16 {
     }
 }
 
-/// Where the entries of CPUs begin in the answer to READ SCP INFO.
-const CPU_ENTRIES: usize = 128;
-/// The same in the answer to READ CPU INFO.
-const CPU_INFO_ENTRIES: usize = 16;
-/// Length of such an entry, whose first byte is the CPU's address.
+/// Length of an entry that describes a CPU.
 const CPU_ENTRY: usize = 16;
 
-/// Memory in increments of a MiB, and all CPUs.
+/// Writes an entry for each CPU from `start` on: its address, and nothing that it has specially.
+/// Returns whether there is room.
+fn put_cpus(block: &mut [u8], start: usize, cpus: usize) -> bool {
+    let Some(entries) = block.get_mut(start..start + cpus * CPU_ENTRY) else {
+        return false;
+    };
+    entries.fill(0);
+    for (address, entry) in entries.chunks_mut(CPU_ENTRY).enumerate() {
+        entry[0] = address as u8;
+    }
+    true
+}
+
+/// Memory in increments of a MiB, and the CPUs.
 fn machine_info(machine: &Machine<'_>, block: &mut [u8]) -> u16 {
-    let cpus = machine.guest.cpus();
-    if block.len() < CPU_ENTRIES + usize::from(cpus) * CPU_ENTRY {
+    const START: usize = 128;
+    let cpus = machine.guest.vcpus.len();
+    if !put_cpus(block, START, cpus) {
         return INSUFFICIENT_LENGTH;
     }
-    block[HEADER..].fill(0);
+    block[HEADER..START].fill(0);
     let increments = (machine.guest.memory.size() >> 20) as u16;
     block[8..10].copy_from_slice(&increments.to_be_bytes());
     block[10] = 1;
-    block[16..18].copy_from_slice(&cpus.to_be_bytes());
-    block[18..20].copy_from_slice(&(CPU_ENTRIES as u16).to_be_bytes());
-    put_cpus(cpus, &mut block[CPU_ENTRIES..]);
+    block[16..18].copy_from_slice(&(cpus as u16).to_be_bytes());
+    block[18..20].copy_from_slice(&(START as u16).to_be_bytes());
     READ_COMPLETE
 }
 
-fn cpu_info(cpus: u16, block: &mut [u8]) -> u16 {
-    if block.len() < CPU_INFO_ENTRIES + usize::from(cpus) * CPU_ENTRY {
+fn cpu_info(cpus: usize, block: &mut [u8]) -> u16 {
+    const START: usize = 16;
+    if !put_cpus(block, START, cpus) {
         return INSUFFICIENT_LENGTH;
     }
-    block[HEADER..].fill(0);
-    block[8..10].copy_from_slice(&cpus.to_be_bytes());
-    block[10..12].copy_from_slice(&(CPU_INFO_ENTRIES as u16).to_be_bytes());
-    put_cpus(cpus, &mut block[CPU_INFO_ENTRIES..]);
+    block[HEADER..START].fill(0);
+    block[8..10].copy_from_slice(&(cpus as u16).to_be_bytes());
+    block[10..12].copy_from_slice(&(START as u16).to_be_bytes());
     READ_COMPLETE
-}
-
-fn put_cpus(cpus: u16, entries: &mut [u8]) {
-    for (entry, address) in entries.chunks_exact_mut(CPU_ENTRY).zip(0..cpus) {
-        entry[0] = address as u8;
-    }
 }
 
 /// Masks of any length: the host receives messages, text only if the guest has an ASCII console, and

@@ -15,6 +15,11 @@ const RESERVE: usize = 128;
 /// How many free frames a round of reclaim goes for, beyond the reserve.
 const BATCH: usize = 64;
 
+/// What a CPU that got a discard fault is held for, in TOD units: 10 ms.
+const TICK: u64 = 10_000 * UNITS_PER_MICROSECOND;
+/// Most ticks that it is.
+const MOST_TICKS: u64 = 3;
+
 /// Takes pages by policy, over all guests.
 pub struct Evictor {
     policy: Policy,
@@ -38,19 +43,10 @@ impl Evictor {
         }
     }
 
-    /// The negative control: stable pages are lost, too.
+    /// The negative control: from now on stable pages are lost, too.
     #[cfg(feature = "controls")]
-    #[must_use]
-    pub fn losing_stable_pages(self, lose_stable: bool) -> Self {
-        Self {
-            lose_stable,
-            ..self
-        }
-    }
-
-    /// For how many ticks a virtual CPU does not run that has just got a discard fault, if at all.
-    pub fn pause(&mut self) -> Option<u64> {
-        (self.policy == Policy::Hold).then(|| 1 + self.random.next_u64() % 3)
+    pub fn lose_stable_pages(&mut self) {
+        self.lose_stable = true;
     }
 
     /// What the policy does after an exit of one guest.
@@ -71,6 +67,14 @@ impl Evictor {
         }
         if pool.free() < RESERVE {
             self.reclaim(guests, pool);
+        }
+    }
+
+    /// Until when a CPU is not dispatched that got a discard fault now.
+    pub fn hold_until(&mut self, now: u64) -> u64 {
+        match self.policy {
+            Policy::Hold => now + (1 + self.random.next_u64() % MOST_TICKS) * TICK,
+            Policy::Lru | Policy::Random(_) | Policy::Steal => now,
         }
     }
 

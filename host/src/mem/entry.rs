@@ -39,9 +39,12 @@ impl Hinting {
 
 bitflags! {
     /// Facts about a page beside its state.
+    ///
+    /// The change bit is kept by write protection, not in the frame's key: emulators with several
+    /// CPUs can lose the key's, and a discarded page that was changed is lost data.
     #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
     pub struct PageFlags: u8 {
-        /// The guest's change bit is on, whatever the frame's key says.
+        /// The guest's change bit is on.
         const CHANGED = 1;
         /// The guest's reference bit is on, whatever the frame's key says.
         const REFERENCED = 2;
@@ -98,7 +101,7 @@ impl PageEntry {
     /// Whether the page must be mapped read-only, so that a change of it is noticed.
     #[must_use]
     pub fn is_write_protected(&self) -> bool {
-        self.state.usage() == Usage::PotentiallyVolatile && !self.flags.contains(PageFlags::CHANGED)
+        !self.flags.contains(PageFlags::CHANGED)
     }
 }
 
@@ -144,9 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_potentially_volatile_page_is_write_protected() {
-        assert!(page(PageState::PR, PageFlags::empty()).is_write_protected());
-        assert!(!page(PageState::PR, PageFlags::CHANGED).is_write_protected());
-        assert!(!page(PageState::VR, PageFlags::empty()).is_write_protected());
+    fn a_clean_page_is_write_protected_in_every_state() {
+        for state in [PageState::SR, PageState::PR, PageState::VR] {
+            assert!(page(state, PageFlags::empty()).is_write_protected());
+            assert!(!page(state, PageFlags::CHANGED).is_write_protected());
+        }
     }
 }

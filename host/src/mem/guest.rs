@@ -8,8 +8,8 @@ use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, key, program, storage};
 use cmm::{Access, EssaResult, HostEvent, Orc, Usage};
 
 use super::entry::{Hinting, PageEntry, PageFlags};
-use super::view::View;
-use super::{AccessError, GuestFault};
+use super::tables::Tables;
+use super::{AccessError, GuestFault, prefix};
 use crate::memory::FramePool;
 
 /// What happened to a guest's pages.
@@ -26,12 +26,12 @@ pub struct Counters {
 }
 
 /// The storage of one guest.
+///
+/// CPUs of the guest run while this changes. So whatever takes a frame or a right away takes the
+/// translations away first; from then on they fault, and wait for the host's lock.
 pub struct GuestMemory {
     pages: Vec<PageEntry>,
-    /// By address of the virtual CPU.
-    views: Vec<View>,
-    /// The virtual CPU that something is done for just now.
-    focus: usize,
+    tables: Tables,
     hinting: Hinting,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
@@ -43,13 +43,12 @@ pub struct GuestMemory {
 }
 
 impl GuestMemory {
-    /// Memory of `bytes` that nobody has touched, for so many virtual CPUs.
+    /// Memory of `bytes` that nobody has touched, for so many CPUs.
     #[must_use]
-    pub fn new(bytes: u64, cpus: u16, hinting: Hinting) -> Self {
+    pub fn new(bytes: u64, hinting: Hinting, cpus: usize) -> Self {
         Self {
             pages: vec![PageEntry::UNTOUCHED; (bytes >> PAGE_SHIFT) as usize],
-            views: (0..cpus).map(|_| View::new(bytes)).collect(),
-            focus: 0,
+            tables: Tables::new(bytes, cpus),
             hinting,
             queue: VecDeque::new(),
             counters: Counters::default(),
@@ -64,19 +63,10 @@ impl GuestMemory {
         (self.pages.len() as u64) << PAGE_SHIFT
     }
 
-    /// What control register 1 must hold while the virtual CPU in focus runs.
+    /// What control register 1 must hold while a CPU of the guest runs.
     #[must_use]
-    pub fn asce(&self) -> u64 {
-        self.view().tables.asce()
-    }
-
-    /// From now on real addresses are those of this virtual CPU.
-    pub fn focus(&mut self, cpu: u16) {
-        self.focus = usize::from(cpu);
-    }
-
-    fn view(&self) -> &View {
-        &self.views[self.focus]
+    pub fn asce(&self, cpu: usize) -> u64 {
+        self.tables.asce(cpu)
     }
 
     /// How much of the hints counts.
@@ -96,48 +86,38 @@ impl GuestMemory {
         self.pages.iter()
     }
 
-    /// The guest absolute page of a guest real page, or the other way round (prefixing).
+    /// The guest absolute address of a CPU's real address.
     #[must_use]
-    pub fn prefixed(&self, page: u32) -> u32 {
-        self.view().prefixed(page)
-    }
-
-    /// The guest absolute address of a guest real address.
-    #[must_use]
-    pub fn absolute(&self, real: u64) -> u64 {
+    pub fn absolute(&self, cpu: usize, real: u64) -> u64 {
         match u32::try_from(real >> PAGE_SHIFT) {
             Ok(page) => {
-                (u64::from(self.prefixed(page)) << PAGE_SHIFT) | (real & (PAGE_SIZE as u64 - 1))
+                let page = prefix::swap(self.prefix(cpu), page);
+                (u64::from(page) << PAGE_SHIFT) | offset(real)
             }
             Err(_) => real,
         }
     }
 
-    /// Sets the prefix of a virtual CPU, an address that is a multiple of 8 KiB and inside the guest.
-    pub fn set_prefix(&mut self, cpu: u16, prefix: u32) {
-        self.views[usize::from(cpu)].set_prefix(prefix);
+    /// Sets a CPU's prefix, an address that is a multiple of 8 KiB and inside the guest. The TLB is to
+    /// be purged before that CPU runs again.
+    pub fn set_prefix(&mut self, cpu: usize, prefix: u32) {
+        self.tables.set_prefix(cpu, prefix);
     }
 
-    /// The prefix of the virtual CPU in focus.
+    /// A CPU's prefix.
     #[must_use]
-    pub fn prefix(&self) -> u32 {
-        self.view().prefix
+    pub fn prefix(&self, cpu: usize) -> u32 {
+        self.tables.prefix(cpu)
     }
 
-    /// Whether the virtual CPU in focus can only read a page, by a mapping that may be out of date.
-    #[must_use]
-    pub fn is_mapped_read_only(&self, page: u32) -> bool {
-        let entry = self.view().tables.get(self.prefixed(page));
-        entry.frame().is_some() && entry.is_protected()
-    }
-
-    /// Makes a guest absolute page available for an access and maps it.
+    /// Makes a guest absolute page available for an access and maps it for a CPU.
     ///
     /// # Errors
     /// The exception that the access is for the guest, or there is no frame.
     pub fn resolve(
         &mut self,
         pool: &mut FramePool,
+        cpu: usize,
         page: u32,
         store: bool,
     ) -> Result<Frame, AccessError> {
@@ -152,7 +132,6 @@ impl GuestMemory {
                 let frame = pool.take().ok_or(AccessError::Exhausted)?;
                 // SAFETY: a frame of the pool belongs to nobody else.
                 unsafe { storage::clear_page(frame.address()) }
-                key::set(frame, 0);
                 entry.frame = frame;
                 entry.state = cmm::kvm::apply(entry.state, HostEvent::FirstTouch)
                     .expect("a page that reads as zero can be touched");
@@ -166,68 +145,71 @@ impl GuestMemory {
             }
             Access::PageIn => unreachable!("nothing is paged out: there is no paging device"),
         }
-        if store && entry.is_write_protected() {
+        if store {
             entry.flags |= PageFlags::CHANGED;
         }
         let (frame, protected) = (entry.frame, entry.is_write_protected());
-        let real = self.prefixed(page);
-        let tables = &mut self.views[self.focus].tables;
-        let mapped = tables.get(real);
+        let real = prefix::swap(self.prefix(cpu), page);
+        let mapped = self.tables.get(cpu, real);
         if mapped.frame() != Some(frame) || mapped.is_protected() != protected {
-            tables.map(real, frame, protected);
+            self.tables.map(cpu, real, frame, protected);
         }
         self.note_discardable(page);
         Ok(frame)
     }
 
-    /// Copies out of guest real storage.
+    /// Copies out of a CPU's real storage.
     ///
     /// # Errors
     /// As for [`GuestMemory::resolve`]; the buffer is partly written then.
     pub fn read(
         &mut self,
         pool: &mut FramePool,
+        cpu: usize,
         real: u64,
         buffer: &mut [u8],
     ) -> Result<(), AccessError> {
         for (at, range) in pieces(real, buffer.len()) {
-            let page = self.page_of(at)?;
-            let frame = self.resolve(pool, page, false)?;
-            // SAFETY: the frame belongs to this guest, which does not run now.
+            let page = self.page_of(cpu, at)?;
+            let frame = self.resolve(pool, cpu, page, false)?;
+            // SAFETY: the frame belongs to this guest. Its CPUs may use it meanwhile, as those of any
+            // machine may use storage while one of them executes an instruction.
             unsafe { storage::copy_out(frame.address() + offset(at), &mut buffer[range]) }
         }
         Ok(())
     }
 
-    /// Copies into guest real storage; nothing is stored unless all of it can be.
+    /// Copies into a CPU's real storage; nothing is stored unless all of it can be.
     ///
     /// # Errors
     /// As for [`GuestMemory::resolve`].
     pub fn write(
         &mut self,
         pool: &mut FramePool,
+        cpu: usize,
         real: u64,
         bytes: &[u8],
     ) -> Result<(), AccessError> {
         for (at, _) in pieces(real, bytes.len()) {
-            let page = self.page_of(at)?;
-            self.resolve(pool, page, true)?;
+            let page = self.page_of(cpu, at)?;
+            self.resolve(pool, cpu, page, true)?;
         }
         for (at, range) in pieces(real, bytes.len()) {
-            let page = self.page_of(at)?;
-            let frame = self.resolve(pool, page, true)?;
-            // SAFETY: the frame belongs to this guest, which does not run now.
+            let page = self.page_of(cpu, at)?;
+            let frame = self.resolve(pool, cpu, page, true)?;
+            // SAFETY: the frame belongs to this guest. Its CPUs may use it meanwhile, as those of any
+            // machine may use storage while one of them executes an instruction.
             unsafe { storage::copy_in(frame.address() + offset(at), &bytes[range]) }
         }
         Ok(())
     }
 
-    /// The guest absolute page of a guest real address.
+    /// The guest absolute page of a CPU's real address.
     ///
     /// # Errors
     /// An addressing exception if the guest does not have it.
-    pub fn page_of(&self, real: u64) -> Result<u32, GuestFault> {
-        let page = self.absolute(real) >> PAGE_SHIFT;
+    pub fn page_of(&self, cpu: usize, real: u64) -> Result<u32, GuestFault> {
+        let page = self.absolute(cpu, real) >> PAGE_SHIFT;
         if page < self.pages.len() as u64 {
             Ok(page as u32)
         } else {
@@ -237,10 +219,6 @@ impl GuestMemory {
 
     /// ESSA on a guest absolute page that exists; returns the result register.
     pub fn essa(&mut self, page: u32, orc: Orc) -> EssaResult {
-        if orc == Orc::SetPotentiallyVolatile {
-            // Whoever stores from now on has to ask, so the change bit that is read next is the last word.
-            self.unmap(page);
-        }
         let changed = self.is_changed(page);
         let entry = &mut self.pages[page as usize];
         let transition = cmm::essa(entry.state, changed, orc, self.hinting.dialect());
@@ -248,15 +226,7 @@ impl GuestMemory {
         if (entry.state, transition.new) == (cmm::PageState::VR, cmm::PageState::SR) {
             self.made_stable = Some(page);
         }
-        let was_protected = entry.is_write_protected();
         entry.state = transition.new;
-        if transition.new.usage() == Usage::PotentiallyVolatile {
-            entry.flags.set(PageFlags::CHANGED, changed);
-        }
-        if entry.is_write_protected() != was_protected {
-            // Mapped again as it may be when it is touched.
-            self.unmap(page);
-        }
         self.note_discardable(page);
         transition.result()
     }
@@ -275,11 +245,7 @@ impl GuestMemory {
     /// Whether the guest's change bit of a page is on.
     #[must_use]
     pub fn is_changed(&self, page: u32) -> bool {
-        let entry = &self.pages[page as usize];
-        entry.flags.contains(PageFlags::CHANGED)
-            || entry
-                .resident()
-                .is_some_and(|frame| key::get(frame) & key::CHANGE != 0)
+        self.pages[page as usize].flags.contains(PageFlags::CHANGED)
     }
 
     /// Whether the guest's reference bit of a page is on.
@@ -316,8 +282,11 @@ impl GuestMemory {
             .flags
             .set(PageFlags::CHANGED, value & key::CHANGE != 0);
         if let Some(frame) = entry.resident() {
+            let protected = entry.is_write_protected();
             key::set(frame, 0);
-            self.unmap(page);
+            if protected {
+                self.tables.protect(page);
+            }
         }
         self.note_discardable(page);
     }
@@ -390,13 +359,8 @@ impl GuestMemory {
             Usage::PotentiallyVolatile => self.counters.evicted_potentially_volatile += 1,
             Usage::Stable => unreachable!("a stable page is not discardable"),
         }
-        // The change bit is read after the translation is gone: a store in between would count.
-        self.unmap(page);
-        let changed = self.is_changed(page) && entry.state.usage() == Usage::PotentiallyVolatile;
-        if changed {
-            self.pages[page as usize].flags |= PageFlags::CHANGED;
-            return;
-        }
+        // A potentially volatile page that is clean is mapped read-only: nobody changes it meanwhile.
+        let changed = entry.state.usage() == Usage::PotentiallyVolatile && self.is_changed(page);
         self.drop_frame(pool, page);
         let entry = &mut self.pages[page as usize];
         entry.state = cmm::apply(entry.state, HostEvent::Evict { changed })
@@ -417,16 +381,10 @@ impl GuestMemory {
         }
     }
 
-    /// Takes all translations of a page away; when this returns, no virtual CPU can reach it.
-    fn unmap(&mut self, page: u32) {
-        for view in &mut self.views {
-            view.unmap(page);
-        }
-    }
-
     /// Gives the frame of a page back to the pool. The state is the caller's to change.
     fn drop_frame(&mut self, pool: &mut FramePool, page: u32) {
-        self.unmap(page);
+        // From here on no CPU of the guest can get at it.
+        self.tables.unmap(page);
         if let Some(frame) = self.pages[page as usize].resident() {
             pool.give(frame);
         }

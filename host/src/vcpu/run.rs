@@ -1,124 +1,142 @@
-//! What to do when a virtual CPU comes out of its guest.
+//! Entering a guest, and what to do when it comes out again.
 
-use arch::interruption::Class;
-use arch::{handler, lowcore_field, program};
+use arch::interruption::{Class, Context};
+use arch::{cpu, handler, lowcore_field, program};
 
 use super::{End, interruption};
 use crate::emulate;
-use crate::guest::Guest;
+use crate::guest::Machine;
 use crate::mem::{AccessError, GuestFault};
-use crate::memory::FramePool;
 
 /// Second byte of MOVE WITH OPTIONAL SPECIFICATIONS, which emulators refuse in the problem state.
 const MVCOS: u16 = 0xc800;
 
-/// Handles what has interrupted the virtual CPU in focus. Details are in the lowcore still.
-pub fn handle_exit(guest: &mut Guest, pool: &mut FramePool, class: Class) {
-    guest.vcpu.sync_from_real();
+/// Runs a guest until something interrupts it; details of that stand in this CPU's lowcore.
+///
+/// # Safety
+/// The address space in control register 1 must be that of the guest's CPU that the context is of.
+pub unsafe fn enter(context: &mut Context) -> Class {
+    // SAFETY: interruptions are disabled in the host; the context is in the problem state, and the
+    // tables in control register 1 map this guest's frames only.
+    unsafe { cpu::run(context) }
+}
+
+/// Handles what interrupted a CPU of a guest.
+pub fn handle(machine: &mut Machine<'_>, class: Class) {
     match class {
-        Class::Program => program_exit(guest, pool),
+        Class::Program => program_exit(machine),
         Class::SupervisorCall => {
-            guest.count_exit("supervisor_call");
+            machine.guest.count_exit("supervisor_call");
             let (length, number) = (lowcore_field!(svc_ilc), lowcore_field!(svc_code));
-            interruption::supervisor_call(guest, pool, length, number);
+            interruption::supervisor_call(machine, length, number);
         }
         Class::External | Class::Io => {
-            guest.count_exit(if class == Class::Io { "io" } else { "external" });
-            // The host's own: time slice, signal of another CPU, disks.
-            handler::dispatch(class);
+            machine
+                .guest
+                .count_exit(if class == Class::Io { "io" } else { "external" });
         }
         Class::MachineCheck | Class::Restart => {
-            guest
-                .vcpu
-                .stop(End::Misbehaved("the machine failed while it ran"));
+            machine
+                .guest
+                .finish(End::Misbehaved("the machine failed while it ran"));
         }
     }
 }
 
-fn program_exit(guest: &mut Guest, pool: &mut FramePool) {
+/// Handles what is the host's own business: its time slice is over, or another CPU signals.
+pub fn handle_own(class: Class) {
+    if matches!(class, Class::External | Class::Io) {
+        handler::dispatch(class);
+    }
+}
+
+fn program_exit(machine: &mut Machine<'_>) {
     let code = lowcore_field!(program_code) & !program::PER_EVENT;
     let length = (lowcore_field!(program_ilc) & 6) as u8;
     match code {
         program::OPERATION | program::PRIVILEGED_OPERATION => {
-            guest.count_exit(if code == program::OPERATION {
+            machine.guest.count_exit(if code == program::OPERATION {
                 "operation"
             } else {
                 "privileged"
             });
-            emulate::instruction(guest, pool, length, code);
+            emulate::instruction(machine, length, code);
         }
         program::SEGMENT_TRANSLATION
         | program::PAGE_TRANSLATION
         | program::ASCE_TYPE..=program::REGION_THIRD_TRANSLATION => {
-            guest.count_exit("translation");
-            missing_page(guest, pool, length);
+            machine.guest.count_exit("translation");
+            missing_page(machine, length);
         }
         program::PROTECTION => {
-            guest.count_exit("protection");
-            protected_page(guest, pool, length);
+            machine.guest.count_exit("protection");
+            protected_page(machine, length);
         }
-        program::ADDRESSING if emulate::is_at(guest, pool, length, MVCOS) => {
-            guest.count_exit("mvcos");
-            emulate::instruction(guest, pool, length, program::OPERATION);
+        program::ADDRESSING if emulate::is_at(machine, length, MVCOS) => {
+            machine.guest.count_exit("mvcos");
+            emulate::instruction(machine, length, program::OPERATION);
         }
         _ => {
-            guest.count_exit("reflected");
+            machine.guest.count_exit("reflected");
             let identification = lowcore_field!(translation_exception);
             let fault = GuestFault {
                 code,
                 identification: (code == program::PROTECTION).then_some(identification),
             };
-            interruption::program(guest, pool, fault, length);
+            interruption::program(machine, fault, length);
         }
     }
 }
 
 /// The page that the translation-exception identification names, if the guest can have it at all.
-fn faulting_page(guest: &Guest) -> Result<u32, GuestFault> {
-    guest
-        .memory
-        .page_of(lowcore_field!(translation_exception) & !0xfff)
+fn faulting_page(machine: &Machine<'_>) -> Result<u32, GuestFault> {
+    let address = lowcore_field!(translation_exception) & !0xfff;
+    machine.guest.memory.page_of(machine.cpu, address)
 }
 
 /// An access to a page that is not mapped: it becomes available, or the guest gets the exception.
 ///
 /// The exception that brought us here nullified the instruction. An addressing exception suppresses,
 /// so its old PSW points behind the instruction.
-fn missing_page(guest: &mut Guest, pool: &mut FramePool, length: u8) {
+fn missing_page(machine: &mut Machine<'_>, length: u8) {
     let store = lowcore_field!(translation_exception) & 0xc00 == 0x400;
-    let outcome = faulting_page(guest)
-        .map_err(AccessError::from)
-        .and_then(|page| guest.memory.resolve(pool, page, store));
-    match outcome {
-        Ok(_) => {}
-        Err(AccessError::Exhausted) => guest.vcpu.stop(End::MemoryExhausted),
-        Err(AccessError::Fault(fault)) => {
-            if !program::is_nullifying(fault.code) {
-                guest.vcpu.psw.address = guest.vcpu.psw.address.wrapping_add(u64::from(length));
-            }
-            interruption::program(guest, pool, fault, length);
-        }
-    }
+    access(machine, store, length);
 }
 
-/// A store to a page that is mapped read-only because it is clean: now it is changed. The exception
-/// suppressed the instruction, so the PSW is backed up to execute it again.
-fn protected_page(guest: &mut Guest, pool: &mut FramePool, length: u8) {
-    let page = faulting_page(guest);
-    // Or it was clean when this virtual CPU touched it, and another one has changed it since.
-    let clean = page.is_ok_and(|page| guest.memory.is_mapped_read_only(page));
-    let Ok(page) = page else {
-        return interruption::program(guest, pool, GuestFault::plain(program::PROTECTION), length);
+/// A store to a page that is mapped read-only because it is clean: now it is changed. The guest has
+/// no other protection, for it runs with access key 0. The exception suppressed the instruction, so
+/// the PSW is backed up to execute it again.
+///
+/// The page may be another one by now, for another CPU of the guest was faster: it may be changed
+/// already, or discarded.
+fn protected_page(machine: &mut Machine<'_>, length: u8) {
+    let psw = &mut machine.vcpu_mut().psw;
+    psw.address = psw.address.wrapping_sub(u64::from(length));
+    access(machine, true, length);
+}
+
+/// Makes the access of the instruction at the PSW address possible, or interrupts it.
+fn access(machine: &mut Machine<'_>, store: bool, length: u8) {
+    let Err(fault) = bring_in(machine, store) else {
+        return;
     };
-    if !clean {
-        let fault = GuestFault {
-            code: program::PROTECTION,
-            identification: Some(lowcore_field!(translation_exception)),
-        };
-        return interruption::program(guest, pool, fault, length);
+    if !program::is_nullifying(fault.code) {
+        let psw = &mut machine.vcpu_mut().psw;
+        psw.address = psw.address.wrapping_add(u64::from(length));
     }
-    guest.vcpu.psw.address = guest.vcpu.psw.address.wrapping_sub(u64::from(length));
-    if guest.memory.resolve(pool, page, true).is_err() {
-        guest.vcpu.stop(End::MemoryExhausted);
+    interruption::program(machine, fault, length);
+}
+
+/// Makes the page available that an access wanted; the error is what the guest gets instead.
+fn bring_in(machine: &mut Machine<'_>, store: bool) -> Result<(), GuestFault> {
+    let page = faulting_page(machine)?;
+    let (pool, cpu) = (&mut *machine.pool, machine.cpu);
+    match machine.guest.memory.resolve(pool, cpu, page, store) {
+        Ok(_) => Ok(()),
+        Err(AccessError::Exhausted) => {
+            machine.guest.finish(End::MemoryExhausted);
+            Ok(())
+        }
+        Err(AccessError::Fault(fault)) => Err(fault),
     }
 }

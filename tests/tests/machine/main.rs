@@ -13,6 +13,7 @@ mod hercules;
 mod runs;
 mod support;
 mod toolchains;
+mod vcpus;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         cpus::tests(),
         fake::tests(),
         toolchains::tests(),
+        vcpus::tests(),
         hercules::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()

@@ -57,7 +57,7 @@ const SMALL: [&str; 8] = [
     "",
 ];
 
-fn small(more: &[&'static str]) -> Vec<&'static str> {
+pub(crate) fn small(more: &[&'static str]) -> Vec<&'static str> {
     let mut arguments = SMALL.to_vec();
     arguments[7] = files::directory();
     arguments.extend(more);
@@ -65,7 +65,7 @@ fn small(more: &[&'static str]) -> Vec<&'static str> {
 }
 
 /// Every byte of every pass was compared.
-fn all_verified(run: &Run, passes: u64) -> Verdict {
+pub(crate) fn all_verified(run: &Run, passes: u64) -> Verdict {
     for guest in &run.outcome.guests {
         let least = files::TOTAL * passes;
         check!(
@@ -144,7 +144,7 @@ fn no_discards(run: &Run) -> Verdict {
 }
 
 /// Both ways of noticing a discard were taken, and both sides count the same.
-fn discards_survived(run: &Run) -> Verdict {
+pub(crate) fn discards_survived(run: &Run) -> Verdict {
     for boot in run.boots() {
         check!(boot.essa && boot.discards == Discards::Faults, "{boot:?}");
     }
@@ -356,7 +356,7 @@ fn foreign() -> Verdict {
 }
 
 /// Arguments live as long as the program; a test has a handful of them.
-fn leak(text: &str) -> &'static str {
+pub(crate) fn leak(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
 }
 

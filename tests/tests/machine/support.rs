@@ -228,6 +228,15 @@ impl Run {
         host.ok_or_else(|| Failed::from("the host printed no outcome"))
     }
 
+    /// What the host found when it started.
+    pub(crate) fn host_boot(&self) -> Result<&events::HostBoot, Failed> {
+        let boot = self.events.iter().find_map(|event| match event {
+            Event::HostBoot(boot) => Some(boot),
+            _ => None,
+        });
+        boot.ok_or_else(|| Failed::from("the host printed nothing when it started"))
+    }
+
     /// What the kernels found when they started.
     pub(crate) fn boots(&self) -> impl Iterator<Item = &events::Boot> {
         self.events.iter().filter_map(|event| match event {

@@ -1,0 +1,368 @@
+//! All that the physical CPUs share, and the decisions about it.
+
+use alloc::vec::Vec;
+
+use arch::clock;
+use arch::interruption::{Class, Context};
+
+use super::queue::{Id, RunQueue};
+use crate::evict::Evictor;
+use crate::guest::{Guest, Machine};
+use crate::lock::{self, Lock};
+use crate::memory::FramePool;
+use crate::report;
+use crate::vcpu::{End, Place, Yield, external, interruption, run, signal};
+
+/// Length of a time slice, in TOD units: 10 ms.
+const SLICE: u64 = 10_000 * clock::UNITS_PER_MICROSECOND;
+
+/// The one lock of the host. A physical CPU has it whenever it looks at or changes anything of a
+/// guest, so emulation is one CPU's work at a time; it gives it up while it runs a guest and while it
+/// is idle. Whoever has it may print: the order is this lock, the service processor's, the heap's.
+///
+/// It is held while a guest's disk request is under way, too.
+pub(super) type HostLock = Lock<Host>;
+
+/// A physical CPU.
+#[derive(Clone, Copy, Debug)]
+struct Physical {
+    /// Its address.
+    address: u16,
+    /// Whether it waits for something to do.
+    is_idle: bool,
+}
+
+/// All guests and what they share.
+pub struct Host {
+    /// The guests, by number.
+    pub guests: Vec<Guest>,
+    /// Frames that none of them has.
+    pub pool: FramePool,
+    /// What takes frames from them.
+    pub evictor: Evictor,
+    /// The CPUs to run them on.
+    physical: Vec<Physical>,
+    queue: RunQueue,
+    /// Set when nothing is to run any more.
+    is_over: bool,
+}
+
+// SAFETY: what is not `Send` are reference counts of disks; all that count the same disk are in the
+// guests of this structure and go wherever it goes.
+unsafe impl Send for Host {}
+
+/// What a physical CPU is to do with a virtual CPU that it has.
+pub enum Next {
+    /// Let it run until the time given.
+    Enter(Context, u64),
+    /// Give it up.
+    Leave,
+}
+
+impl Host {
+    /// A host whose guests have not run yet.
+    #[must_use]
+    pub fn new(guests: Vec<Guest>, pool: FramePool, evictor: Evictor, addresses: &[u16]) -> Self {
+        let physical = addresses.iter().map(|address| Physical {
+            address: *address,
+            is_idle: false,
+        });
+        let mut host = Self {
+            guests,
+            pool,
+            evictor,
+            physical: physical.collect(),
+            queue: RunQueue::default(),
+            is_over: false,
+        };
+        host.queue_those_that_can_run(clock::now());
+        host
+    }
+
+    /// Whether nothing is to run any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Whether some physical CPU still has a virtual one.
+    #[must_use]
+    pub fn is_any_running(&self) -> bool {
+        let mut all = self.guests.iter().flat_map(|guest| &guest.vcpus);
+        all.any(|vcpu| matches!(vcpu.place, Place::Running(_)))
+    }
+
+    /// Marks a physical CPU as waiting, or as not waiting any more.
+    pub fn set_idle(&mut self, me: usize, is_idle: bool) {
+        self.physical[me].is_idle = is_idle;
+    }
+
+    /// What control register 1 must hold for a virtual CPU, and what changes when the TLB is out of
+    /// date for it.
+    #[must_use]
+    pub fn space(&self, id: Id) -> (u64, u32) {
+        let guest = &self.guests[id.guest];
+        (guest.memory.asce(id.cpu), guest.vcpus[id.cpu].spaces)
+    }
+
+    fn machine(&mut self, id: Id) -> Machine<'_> {
+        Machine {
+            guest: &mut self.guests[id.guest],
+            pool: &mut self.pool,
+            cpu: id.cpu,
+        }
+    }
+
+    /// Looks at the clock for all that wait: those that can run come into the queue.
+    pub fn queue_those_that_can_run(&mut self, now: u64) {
+        for guest in 0..self.guests.len() {
+            for cpu in 0..self.guests[guest].vcpus.len() {
+                self.queue_if_it_can_run(Id { guest, cpu }, now);
+            }
+        }
+    }
+
+    fn queue_if_it_can_run(&mut self, id: Id, now: u64) {
+        let guest = &mut self.guests[id.guest];
+        if guest.vcpus[id.cpu].place == Place::Off && guest.can_run(id.cpu, now) {
+            guest.vcpus[id.cpu].place = Place::Queued;
+            self.queue.push(id);
+        }
+    }
+
+    /// When the clock will bring somebody into the queue.
+    #[must_use]
+    pub fn earliest(&self, now: u64) -> Option<u64> {
+        let times = self.guests.iter().flat_map(|guest| {
+            let off = |cpu: &usize| guest.vcpus[*cpu].place == Place::Off;
+            let waiting = (0..guest.vcpus.len()).filter(off);
+            waiting.filter_map(move |cpu| guest.wakes_at(cpu, now))
+        });
+        times.min()
+    }
+
+    /// The virtual CPU that a physical one is to run now; it has it then.
+    pub fn take_next(&mut self, me: usize, now: u64) -> Option<Id> {
+        if self.is_over {
+            return None;
+        }
+        self.queue_those_that_can_run(now);
+        while let Some(id) = self.queue.pop() {
+            let guest = &mut self.guests[id.guest];
+            let can_run = guest.can_run(id.cpu, now);
+            let vcpu = &mut guest.vcpus[id.cpu];
+            if can_run {
+                vcpu.cpu_timer = vcpu.cpu_timer_at(now);
+                vcpu.waits_since = None;
+                vcpu.place = Place::Running(me);
+                self.wake_if_needed();
+                return Some(id);
+            }
+            vcpu.place = Place::Off;
+            self.conclude(id.guest, now);
+            self.attend(me, id.guest);
+        }
+        None
+    }
+
+    /// What comes next for a virtual CPU that a physical one has, between two exits.
+    pub fn next(&mut self, me: usize, id: Id, slice_end: &mut u64) -> Next {
+        self.interrupt(id);
+        self.attend(me, id.guest);
+        let now = clock::now();
+        let guest = &mut self.guests[id.guest];
+        if self.is_over || !guest.can_run(id.cpu, now) {
+            return Next::Leave;
+        }
+        let yields = guest.vcpus[id.cpu].yields.take();
+        if yields.is_some() || now >= *slice_end {
+            self.queue_those_that_can_run(now);
+            if let Some(Yield::To(cpu)) = yields {
+                let guest = id.guest;
+                self.queue.prefer(Id { guest, cpu });
+            }
+            if !self.queue.is_empty() {
+                return Next::Leave;
+            }
+            // Nobody else wants to run.
+            *slice_end = Self::slice_end(now);
+            self.print(id.guest);
+        }
+        let vcpu = &mut self.guests[id.guest].vcpus[id.cpu];
+        let timer = external::timer(vcpu, now).unwrap_or(u64::MAX);
+        vcpu.sync_to_real();
+        Next::Enter(vcpu.context, timer.min(*slice_end))
+    }
+
+    /// Does to a virtual CPU what is pending for it.
+    fn interrupt(&mut self, id: Id) {
+        let mut machine = self.machine(id);
+        if machine.guest.end.is_some() {
+            return;
+        }
+        signal::carry_out_accepted(&mut machine);
+        if machine.vcpu().is_operating {
+            // One an entry: a guest whose handler stays enabled would keep us here for ever.
+            interruption::external(&mut machine);
+        }
+    }
+
+    /// The slice of a virtual CPU that begins now ends then.
+    #[must_use]
+    pub fn slice_end(now: u64) -> u64 {
+        now + SLICE
+    }
+
+    /// Handles an exit of a virtual CPU that ran for some time.
+    pub fn after_exit(&mut self, id: Id, context: Context, class: Class, ran: u64) {
+        let began = clock::now();
+        let mut machine = self.machine(id);
+        let vcpu = machine.vcpu_mut();
+        vcpu.context = context;
+        vcpu.sync_from_real();
+        if machine.guest.end.is_some() {
+            // Another CPU of it has ended it meanwhile.
+            return;
+        }
+        run::handle(&mut machine, class);
+        // What is done for a guest is done in its time.
+        let used = ran + (clock::now() - began);
+        machine.guest.counters.cpu_time += used;
+        let vcpu = machine.vcpu_mut();
+        vcpu.cpu_timer = vcpu.cpu_timer.wrapping_sub_unsigned(used);
+        self.evictor
+            .after_exit(&mut self.guests, id.guest, &mut self.pool);
+        let guest = &mut self.guests[id.guest];
+        let vcpu = &mut guest.vcpus[id.cpu];
+        if core::mem::take(&mut vcpu.is_discard_delivered) {
+            vcpu.held_until = self.evictor.hold_until(clock::now());
+        }
+    }
+
+    /// A physical CPU gives up a virtual one: it waits from now on, or stands at the queue's end.
+    pub fn leave(&mut self, me: usize, id: Id) {
+        let now = clock::now();
+        let guest = &mut self.guests[id.guest];
+        let can_run = guest.can_run(id.cpu, now);
+        let vcpu = &mut guest.vcpus[id.cpu];
+        vcpu.place = if can_run { Place::Queued } else { Place::Off };
+        vcpu.waits_since = (vcpu.is_operating && vcpu.is_waiting()).then_some(now);
+        if can_run {
+            self.queue.push(id);
+        } else {
+            self.conclude(id.guest, now);
+        }
+        self.attend(me, id.guest);
+        self.print(id.guest);
+        if self.is_over {
+            // Who waits for the last one to leave looks again.
+            self.wake_all(me);
+        }
+    }
+
+    /// Ends a guest none of whose CPUs will run again.
+    fn conclude(&mut self, number: usize, now: u64) {
+        let guest = &mut self.guests[number];
+        if guest.end.is_none()
+            && let Some(end) = guest.conclusion(now)
+        {
+            guest.finish(end);
+        }
+    }
+
+    /// Acts on what has become pending for the CPUs of a guest, and on its end.
+    fn attend(&mut self, me: usize, number: usize) {
+        let guest = &mut self.guests[number];
+        let alerts = core::mem::take(&mut guest.alerts);
+        if alerts != 0 {
+            let now = clock::now();
+            for cpu in (0..guest.vcpus.len()).filter(|cpu| alerts >> cpu & 1 != 0) {
+                self.attend_to(me, Id { guest: number, cpu }, now);
+            }
+        }
+        let guest = &self.guests[number];
+        if guest.end.is_some() && !guest.is_end_known {
+            self.end(me, number);
+        }
+    }
+
+    fn attend_to(&mut self, me: usize, id: Id, now: u64) {
+        let guest = &self.guests[id.guest];
+        match guest.vcpus[id.cpu].place {
+            Place::Off => {
+                self.queue_if_it_can_run(id, now);
+                self.wake_if_needed();
+            }
+            Place::Running(other) if other != me => {
+                if guest.vcpus[id.cpu].order.is_some() || guest.due(id.cpu, now).is_some() {
+                    self.kick(other);
+                }
+            }
+            // It looks itself before it is entered.
+            Place::Queued | Place::Running(_) => {}
+        }
+    }
+
+    /// A guest has ended: its CPUs come out, and if nobody else is left or would get on, that is all.
+    fn end(&mut self, me: usize, number: usize) {
+        self.guests[number].is_end_known = true;
+        let lines = self.guests[number].console.all();
+        let guest = &self.guests[number];
+        let is_exhausted = guest.end == Some(End::MemoryExhausted);
+        if is_exhausted {
+            self.explain_exhaustion(number);
+        }
+        report::console(guest.id, &lines);
+        report::guest_end(guest);
+        for vcpu in &guest.vcpus {
+            if let Place::Running(other) = vcpu.place
+                && other != me
+            {
+                self.kick(other);
+            }
+        }
+        if is_exhausted || self.guests.iter().all(|guest| guest.is_end_known) {
+            self.is_over = true;
+            self.wake_all(me);
+        }
+    }
+
+    /// Says who holds what when a guest wants a frame that is not there.
+    fn explain_exhaustion(&self, number: usize) {
+        log::error!(
+            "guest {number} wants a page, and none of {} frames is free or can be taken without I/O",
+            self.pool.total()
+        );
+        for guest in &self.guests {
+            log::info!("guest {}: {}", guest.id, report::histogram(guest));
+        }
+    }
+
+    /// Prints what a guest has printed since.
+    fn print(&mut self, number: usize) {
+        let guest = &mut self.guests[number];
+        let lines = guest.console.lines();
+        report::console(guest.id, &lines);
+    }
+
+    /// Makes a physical CPU come out of its guest, or stop waiting.
+    fn kick(&self, other: usize) {
+        lock::signal(self.physical[other].address);
+    }
+
+    /// Wakes a physical CPU that waits if there is something to do; it wakes the next one.
+    fn wake_if_needed(&mut self) {
+        if !self.queue.is_empty()
+            && let Some(idle) = self.physical.iter().position(|cpu| cpu.is_idle)
+        {
+            self.physical[idle].is_idle = false;
+            self.kick(idle);
+        }
+    }
+
+    fn wake_all(&self, me: usize) {
+        (0..self.physical.len())
+            .filter(|other| *other != me)
+            .for_each(|other| self.kick(other));
+    }
+}

@@ -1,0 +1,188 @@
+//! The physical CPUs: each takes virtual ones from the queue and runs them, or waits.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use arch::control::{self, cr0, cr6};
+use arch::handler::{self, external};
+use arch::sigp::{Answer, Order};
+use arch::{Lowcore, PswMask, clock, cpu, switch, translation};
+use boot::secondary::{self, Failure, Ground, MOST_CPUS, PATIENCE};
+use boot::start::STACK_SIZE;
+use spin::Once;
+use zerocopy::FromZeros;
+
+use super::host::{Host, HostLock, Next};
+use super::queue::Id;
+use crate::lock;
+use crate::vcpu::run;
+
+/// Size of the stack for machine checks and restarts, in bytes.
+const EMERGENCY_STACK_SIZE: usize = 8 * 1024;
+
+/// What all CPUs work on.
+static HOST: Once<HostLock> = Once::new();
+/// CPUs that have begun to work, by address.
+static ARRIVED: AtomicU64 = AtomicU64::new(0);
+/// What each CPU's clock comparator is set to, by address: setting it costs emulators a lot.
+static ARMED: [AtomicU64; MOST_CPUS] = [const { AtomicU64::new(0) }; MOST_CPUS];
+
+/// Sets this CPU's clock comparator, if it is not what it should be.
+fn arm(at: u64) {
+    let armed = &ARMED[usize::from(cpu::address())];
+    if armed.swap(at, Ordering::Relaxed) != at {
+        clock::set_comparator(at);
+    }
+}
+
+/// The clock comparator has done its job: whoever was interrupted looks at the clock.
+fn on_clock_comparator() {
+    arm(u64::MAX);
+}
+
+/// Another CPU wants this one to look at what there is to do, which it does anyway now.
+fn on_emergency_signal() {}
+
+/// Runs all guests to their ends on the CPUs with these addresses, of which this is the first.
+///
+/// # Errors
+/// One line that names the CPU that does not work.
+pub fn run(host: Host, addresses: &[u16]) -> Result<lock::Guard<'static, Host>, String> {
+    handler::on_external(external::CLOCK_COMPARATOR, on_clock_comparator);
+    handler::on_external(external::EMERGENCY_SIGNAL, on_emergency_signal);
+    let host = HOST.call_once(|| HostLock::new(host));
+    for (number, address) in addresses.iter().enumerate().skip(1) {
+        start(*address, number).map_err(|failure| failure.to_string())?;
+    }
+    Ok(Worker::new(host, 0).work(|host| host.is_over() && !host.is_any_running()))
+}
+
+/// Starts another CPU and waits until it works.
+fn start(address: u16, number: usize) -> Result<(), Failure> {
+    // SAFETY: the ground is new, and nobody has started that CPU.
+    unsafe { secondary::start(address, ground(), work_elsewhere, number as u64)? }
+    let begin = clock::now();
+    while ARRIVED.load(Ordering::Acquire) >> address & 1 == 0 {
+        if clock::now().wrapping_sub(begin) > PATIENCE {
+            return Err(Failure {
+                cpu: address,
+                order: Order::Restart,
+                answer: Answer::Accepted,
+            });
+        }
+        core::hint::spin_loop();
+    }
+    Ok(())
+}
+
+/// Prefix area and stacks of one more CPU, for ever.
+fn ground() -> Ground {
+    let stack = |size: usize| {
+        let words: &'static mut [u64] = Vec::leak(alloc::vec![0; size / size_of::<u64>()]);
+        words
+            .as_mut_ptr_range()
+            .end
+            .cast::<u8>()
+            .wrapping_sub(switch::SAVE_AREA)
+    };
+    Ground {
+        lowcore: Box::leak(Box::new(UnsafeCell::new(Lowcore::new_zeroed()))),
+        stack: stack(STACK_SIZE),
+        emergency_stack: stack(EMERGENCY_STACK_SIZE),
+    }
+}
+
+/// Where the other CPUs begin.
+extern "C" fn work_elsewhere(number: u64) -> ! {
+    // SAFETY: I/O interruptions come while a CPU waits for a disk, and only then.
+    unsafe { control::set::<6>(cr6::ALL_SUBCLASSES) }
+    ARRIVED.fetch_or(1 << cpu::address(), Ordering::Release);
+    let host = HOST.get().expect("there is something to work on");
+    drop(Worker::new(host, number as usize).work(Host::is_over));
+    secondary::stop_self()
+}
+
+type Guard = lock::Guard<'static, Host>;
+
+/// A physical CPU at work.
+struct Worker {
+    host: &'static HostLock,
+    /// Its number among those of the host.
+    me: usize,
+    /// The virtual CPU that control register 1 is loaded for, and the state of its space.
+    loaded: Option<(Id, u32)>,
+}
+
+impl Worker {
+    /// Prepares this CPU for work.
+    fn new(host: &'static HostLock, me: usize) -> Self {
+        ARMED[usize::from(cpu::address())].store(u64::MAX, Ordering::Relaxed);
+        clock::set_comparator(u64::MAX);
+        control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::EMERGENCY_SIGNAL | cr0::AFP);
+        Self {
+            host,
+            me,
+            loaded: None,
+        }
+    }
+
+    /// Runs what there is to run until that is all.
+    fn work(&mut self, is_done: impl Fn(&Host) -> bool) -> Guard {
+        let mut host = self.host.lock();
+        while !is_done(&host) {
+            let now = clock::now();
+            host = match host.take_next(self.me, now) {
+                Some(id) => self.run_slice(host, id),
+                None => self.wait(host, now),
+            };
+        }
+        host
+    }
+
+    /// Runs one virtual CPU until its slice is over, it waits, or it is not to run any more.
+    fn run_slice(&mut self, mut host: Guard, id: Id) -> Guard {
+        let mut slice_end = Host::slice_end(clock::now());
+        while let Next::Enter(mut context, until) = host.next(self.me, id, &mut slice_end) {
+            self.load(&host, id);
+            drop(host);
+            arm(until);
+            let begin = clock::now();
+            // SAFETY: the virtual CPU is this one's now, and its space is loaded.
+            let class = unsafe { run::enter(&mut context) };
+            let ran = clock::now() - begin;
+            // Now, for waiting for the lock lets other interruptions in.
+            run::handle_own(class);
+            host = self.host.lock();
+            host.after_exit(id, context, class, ran);
+        }
+        host.leave(self.me, id);
+        host
+    }
+
+    /// Makes a virtual CPU's space this CPU's. Only if it is not: emulators flush the whole TLB for it.
+    fn load(&mut self, host: &Host, id: Id) {
+        let (asce, state) = host.space(id);
+        if self.loaded != Some((id, state)) {
+            self.loaded = Some((id, state));
+            // SAFETY: the host runs with DAT off; the tables are the guest's own.
+            unsafe { control::set::<1>(asce) }
+            // What is left of this space from an earlier time may be out of date.
+            translation::purge_tlb();
+        }
+    }
+
+    /// Waits until another CPU has something for this one, or the clock has. For external
+    /// interruptions only: one of a disk belongs to the CPU that waits for its request.
+    fn wait(&self, mut host: Guard, now: u64) -> Guard {
+        arm(host.earliest(now).unwrap_or(u64::MAX));
+        host.set_idle(self.me, true);
+        drop(host);
+        cpu::wait(PswMask::EXTERNAL);
+        let mut host = self.host.lock();
+        host.set_idle(self.me, false);
+        host
+    }
+}
