@@ -105,5 +105,9 @@ pub fn unexpected_interruption(class: Class, frame: &mut Frame) {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    stop_with(format_args!("{info}"))
+    // In one line: programs get the first one only.
+    match info.location() {
+        Some(at) => stop_with(format_args!("panic: {} ({at})", info.message())),
+        None => stop_with(format_args!("panic: {}", info.message())),
+    }
 }

@@ -28,6 +28,22 @@ pub use crate::task::SleepLock;
 #[cfg(not(target_os = "none"))]
 pub use Mutex as SleepLock;
 
+/// A clock, in microseconds, to give up by.
+#[cfg(target_os = "none")]
+#[must_use]
+pub fn microseconds() -> u64 {
+    arch::clock::now() / arch::clock::UNITS_PER_MICROSECOND
+}
+
+/// A clock to give up by: it advances when it is read, so that every run is the same.
+#[cfg(not(target_os = "none"))]
+#[must_use]
+pub fn microseconds() -> u64 {
+    use core::sync::atomic::{AtomicU64, Ordering};
+    static READ: AtomicU64 = AtomicU64::new(0);
+    READ.fetch_add(100, Ordering::Relaxed)
+}
+
 /// Lets ticks come, and other threads run if they should. For threads that compute for long, at points
 /// where they hold no lock.
 pub fn poll() {

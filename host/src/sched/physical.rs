@@ -136,6 +136,8 @@ impl Worker {
             let now = clock::now();
             host = match host.take_next(self.me, now) {
                 Some(id) => self.run_slice(host, id),
+                // It may have found the end of the last guest in the queue.
+                None if is_done(&host) => host,
                 None => self.wait(host, now),
             };
         }

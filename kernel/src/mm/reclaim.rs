@@ -7,10 +7,11 @@ use super::guard::Guard;
 use super::list::List;
 use super::page::PageFlags;
 use super::{Mm, state};
+use crate::sync;
 
-/// How often an allocation waits a little for pages that wait for sign-off, before it takes more pages
-/// of the cache.
-const PATIENCE: u32 = 200;
+/// How long an allocation waits for pages that wait for sign-off, before it takes more pages of the
+/// cache, in microseconds: half a tick.
+const PATIENCE: u64 = 5000;
 /// Pages that one round takes, so that not every allocation has to.
 const BATCH: usize = 32;
 
@@ -94,7 +95,7 @@ impl Mm<'_> {
     /// As [`Mm::allocate_pages`], with pages of the cache making room if there is none.
     #[must_use]
     pub fn allocate_reclaiming(&self, order: u32) -> Option<PageAllocation> {
-        let mut patience = PATIENCE;
+        let mut since = sync::microseconds();
         loop {
             let block = match order {
                 0 => self.allocate_page(),
@@ -104,17 +105,17 @@ impl Mm<'_> {
                 return block;
             }
             // Pages that wait for sign-off come soon: the cache need not lose more for them.
-            if patience > 0 && self.hurry_sign_off() {
-                patience -= 1;
+            let waited = sync::microseconds() - since;
+            if waited < PATIENCE && self.hurry_sign_off() {
                 continue;
             }
-            patience = PATIENCE;
             let taken = self.shrink_cache();
             // What is on the lists of CPUs is in no block, and other CPUs do not see it.
             let listed = self.drain_all_page_lists();
             if taken + listed == 0 && !self.hurry_sign_off() {
                 return None;
             }
+            since = sync::microseconds();
         }
     }
 

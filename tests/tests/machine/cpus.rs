@@ -20,6 +20,10 @@ pub(crate) fn tests() -> Vec<Trial> {
             )
         }),
     ];
+    for policy in ["steal", "lru"] {
+        let name = format!("cpus::guest_taken_off_and_on_evict_{policy}");
+        tests.push(trial(name, move || guest_hotplug(policy)));
+    }
     for cpus in ["2", "4", "8"] {
         let name = format!("cpus::bare_{cpus}");
         tests.push(trial(name, move || bare(cpus)));
@@ -69,6 +73,30 @@ fn hotplug() -> Verdict {
     good_on(&run, 4)?;
     for guest in run.guests() {
         check!(guest.cpus_taken_off > 0, "{guest:?}");
+    }
+    Ok(())
+}
+
+/// Under a host that discards, CPUs of the guest go off and on while all of them read.
+fn guest_hotplug(policy: &'static str) -> Verdict {
+    let mut arguments = vec!["--guests", "1", "--cpus", "4", "--machine-cpus", "4"];
+    arguments.extend(["--guest-memory", "8M", "--memory", "6M", "--passes", "4"]);
+    arguments.extend([
+        "--hotplug",
+        "--evict",
+        policy,
+        "--files",
+        files::directory(),
+    ]);
+    let run = run(&arguments)?;
+    run.must_be_good()?;
+    for guest in run.guests() {
+        check!(guest.bytes_verified >= 4 * files::TOTAL, "{guest:?}");
+        check!(guest.cpus_taken_off > 0, "{guest:?}");
+        check!(
+            guest.sign_off_pages > 0 && guest.sign_off_waiting == 0,
+            "{guest:?}"
+        );
     }
     Ok(())
 }

@@ -118,7 +118,17 @@ pub(crate) fn run(arguments: &[&str]) -> Result<Run, Failed> {
 
 /// As [`run`], in a directory that the caller keeps.
 pub(crate) fn run_in(folder: &TempDir, arguments: &[&str]) -> Result<Run, Failed> {
-    let done = finish(qemu(folder, arguments))?;
+    read_run(folder, qemu(folder, arguments))
+}
+
+/// As [`run`], with a time limit in seconds.
+pub(crate) fn run_within(timeout: &str, arguments: &[&str]) -> Result<Run, Failed> {
+    let folder = folder();
+    read_run(&folder, qemu_within(&folder, timeout, arguments))
+}
+
+fn read_run(folder: &TempDir, command: Command) -> Result<Run, Failed> {
+    let done = finish(command)?;
     let file = fs::read_to_string(folder.path().join("run/run.jsonl"))
         .map_err(|error| format!("no run.jsonl ({error}): {done:#?}"))?;
     check!(
