@@ -60,6 +60,7 @@ struct Host {
     reason: Option<String>,
     frames: usize,
     frames_free: usize,
+    idle_us: u64,
     guests: Vec<GuestSummary>,
 }
 
@@ -128,7 +129,9 @@ pub fn guest_end(guest: &Guest) {
 }
 
 /// Prints the last line; returns whether all is well.
-pub fn host(guests: &[Guest], pool: &FramePool) -> bool {
+///
+/// `idle_time` is that of all CPUs of the machine, in TOD units.
+pub fn host(guests: &[Guest], pool: &FramePool, idle_time: u64) -> bool {
     // Who ran out of memory stopped all the others.
     let exhausted = |guest: &&Guest| guest.end == Some(End::MemoryExhausted);
     let bad = guests
@@ -143,6 +146,7 @@ pub fn host(guests: &[Guest], pool: &FramePool) -> bool {
             reason,
             frames: pool.total(),
             frames_free: pool.free(),
+            idle_us: idle_time / UNITS_PER_MICROSECOND,
             guests: guests.iter().map(summary).collect(),
         },
     );

@@ -160,7 +160,7 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
     // From here on the guests have all references to them.
     drop(disks);
     let host = sched::run(host, &cpus)?;
-    Ok(report::host(&host.guests, &host.pool))
+    Ok(report::host(&host.guests, &host.pool, host.idle_time))
 }
 
 fn evictor(control: &Control) -> Evictor {

@@ -100,6 +100,7 @@ struct Guest<'a> {
     made_stable: u64,
     reclaimed: u64,
     clears_skipped: u64,
+    work_us: u64,
     duplicate_fills: u64,
     late_discard_faults: u64,
     frames: usize,
@@ -134,6 +135,8 @@ pub struct Outcome<'a> {
     pub files: usize,
     /// How many passes.
     pub passes: u64,
+    /// How long it took, in microseconds.
+    pub work_us: u64,
     /// Bytes verified.
     pub bytes_verified: u64,
     /// Ranges that differed.
@@ -255,6 +258,7 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
             frames: mm.frame_count(),
             frames_free: mm.free_page_count(),
             page_descriptor_bytes: size_of::<Page>(),
+            work_us: outcome.work_us,
             duplicate_fills: stats.duplicate_fills.get(),
             late_discard_faults: stats.late_discard_faults.get(),
             sign_off_rounds: sign_off.rounds.get(),

@@ -211,9 +211,11 @@ fn do_work(control: &Control, archive: &'static Archive<'static>) -> bool {
         work: control.work.name(),
         files: archive.index().len(),
         passes: control.passes,
+        work_us: 0,
         bytes_verified: 0,
         mismatches: 0,
     };
+    let began = clock::now();
     let hotplug = control.hotplug.then(|| Hotplug::start(control.seed));
     let reason = match control.work {
         Work::Verify => verify(control, archive, &mut outcome),
@@ -226,6 +228,7 @@ fn do_work(control: &Control, archive: &'static Archive<'static>) -> bool {
     };
     let hotplug = hotplug.and_then(Hotplug::end);
     let reason = reason.or(hotplug);
+    outcome.work_us = (clock::now() - began) / UNITS_PER_MICROSECOND;
     outcome.reason = reason.as_deref();
     report::guest(&outcome, archive.mm());
     reason.is_none()

@@ -1,5 +1,7 @@
 //! The subcommand `bench`: the figures, as a table for people or as JSON lines.
 
+mod cpus;
+
 use anyhow::Result;
 use clap::Parser as _;
 
@@ -33,6 +35,7 @@ pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     figures.extend(boot(options)?);
     figures.extend(main_job(options)?);
     figures.extend(paths(options)?);
+    figures.extend(cpus::figures(options)?);
     if json {
         for figure in figures {
             process::say(&Event::Figure(figure).to_line())?;

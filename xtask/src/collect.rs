@@ -101,6 +101,12 @@ impl Collector {
         self.host_boot.as_ref()
     }
 
+    /// How long CPUs of the machine were idle, in microseconds.
+    #[must_use]
+    pub fn host_idle_us(&self) -> Option<u64> {
+        self.host.as_ref().map(|host| host.idle_us)
+    }
+
     /// What the host counted for a guest.
     #[must_use]
     pub fn host_guest(&self, id: u64) -> Option<&HostGuest> {

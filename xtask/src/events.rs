@@ -299,6 +299,8 @@ records! {
         optimistic_copies: u64,
         /// Those of them during which the page became another one.
         optimistic_failures: u64,
+        /// From the beginning of the work to its end, in microseconds.
+        work_us: u64,
         /// Pages that two CPUs read at the same time.
         duplicate_fills: u64,
         /// Discard faults that named a page which somebody else had removed and dropped.
@@ -388,6 +390,8 @@ records! {
         frames: u64,
         /// Those that are free at the end.
         frames_free: u64,
+        /// Time that CPUs of the machine waited for something to do, in microseconds.
+        idle_us: u64,
         /// One entry a guest.
         guests: Vec<HostGuest>,
     }

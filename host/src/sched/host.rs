@@ -16,6 +16,9 @@ use crate::vcpu::{End, Place, Yield, external, interruption, run, signal};
 /// Length of a time slice, in TOD units: 10 ms.
 const SLICE: u64 = 10_000 * clock::UNITS_PER_MICROSECOND;
 
+/// How long a virtual CPU rests that has given its slice away to nobody, in TOD units: 50 us.
+const REST: u64 = 50 * clock::UNITS_PER_MICROSECOND;
+
 /// The one lock of the host. A physical CPU has it whenever it looks at or changes anything of a
 /// guest, so emulation is one CPU's work at a time; it gives it up while it runs a guest and while it
 /// is idle. Whoever has it may print: the order is this lock, the service processor's, the heap's.
@@ -43,6 +46,8 @@ pub struct Host {
     /// The CPUs to run them on.
     physical: Vec<Physical>,
     queue: RunQueue,
+    /// Time that physical CPUs waited for something to do, in TOD units.
+    pub idle_time: u64,
     /// Set when nothing is to run any more.
     is_over: bool,
 }
@@ -73,6 +78,7 @@ impl Host {
             evictor,
             physical: physical.collect(),
             queue: RunQueue::default(),
+            idle_time: 0,
             is_over: false,
         };
         host.queue_those_that_can_run(clock::now());
@@ -182,6 +188,11 @@ impl Host {
                 self.queue.prefer(Id { guest, cpu });
             }
             if !self.queue.is_empty() {
+                return Next::Leave;
+            }
+            if yields.is_some() {
+                // It waits for another CPU of its guest, which may need the real one that this one has.
+                self.guests[id.guest].vcpus[id.cpu].held_until = now + REST;
                 return Next::Leave;
             }
             // Nobody else wants to run.

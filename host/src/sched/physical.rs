@@ -23,6 +23,9 @@ use crate::vcpu::run;
 /// Size of the stack for machine checks and restarts, in bytes.
 const EMERGENCY_STACK_SIZE: usize = 8 * 1024;
 
+/// How long a CPU waits before it looks again whether another one has started, in TOD units: 0.1 ms.
+const LOOK_AGAIN: u64 = 100 * clock::UNITS_PER_MICROSECOND;
+
 /// What all CPUs work on.
 static HOST: Once<HostLock> = Once::new();
 /// CPUs that have begun to work, by address.
@@ -64,6 +67,7 @@ pub fn run(host: Host, addresses: &[u16]) -> Result<lock::Guard<'static, Host>, 
 fn start(address: u16, number: usize) -> Result<(), Failure> {
     // SAFETY: the ground is new, and nobody has started that CPU.
     unsafe { secondary::start(address, ground(), work_elsewhere, number as u64)? }
+    control::enable_cr0(cr0::CLOCK_COMPARATOR);
     let begin = clock::now();
     while ARRIVED.load(Ordering::Acquire) >> address & 1 == 0 {
         if clock::now().wrapping_sub(begin) > PATIENCE {
@@ -73,7 +77,9 @@ fn start(address: u16, number: usize) -> Result<(), Failure> {
                 answer: Answer::Accepted,
             });
         }
-        core::hint::spin_loop();
+        // Waits instead of spinning: an emulator may run one CPU at a time.
+        arm(clock::now() + LOOK_AGAIN);
+        cpu::wait(PswMask::EXTERNAL);
     }
     Ok(())
 }
@@ -182,8 +188,11 @@ impl Worker {
         arm(host.earliest(now).unwrap_or(u64::MAX));
         host.set_idle(self.me, true);
         drop(host);
+        let before = clock::now();
         cpu::wait(PswMask::EXTERNAL);
+        let waited = clock::now() - before;
         let mut host = self.host.lock();
+        host.idle_time += waited;
         host.set_idle(self.me, false);
         host
     }

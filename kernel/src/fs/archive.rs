@@ -9,7 +9,7 @@ use drivers::block::{BLOCK_SIZE, BlockError, Disk};
 use super::digest::PieceDigest;
 use super::image::{self, Extent, Index};
 use crate::mm::{Key, Lookup, Mm, Optimistic, StableRef};
-use crate::sync::SleepLock;
+use crate::sync::{self, SleepLock};
 
 /// How a range of a file is copied out of the page cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -205,6 +205,8 @@ impl<'m> Archive<'m> {
     ) -> Result<(), ReadError> {
         let mut done = 0;
         while done < buffer.len() {
+            // Nothing is held here.
+            sync::poll();
             let at = start + done as u64;
             let offset = (at % PAGE_SIZE as u64) as usize;
             let count = (PAGE_SIZE - offset).min(buffer.len() - done);

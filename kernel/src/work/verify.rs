@@ -18,7 +18,6 @@ use rand_pcg::Pcg64Mcg;
 use crate::fs::archive::{Archive, Copy, ReadError};
 use crate::fs::digest::{FileDigest, PIECE, PieceDigest, piece_checksum};
 use crate::fs::image::FileEntry;
-use crate::sync;
 
 /// Longest range that is read at once, in bytes.
 const LONGEST: usize = 16 * PIECE;
@@ -257,7 +256,6 @@ impl<'a> Verify<'a> {
         length: usize,
         copy: Copy,
     ) -> Result<(), Failure> {
-        sync::poll();
         self.archive
             .read(number, start, &mut self.buffer[..length], copy)
             .map_err(|error| Failure::Read(file.path.to_string(), error))
