@@ -41,6 +41,9 @@ pub struct Control {
     /// The negative control: stable pages are lost.
     #[cfg(feature = "controls")]
     pub lose_stable: bool,
+    /// The negative control: CPU 1 of each guest answers no order.
+    #[cfg(feature = "controls")]
+    pub mute_cpu: bool,
 }
 
 impl Default for Control {
@@ -56,6 +59,8 @@ impl Default for Control {
             seed: 1,
             #[cfg(feature = "controls")]
             lose_stable: false,
+            #[cfg(feature = "controls")]
+            mute_cpu: false,
         }
     }
 }
@@ -115,7 +120,9 @@ impl Control {
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
                 "control" => {
-                    self.lose_stable = parameter.one_of("discard-stable", [true]).map_err(text)?;
+                    let choices = "discard-stable|mute-cpu";
+                    let lose = parameter.one_of(choices, [true, false]).map_err(text)?;
+                    (self.lose_stable, self.mute_cpu) = (lose, !lose);
                 }
                 _ => return Err(format!("{}", parameter.unknown())),
             }

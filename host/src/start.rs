@@ -238,6 +238,11 @@ fn guest(
     };
     let mut vcpus: Vec<_> = (0..cpus).map(|_| Vcpu::new()).collect();
     vcpus[0].start_at(entry);
+    #[cfg(feature = "controls")]
+    if let Some(mute) = vcpus.get_mut(1).filter(|_| control.mute_cpu) {
+        // It has an order to carry out and never does: it is busy for ever.
+        mute.order = Some(crate::vcpu::orders::Deed::Stop);
+    }
     Ok(Guest {
         id,
         vcpus,

@@ -217,6 +217,8 @@ pub enum Control {
     SkipSignOff,
     /// The host discards stable pages.
     DiscardStable,
+    /// CPU 1 of each guest answers no order.
+    MuteCpu,
 }
 
 impl Control {
@@ -228,13 +230,14 @@ impl Control {
             Self::IgnoreDiscardFault => "ignore-discard-fault",
             Self::SkipSignOff => "skip-sign-off",
             Self::DiscardStable => "discard-stable",
+            Self::MuteCpu => "mute-cpu",
         }
     }
 
     /// Whether the host makes the mistake; else the kernel does.
     #[must_use]
     pub fn is_of_host(self) -> bool {
-        self == Self::DiscardStable
+        matches!(self, Self::DiscardStable | Self::MuteCpu)
     }
 }
 

@@ -17,6 +17,10 @@ macro_rules! kinds {
         /// One line of a run.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(tag = "kind")]
+        #[expect(
+            clippy::large_enum_variant,
+            reason = "an event is looked at and dropped; few are kept, and those by their contents"
+        )]
         pub enum Event {
             $($(#[$doc])* #[serde(rename = $name)] $kind($kind),)*
         }

@@ -10,6 +10,18 @@ pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
         trial("cpus::bare_fewer_than_the_machine_has", fewer),
         trial("cpus::bare_taken_off_and_on", hotplug),
+        trial("cpus::one_that_never_answers_is_named", || {
+            let guest = [
+                "--guests",
+                "1",
+                "--cpus",
+                "2",
+                "--files",
+                files::directory(),
+            ];
+            let run = run(&[&guest[..], &["--control", "mute-cpu"]].concat())?;
+            run.must_fail(&["guest 0: CPU 1 does not answer order InitialCpuReset"])
+        }),
         trial("cpus::none_is_refused", || {
             refused(&["--append", "cpus=0"], "cpus=0: this machine has 1")
         }),

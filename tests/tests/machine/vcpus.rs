@@ -12,6 +12,11 @@ pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
         trial("vcpus::more_of_the_machine_than_guests", spare),
         trial("vcpus::one_of_the_machine_for_many", many),
+        trial("vcpus::those_that_yield_take_turns", || yields("1")),
+        trial("vcpus::those_that_yield_run_at_the_same_time", || {
+            yields("2")
+        }),
+        trial("vcpus::timers_end_waits", timers),
     ];
     for policy in ["lru", "random:2000", "steal", "hold"] {
         let name = policy.replace(':', "_");
@@ -98,6 +103,10 @@ fn image(program: &Program) -> Vec<u8> {
         put(&mut image, area + 0x420, &[0, other, 0x12, 0x01]);
         put(&mut image, area + 0x424, &[0, other, 0x12, 0x02]);
         put(&mut image, area + 0x42c, &[0, 0, 0x80, 0]); // the prefix of CPU 1
+        put(&mut image, area + 0x436, &[0x08, 0xe0]); // control register 0: clock comparator
+        put(&mut image, area + 0x43e, &[0x04, 0xe0]); // control register 0: CPU timer
+        put(&mut image, area + 0x440, &(20_000_u64 << 12).to_be_bytes()); // 20 ms
+        put(&mut image, area + 0x448, &[0x10, 0x04, 0x10, 0x05]);
     }
     image
 }
@@ -123,6 +132,9 @@ fn run_program(program: &Program, more: &[&'static str]) -> Result<Run, libtest_
     std::fs::write(&path, image(program)).map_err(|error| error.to_string())?;
     let path = leak(path.to_str().ok_or("a directory name that is no text")?);
     let mut arguments = small(&["--guest", path, "--cpus", "2"]);
+    if more.contains(&"--guests") {
+        arguments.drain(..2);
+    }
     arguments.extend(more);
     run(&arguments)
 }
@@ -154,4 +166,35 @@ fn discards(policy: &'static str, machine: &'static str) -> Verdict {
         check!(guest.discards > 0 && guest.discard_faults > 0, "{guest:?}");
     }
     Ok(())
+}
+
+/// Two CPUs that wait for one another need no time slices. With whole ones, this takes minutes.
+fn yields(machine: &'static str) -> Verdict {
+    let program = Program {
+        begin: [programs::ASKING, programs::ANSWERING],
+        interrupted: [&[], &[]],
+        class: EXTERNAL,
+    };
+    let run = run_program(&program, &["--guests", "1", "--machine-cpus", machine])?;
+    run.must_be_good()?;
+    let count = |code: &str| {
+        run.host()
+            .map(|host| host.guests[0].diagnose.get(code).copied())
+    };
+    check!(
+        count("x44")? > Some(0) && count("x9c")? > Some(0),
+        "{:?}",
+        run.host()?
+    );
+    Ok(())
+}
+
+/// Clock comparator and CPU timer end a wait when it is time.
+fn timers() -> Verdict {
+    let program = Program {
+        begin: [programs::WAITING, &[]],
+        interrupted: [programs::WOKEN, &[]],
+        class: EXTERNAL,
+    };
+    run_program(&program, &["--machine-cpus", "2"])?.must_be_good()
 }
