@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use kernel::mm::Guard;
-use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::{Config, FailurePersistence, Runner};
 
 pub use rig::{KEY, Rig, key};
@@ -55,6 +55,12 @@ fn run(
     Runner::new(scheduler, config(print)).run(move || Rig::play(scenario, without));
 }
 
+/// Runs a scenario under one schedule, as it was printed.
+fn replay(schedule: &str, scenario: fn(&Rig), without: Option<Guard>) {
+    let scheduler = ReplayScheduler::new_from_encoded(schedule.trim());
+    run(scheduler, false, scenario, without);
+}
+
 /// Runs a scenario under schedules at random, and under schedules with few changes at bad moments.
 fn explore(schedules: usize, print: bool, scenario: fn(&Rig), without: Option<Guard>) {
     let seed = number("EXPLORE_SEED", 1);
@@ -81,7 +87,7 @@ fn explore(schedules: usize, print: bool, scenario: fn(&Rig), without: Option<Gu
 /// With the failure of the first schedule that has one, after the schedule was printed.
 pub fn holds(scenario: fn(&Rig)) {
     if let Ok(schedule) = env::var("EXPLORE_REPLAY") {
-        return shuttle::replay(move || Rig::play(scenario, None), &schedule);
+        return replay(&schedule, scenario, None);
     }
     let schedules = number("EXPLORE_SCHEDULES", SCHEDULES as u64) as usize;
     explore(schedules, true, scenario, None);
@@ -108,6 +114,37 @@ pub fn fails_without(guard: Guard, words: &[&str], scenario: fn(&Rig)) {
         words.iter().any(|word| message.contains(word)),
         "without {guard:?} it fails, but by: {message}"
     );
+}
+
+/// Expects a failing schedule, run again from what was printed of it, to fail in the same way.
+///
+/// # Panics
+/// If nothing fails, or something else does the second time.
+pub fn replays(guard: Guard, scenario: fn(&Rig)) {
+    let folder = env::temp_dir().join(format!("explore-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("there is room for a schedule");
+    let message = |work: &dyn Fn()| {
+        let found = Arc::new(std::sync::Mutex::new(None));
+        let _quiet = quiet(found.clone());
+        let _ = catch_unwind(AssertUnwindSafe(work));
+        found.lock().unwrap().take()
+    };
+    let first = message(&|| {
+        let mut config = config(false);
+        config.failure_persistence = FailurePersistence::File(Some(folder.clone()));
+        let scheduler = RandomScheduler::new_from_seed(1, PATIENCE);
+        Runner::new(scheduler, config).run(move || Rig::play(scenario, Some(guard)));
+    });
+    let schedule = std::fs::read_dir(&folder)
+        .expect("the folder is there")
+        .find_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
+        .expect("a schedule was kept");
+    let again = message(&|| {
+        replay(&schedule, scenario, Some(guard));
+    });
+    let _ = std::fs::remove_dir_all(&folder);
+    assert!(first.is_some(), "no schedule fails without {guard:?}");
+    assert_eq!(first, again, "the same schedule is another run");
 }
 
 /// Keeps the panics of this thread from being printed as long as it exists; the first message is kept.

@@ -185,6 +185,20 @@ mod discard_against_normal_removal {
     }
 }
 
+/// What is printed of a failure is enough to see it again.
+#[test]
+fn a_failing_schedule_replays_exactly() {
+    fn scenario(rig: &Rig) {
+        prepared(rig);
+        rig.discard();
+        play([
+            rig.cpu(|cpu| cpu.try_read(KEY)),
+            rig.cpu(|cpu| cpu.try_read(KEY)),
+        ]);
+    }
+    explore::replays(Guard::RemoveOnce, scenario);
+}
+
 /// 5. A discard against establishing a table entry.
 mod discard_against_establishing_an_entry {
     use super::*;
