@@ -65,11 +65,17 @@ impl<T> Lock<T> {
         self.is_held.store(false, Ordering::SeqCst);
         let waiting = self.waiting.load(Ordering::SeqCst);
         if waiting != 0 {
-            let next = waiting.trailing_zeros() as u16;
+            let next = next_after(cpu::address(), waiting);
             self.waiting.fetch_and(!(1 << next), Ordering::SeqCst);
             signal(next);
         }
     }
+}
+
+/// The next of some CPUs behind this one, in a circle: everybody's turn comes.
+fn next_after(own: u16, waiting: u64) -> u16 {
+    let first = (u32::from(own) + 1) % u64::BITS;
+    ((waiting.rotate_right(first).trailing_zeros() + first) % u64::BITS) as u16
 }
 
 /// Sends a CPU an emergency signal: it comes out of its guest, or stops waiting.

@@ -57,8 +57,13 @@ pub fn run(host: Host, addresses: &[u16]) -> Result<lock::Guard<'static, Host>, 
     handler::on_external(external::CLOCK_COMPARATOR, on_clock_comparator);
     handler::on_external(external::EMERGENCY_SIGNAL, on_emergency_signal);
     let host = HOST.call_once(|| HostLock::new(host));
-    for (number, address) in addresses.iter().enumerate().skip(1) {
-        start(*address, number).map_err(|failure| failure.to_string())?;
+    {
+        // Whoever has started waits for the lock until all have: QEMU 7.2 comes to a standstill if a CPU
+        // orders another one to do something while a third one invalidates a table entry.
+        let _nobody_works = host.lock();
+        for (number, address) in addresses.iter().enumerate().skip(1) {
+            start(*address, number).map_err(|failure| failure.to_string())?;
+        }
     }
     Ok(Worker::new(host, 0).work(|host| host.is_over() && !host.is_any_running()))
 }
