@@ -17,6 +17,8 @@ pub(crate) fn tests() -> Vec<Trial> {
             yields("2")
         }),
         trial("vcpus::timers_end_waits", timers),
+        trial("vcpus::orders_to_a_cpu_in_the_queue", || orders("1")),
+        trial("vcpus::orders_to_a_cpu_that_runs", || orders("2")),
     ];
     for policy in ["lru", "random:2000", "steal", "hold"] {
         let name = policy.replace(':', "_");
@@ -197,4 +199,14 @@ fn timers() -> Verdict {
         class: EXTERNAL,
     };
     run_program(&program, &["--machine-cpus", "2"])?.must_be_good()
+}
+
+/// Orders reach a CPU that never leaves its guest by itself.
+fn orders(machine: &'static str) -> Verdict {
+    let program = Program {
+        begin: [programs::ORDERING, programs::COUNTING],
+        interrupted: [&[], &[]],
+        class: EXTERNAL,
+    };
+    run_program(&program, &["--machine-cpus", machine])?.must_be_good()
 }
