@@ -10,7 +10,7 @@ use boot::secondary;
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
-use super::{Cpu, alert, all, mm, start};
+use super::{Cpu, alert, all, mm, start, wake};
 use crate::mm::Counter;
 use crate::task;
 
@@ -45,6 +45,8 @@ pub(crate) fn stop_if_wanted(cpu: &'static Cpu) {
     if cpu.offline_wanted.swap(false, Ordering::SeqCst) {
         cpu.online.store(false, Ordering::SeqCst);
         mm().go_offline();
+        // A thread may have gone to sleep here last, and nobody else has set the clock for it.
+        all().take(1).for_each(wake);
         secondary::stop_self();
     }
 }
