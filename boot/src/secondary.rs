@@ -145,7 +145,7 @@ pub fn stop_self() -> ! {
 /// It has not within [`PATIENCE`].
 fn await_stop(cpu: u16) -> Result<(), Failure> {
     let start = clock::now();
-    while sigp::sense(cpu).is_none_or(|status| status & sigp::STOPPED == 0) {
+    while !sigp::is_stopped(cpu) {
         if clock::now().wrapping_sub(start) > PATIENCE {
             return Err(Failure {
                 cpu,

@@ -150,16 +150,3 @@ pub fn print(text: fmt::Arguments<'_>) {
 pub fn print_line(text: fmt::Arguments<'_>) {
     print(format_args!("{text}\n"));
 }
-
-/// Prints formatted text on the console.
-#[macro_export]
-macro_rules! print {
-    ($($text:tt)*) => { $crate::console::print(::core::format_args!($($text)*)) };
-}
-
-/// Prints a line of formatted text on the console.
-#[macro_export]
-macro_rules! println {
-    () => { $crate::console::print_line(::core::format_args!("")) };
-    ($($text:tt)*) => { $crate::console::print_line(::core::format_args!($($text)*)) };
-}

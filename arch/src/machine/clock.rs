@@ -21,18 +21,3 @@ pub fn set_comparator(at: u64) {
     // SAFETY: reads eight bytes of a local variable.
     unsafe { asm!("sckc 0({at})", at = in(reg_addr) &raw const at, options(nostack)) }
 }
-
-/// Sets the CPU timer, which counts down while the CPU runs; negative raises external interruption 0x1005.
-pub fn set_cpu_timer(units: i64) {
-    // SAFETY: reads eight bytes of a local variable.
-    unsafe { asm!("spt 0({at})", at = in(reg_addr) &raw const units, options(nostack)) }
-}
-
-/// The CPU timer.
-#[must_use]
-pub fn cpu_timer() -> i64 {
-    let mut value = 0_i64;
-    // SAFETY: stores eight bytes into a local variable.
-    unsafe { asm!("stpt 0({at})", at = in(reg_addr) &raw mut value, options(nostack)) }
-    value
-}

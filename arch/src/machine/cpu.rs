@@ -52,15 +52,6 @@ pub fn id() -> u64 {
     value
 }
 
-/// Sets this CPU's prefix: its lowcore is at that absolute address from now on.
-///
-/// # Safety
-/// There must be a lowcore with new PSWs, as long as this CPU runs.
-pub unsafe fn set_prefix(lowcore: u32) {
-    // SAFETY: reads four bytes of a local variable; the caller vouches for the lowcore.
-    unsafe { asm!("spx 0({at})", at = in(reg_addr) &raw const lowcore, options(nostack)) }
-}
-
 /// Waits until an interruption of the classes in `mask` has been handled; then all are disabled again.
 ///
 /// The caller checks its condition disabled and calls this if it does not hold: opening the mask and
@@ -82,21 +73,6 @@ pub fn wait(mask: PswMask) {
             options(nostack),
         );
     }
-}
-
-/// Enables I/O and external interruptions.
-pub fn enable_interruptions() {
-    let mut old = 0_u8;
-    // SAFETY: sets two mask bits; handlers are installed before anything calls this.
-    unsafe { asm!("stosm 0({old}), 0x03", old = in(reg_addr) &raw mut old, options(nostack)) }
-}
-
-/// Disables I/O and external interruptions; returns whether any was enabled.
-pub fn disable_interruptions() -> bool {
-    let mut old = 0_u8;
-    // SAFETY: resets two mask bits.
-    unsafe { asm!("stnsm 0({old}), 0xfc", old = in(reg_addr) &raw mut old, options(nostack)) }
-    old & 3 != 0
 }
 
 /// Runs a problem-state context until it is interrupted; returns the class of the interruption.

@@ -88,12 +88,17 @@ pub unsafe fn signal_patiently(cpu: u16, order: Order, parameter: u32, patience:
 }
 
 /// The status of a CPU; `None` if it does not answer.
-#[must_use]
-pub fn sense(cpu: u16) -> Option<u32> {
+fn sense(cpu: u16) -> Option<u32> {
     // SAFETY: sensing changes nothing.
     match unsafe { signal(cpu, Order::Sense, 0) } {
         Answer::Accepted => Some(0),
         Answer::Status(status) => Some(status),
         Answer::Busy | Answer::NotOperational => None,
     }
+}
+
+/// Whether a CPU says that it is stopped.
+#[must_use]
+pub fn is_stopped(cpu: u16) -> bool {
+    sense(cpu).is_some_and(|status| status & STOPPED != 0)
 }

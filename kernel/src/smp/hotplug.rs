@@ -30,7 +30,7 @@ fn take_off(cpu: &'static Cpu) -> Result<(), String> {
     cpu.offline_wanted.store(true, Ordering::SeqCst);
     alert(cpu);
     let began = clock::now();
-    while sigp::sense(cpu.address).is_none_or(|status| status & sigp::STOPPED == 0) {
+    while !sigp::is_stopped(cpu.address) {
         if clock::now() - began > PATIENCE {
             return Err(format!("CPU {} does not go offline", cpu.address));
         }
