@@ -38,12 +38,21 @@ pub struct Control {
     pub policy: Policy,
     /// Seed of what is random.
     pub seed: u64,
-    /// The negative control: stable pages are lost.
+    /// What goes wrong on purpose.
     #[cfg(feature = "controls")]
-    pub lose_stable: bool,
-    /// The negative control: CPU 1 of each guest answers no order.
-    #[cfg(feature = "controls")]
-    pub mute_cpu: bool,
+    pub mistake: Option<Mistake>,
+}
+
+/// A deliberate mistake, for tests of what notices it.
+#[cfg(feature = "controls")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mistake {
+    /// Stable pages are lost.
+    DiscardStable,
+    /// CPU 1 of each guest answers no order.
+    MuteCpu,
+    /// A CPU that gets a discard fault is not dispatched for two seconds; once.
+    LateCpu,
 }
 
 impl Default for Control {
@@ -58,9 +67,7 @@ impl Default for Control {
             policy: Policy::Lru,
             seed: 1,
             #[cfg(feature = "controls")]
-            lose_stable: false,
-            #[cfg(feature = "controls")]
-            mute_cpu: false,
+            mistake: None,
         }
     }
 }
@@ -120,9 +127,9 @@ impl Control {
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
                 "control" => {
-                    let choices = "discard-stable|mute-cpu";
-                    let lose = parameter.one_of(choices, [true, false]).map_err(text)?;
-                    (self.lose_stable, self.mute_cpu) = (lose, !lose);
+                    let all = [Mistake::DiscardStable, Mistake::MuteCpu, Mistake::LateCpu];
+                    let choices = "discard-stable|mute-cpu|late-cpu";
+                    self.mistake = Some(parameter.one_of(choices, all).map_err(text)?);
                 }
                 _ => return Err(format!("{}", parameter.unknown())),
             }

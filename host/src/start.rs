@@ -14,6 +14,8 @@ use linked_list_allocator::Heap;
 use spin::Mutex;
 
 use crate::control::Control;
+#[cfg(feature = "controls")]
+use crate::control::Mistake;
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::{Disks, Slice};
 use crate::evict::Evictor;
@@ -170,8 +172,8 @@ fn evictor(control: &Control) -> Evictor {
     )]
     let mut evictor = Evictor::new(control.policy, control.seed);
     #[cfg(feature = "controls")]
-    if control.lose_stable {
-        evictor.lose_stable_pages();
+    if let Some(mistake) = control.mistake {
+        evictor.err(mistake);
     }
     evictor
 }
@@ -239,7 +241,9 @@ fn guest(
     let mut vcpus: Vec<_> = (0..cpus).map(|_| Vcpu::new()).collect();
     vcpus[0].start_at(entry);
     #[cfg(feature = "controls")]
-    if let Some(mute) = vcpus.get_mut(1).filter(|_| control.mute_cpu) {
+    if control.mistake == Some(Mistake::MuteCpu)
+        && let Some(mute) = vcpus.get_mut(1)
+    {
         // It has an order to carry out and never does: it is busy for ever.
         mute.order = Some(crate::vcpu::orders::Deed::Stop);
     }

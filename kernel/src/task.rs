@@ -92,7 +92,7 @@ pub fn yield_now() {
 
 /// Takes a tick that is due and lets others run if they should.
 pub fn poll() {
-    mm().sign_off_if_urgent();
+    mm().sign_off_if_awaited();
     let cpu = Cpu::current();
     if time::is_tick_due(cpu) {
         time::take_tick(cpu);

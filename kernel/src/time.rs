@@ -67,7 +67,7 @@ pub fn take_tick(cpu: &Cpu) {
         let lost = (now - due) / TICK;
         cpu.counters.ticks.add(1);
         cpu.counters.ticks_lost.add(lost);
-        if lost >= WORTH_A_WORD && cpu.counters.ticks_lost.get() == lost {
+        if lost >= WORTH_A_WORD && !cpu.told_of_lost_ticks.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "CPU {} took no tick for {} ms; said once, counted as ticks_lost",
                 cpu.address,

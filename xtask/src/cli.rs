@@ -219,6 +219,8 @@ pub enum Control {
     DiscardStable,
     /// CPU 1 of each guest answers no order.
     MuteCpu,
+    /// The host leaves a CPU alone for two seconds, once.
+    LateCpu,
 }
 
 impl Control {
@@ -231,13 +233,14 @@ impl Control {
             Self::SkipSignOff => "skip-sign-off",
             Self::DiscardStable => "discard-stable",
             Self::MuteCpu => "mute-cpu",
+            Self::LateCpu => "late-cpu",
         }
     }
 
     /// Whether the host makes the mistake; else the kernel does.
     #[must_use]
     pub fn is_of_host(self) -> bool {
-        matches!(self, Self::DiscardStable | Self::MuteCpu)
+        matches!(self, Self::DiscardStable | Self::MuteCpu | Self::LateCpu)
     }
 }
 

@@ -7,6 +7,8 @@ use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
 use super::{Gaps, Policy};
+#[cfg(feature = "controls")]
+use crate::control::Mistake;
 use crate::guest::Guest;
 use crate::memory::FramePool;
 
@@ -19,6 +21,9 @@ const BATCH: usize = 64;
 const TICK: u64 = 10_000 * UNITS_PER_MICROSECOND;
 /// Most ticks that it is.
 const MOST_TICKS: u64 = 3;
+/// How late a CPU is under the negative control.
+#[cfg(feature = "controls")]
+const LATE: u64 = 200 * TICK;
 
 /// Takes pages by policy, over all guests.
 pub struct Evictor {
@@ -27,7 +32,7 @@ pub struct Evictor {
     /// The guest whose queue is looked at next.
     turn: usize,
     #[cfg(feature = "controls")]
-    lose_stable: bool,
+    mistake: Option<Mistake>,
 }
 
 impl Evictor {
@@ -39,14 +44,14 @@ impl Evictor {
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
             turn: 0,
             #[cfg(feature = "controls")]
-            lose_stable: false,
+            mistake: None,
         }
     }
 
-    /// The negative control: from now on stable pages are lost, too.
+    /// A negative control: makes this mistake from now on, if it is one of the evictor's.
     #[cfg(feature = "controls")]
-    pub fn lose_stable_pages(&mut self) {
-        self.lose_stable = true;
+    pub fn err(&mut self, mistake: Mistake) {
+        self.mistake = Some(mistake);
     }
 
     /// What the policy does after an exit of one guest.
@@ -62,7 +67,8 @@ impl Evictor {
             Policy::Random(rate) => self.evict_randomly(&mut guests[current], rate, pool),
         }
         #[cfg(feature = "controls")]
-        if self.lose_stable && self.random.next_u64().is_multiple_of(4) {
+        if self.mistake == Some(Mistake::DiscardStable) && self.random.next_u64().is_multiple_of(4)
+        {
             guests[current].memory.lose_stable_page(pool);
         }
         if pool.free() < RESERVE {
@@ -72,6 +78,12 @@ impl Evictor {
 
     /// Until when a CPU is not dispatched that got a discard fault now.
     pub fn hold_until(&mut self, now: u64) -> u64 {
+        #[cfg(feature = "controls")]
+        // Not at the very first, which a guest provokes before its clock runs.
+        if self.mistake == Some(Mistake::LateCpu) && self.random.next_u64().is_multiple_of(64) {
+            self.mistake = None;
+            return now + LATE;
+        }
         match self.policy {
             Policy::Hold => now + (1 + self.random.next_u64() % MOST_TICKS) * TICK,
             Policy::Lru | Policy::Random(_) | Policy::Steal => now,

@@ -18,6 +18,7 @@ use super::guard::Guard;
 use super::hash::Key;
 use super::page::PageFlags;
 use super::{Discarded, Mm};
+use crate::sync;
 
 /// What a lookup found.
 pub enum Lookup<'m> {
@@ -270,6 +271,8 @@ impl<'m> Filling<'m> {
                 mm.give_up(frame);
                 return page;
             }
+            // Somebody else is removing it, and has to get on.
+            sync::relax();
         }
         {
             let mut lru = mm.lru.lock();

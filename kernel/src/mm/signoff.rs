@@ -9,8 +9,8 @@
 //!   await_sign_off ──> list of the CPU ── its next sign-off ──> gather ── next round ──> signing ──> free
 //! ```
 //!
-//! A round is a set of CPUs that have yet to sign off; they do at their ticks and when they go idle or
-//! offline. A page waits for the rest of the round that is under way and for all of the next: two full
+//! A round is a set of CPUs that have yet to sign off; they do at their ticks, when they go idle or
+//! offline, and, once a round waits for them, wherever a thread polls. A page waits for the rest of the round that is under way and for all of the next: two full
 //! rounds at most. CPUs that are idle are not part of a round: a fault that one of them takes after it
 //! has left idle cannot name a page of the round, because that has no mapping and no reference any
 //! more. That is true only if a CPU says that it is not idle *before* it touches any page, and if a
@@ -44,6 +44,8 @@ pub(super) struct SignOff {
     rounds: Mutex<Rounds>,
     /// Whether any page waits in the rounds, or some CPU has yet to sign off: a tick looks here first.
     active: AtomicBool,
+    /// CPUs that have yet to sign off: what the rounds say, to be read without their lock.
+    awaited: AtomicU64,
     /// Whether somebody needs the pages now: CPUs sign off wherever they can, not only at ticks.
     urgent: AtomicBool,
     /// The current tick, for latencies.
@@ -102,6 +104,7 @@ impl SignOff {
                 waiting_for: 0,
             }),
             active: AtomicBool::new(false),
+            awaited: AtomicU64::new(0),
             urgent: AtomicBool::new(false),
             now: AtomicU32::new(0),
             stats: SignOffStats {
@@ -197,6 +200,9 @@ impl Mm<'_> {
             let done = rounds.sign_off(cpu, || sign_off.others(), self.pages);
             let active = rounds.waiting_for != 0 || rounds.gather.len() > 0;
             sign_off.active.store(active, Ordering::SeqCst);
+            sign_off
+                .awaited
+                .store(rounds.waiting_for, Ordering::Relaxed);
             done
         };
         self.free_signed_off(done);
@@ -219,10 +225,12 @@ impl Mm<'_> {
         true
     }
 
-    /// Signs this CPU off if somebody is in a hurry. For threads that compute for long, at points where
-    /// they hold no lock.
-    pub fn sign_off_if_urgent(&self) {
-        if self.sign_off.urgent.load(Ordering::SeqCst) {
+    /// Signs this CPU off if a round waits for it, or somebody is in a hurry. For threads, at points where
+    /// they hold no lock and no page's address without a reference.
+    pub fn sign_off_if_awaited(&self) {
+        let sign_off = &self.sign_off;
+        let awaited = sign_off.awaited.load(Ordering::Relaxed) & bit(sync::this_cpu()) != 0;
+        if awaited || sign_off.urgent.load(Ordering::SeqCst) {
             self.sign_off_now();
         }
     }

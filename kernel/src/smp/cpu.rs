@@ -36,6 +36,8 @@ pub struct Cpu {
     pub(crate) next_tick: AtomicU64,
     /// Whether the thread that runs should let another run.
     pub(crate) yield_wanted: AtomicBool,
+    /// Whether it has said that ticks were lost.
+    pub(crate) told_of_lost_ticks: AtomicBool,
     /// Whether somebody wants it to stop.
     pub(crate) offline_wanted: AtomicBool,
     /// Whether it runs threads.
@@ -61,6 +63,7 @@ impl Cpu {
             address,
             next_tick: AtomicU64::new(u64::MAX),
             yield_wanted: AtomicBool::new(false),
+            told_of_lost_ticks: AtomicBool::new(false),
             offline_wanted: AtomicBool::new(false),
             online: AtomicBool::new(false),
             scheduler: AtomicU64::new(0),

@@ -5,6 +5,7 @@ use libtest_mimic::Trial;
 use crate::check;
 use crate::files;
 use crate::support::{Run, Verdict, run, trial};
+use xtask::events::Event;
 
 pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
@@ -22,6 +23,7 @@ pub(crate) fn tests() -> Vec<Trial> {
             let run = run(&[&guest[..], &["--control", "mute-cpu"]].concat())?;
             run.must_fail(&["guest 0: CPU 1 does not answer order InitialCpuReset"])
         }),
+        trial("cpus::one_without_ticks_for_long_says_so", late),
         trial("cpus::none_is_refused", || {
             refused(&["--append", "cpus=0"], "cpus=0: this machine has 1")
         }),
@@ -109,6 +111,27 @@ fn guest_hotplug(policy: &'static str) -> Verdict {
             guest.sign_off_pages > 0 && guest.sign_off_waiting == 0,
             "{guest:?}"
         );
+    }
+    Ok(())
+}
+
+/// A CPU that the host leaves alone for two seconds notices, says so once, and goes on.
+fn late() -> Verdict {
+    let mut arguments = vec!["--guests", "1", "--passes", "4", "--control", "late-cpu"];
+    arguments.extend(["--guest-memory", "8M", "--memory", "6M", "--evict", "steal"]);
+    arguments.extend(["--files", files::directory()]);
+    let run = run(&arguments)?;
+    run.must_be_good()?;
+    let words = "WARN: CPU 0 took no tick for ";
+    let said =
+        |event: &&Event| matches!(event, Event::Console(console) if console.line.contains(words));
+    check!(
+        run.events.iter().filter(said).count() == 1,
+        "{:?}",
+        run.events
+    );
+    for guest in run.guests() {
+        check!(guest.ticks_lost >= 190, "{guest:?}");
     }
     Ok(())
 }
