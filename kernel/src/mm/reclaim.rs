@@ -86,7 +86,8 @@ impl Mm<'_> {
             // Whoever tried while it was off the list was refused.
             self.make_volatile(frame, 2);
         }
-        self.put_page(frame);
+        // Whoever found it locked meanwhile has left the rest to us.
+        self.put_anonymous(frame);
         removed
     }
 

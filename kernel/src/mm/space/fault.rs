@@ -70,7 +70,7 @@ impl Mm<'_> {
             match self.map_step(space, number, &area, store, &mut held)? {
                 Step::Done => return Ok(()),
                 Step::Next => {}
-                Step::Wait => sync::relax(),
+                Step::Wait => sync::let_others_run(),
             }
         }
     }
@@ -95,7 +95,7 @@ impl Mm<'_> {
             if let Some(page) = mapped {
                 return Ok(page);
             }
-            sync::relax();
+            sync::let_others_run();
         }
     }
 

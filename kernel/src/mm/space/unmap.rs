@@ -9,39 +9,29 @@ use super::super::swap::slot_of;
 use super::{Space, reset_change};
 
 impl Mm<'_> {
-    /// Removes a mapping, or the slot's number that an entry keeps.
+    /// Removes a mapping, whose reference is dropped in the end, or the slot's number that an entry keeps.
     pub(super) fn unmap(&self, space: &Space, number: usize) {
-        let kept = {
-            let _table = space.lock.lock();
-            let kept = space.tables.get(number).number();
-            if kept.is_some() {
-                space.tables.keep(number, None);
-            }
-            kept
-        };
-        match kept {
-            Some(slot) => self.put_slot_and_page(slot),
-            None => self.unmap_if(space, number, |_| true),
-        }
-    }
-
-    /// Removes a mapping of a frame that is `wanted`; its reference is dropped in the end.
-    ///
-    /// If the page is being taken away from its mappings, because it is in the swap cache and goes, the
-    /// entry keeps the slot's number.
-    fn unmap_if(&self, space: &Space, number: usize, wanted: impl Fn(Frame) -> bool) {
-        let (frame, was_last) = {
+        let mapped = {
             let _table = space.lock.lock();
             let entry = space.tables.get(number);
-            let Some(frame) = entry.frame().filter(|frame| wanted(*frame)) else {
-                return;
-            };
-            space.tables.invalidate(number);
-            space.tables.keep(number, None);
-            (frame, self.count_mapping_away(frame, entry.is_protected()))
+            if let Some(frame) = entry.frame() {
+                space.tables.invalidate(number);
+                space.tables.keep(number, None);
+                Ok((frame, self.count_mapping_away(frame, entry.is_protected())))
+            } else {
+                space.tables.keep(number, None);
+                Err(entry.number())
+            }
         };
-        self.forget_writable(frame, was_last);
-        self.put_anonymous(frame);
+        match mapped {
+            Ok((frame, was_last)) => {
+                self.forget_writable(frame, was_last);
+                self.put_anonymous(frame);
+            }
+            Err(kept) => kept
+                .into_iter()
+                .for_each(|slot| self.put_slot_and_page(slot)),
+        }
     }
 
     /// Counts a mapping less whose entry is invalid now; returns whether it was the last.
