@@ -118,6 +118,12 @@ struct Guest<'a> {
     spin_us: u64,
     switches: u64,
     cpus_taken_off: u64,
+    swapped_in: u64,
+    pages_written: u64,
+    write_errors: u64,
+    swap_full: u64,
+    copies_on_write: u64,
+    pages_reused: u64,
 }
 
 /// What all CPUs have counted, added up.
@@ -272,6 +278,12 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
             spin_us: sum(|counters| counters.spun.get()) / UNITS_PER_MICROSECOND,
             switches: sum(|counters| counters.switches.get()),
             cpus_taken_off: smp::hotplug::TAKEN_OFF.get(),
+            swapped_in: stats.swapped_in.get(),
+            pages_written: stats.pages_written.get(),
+            write_errors: stats.write_errors.get(),
+            swap_full: stats.swap_full.get(),
+            copies_on_write: stats.copies_on_write.get(),
+            pages_reused: stats.reused.get(),
         },
     );
 }

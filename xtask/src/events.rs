@@ -331,6 +331,18 @@ records! {
         switches: u64,
         /// CPUs that were taken offline.
         cpus_taken_off: u64,
+        /// Pages read from the swap area.
+        swapped_in: u64,
+        /// Pages written to files and to the swap area.
+        pages_written: u64,
+        /// Writes that failed.
+        write_errors: u64,
+        /// Anonymous pages that found no free slot.
+        swap_full: u64,
+        /// Pages copied because somebody wrote to a private mapping.
+        copies_on_write: u64,
+        /// Pages that their last user took for himself.
+        pages_reused: u64,
     }
     /// Kernel or host: why it cannot go on.
     Error {

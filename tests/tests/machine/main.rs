@@ -12,6 +12,7 @@ mod files;
 mod hercules;
 mod runs;
 mod support;
+mod tasks;
 mod toolchains;
 mod vcpus;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         controls::tests(),
         cpus::tests(),
         fake::tests(),
+        tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),
         hercules::tests(),
