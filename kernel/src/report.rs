@@ -37,6 +37,8 @@ pub struct Boot {
     pub discards: &'static str,
     /// What is hinted.
     pub hinting: &'static str,
+    /// What tells the host which pages are free.
+    pub back_end: &'static str,
     /// Where the files are.
     pub disk: &'static str,
     /// How many files.
@@ -118,6 +120,10 @@ struct Guest<'a> {
     spin_us: u64,
     switches: u64,
     cpus_taken_off: u64,
+    reported_blocks: u64,
+    reported_pages: u64,
+    ballooned_pages: usize,
+    withdrawn_pages: u64,
 }
 
 /// What all CPUs have counted, added up.
@@ -272,6 +278,10 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
             spin_us: sum(|counters| counters.spun.get()) / UNITS_PER_MICROSECOND,
             switches: sum(|counters| counters.switches.get()),
             cpus_taken_off: smp::hotplug::TAKEN_OFF.get(),
+            reported_blocks: stats.reported_blocks.get(),
+            reported_pages: stats.reported_pages.get(),
+            ballooned_pages: mm.ballooned_page_count(),
+            withdrawn_pages: stats.withdrawn.get(),
         },
     );
 }

@@ -7,5 +7,7 @@ pub mod idle;
 #[cfg(target_os = "none")]
 pub mod measure;
 #[cfg(target_os = "none")]
+pub mod reporting;
+#[cfg(target_os = "none")]
 pub mod share;
 pub mod verify;
