@@ -101,16 +101,22 @@ impl Balloon {
         self.reporting.is_some()
     }
 
+    /// Gives the device what it wants by now, and goes on with that in a thread of its own.
+    pub fn start(mut self) {
+        let outcome = self.begin();
+        task::spawn(move || self.run(outcome));
+    }
+
     /// Does what the device is for, as long as it works.
-    pub fn run(mut self) {
-        let mut outcome = self.begin();
-        while outcome.is_ok() {
-            task::sleep_until(clock::now() + POLL);
+    fn run(mut self, mut outcome: Result<(), BalloonError>) {
+        let error = loop {
+            match outcome {
+                Err(error) => break error,
+                Ok(()) => task::sleep_until(self.next_turn()),
+            }
             outcome = self.turn();
-        }
-        if let Err(error) = outcome {
-            log::warn!("{error}: no balloon and no reports from now on");
-        }
+        };
+        log::warn!("{error}: no balloon and no reports from now on");
         // The device was reset: the pages are ours again.
         loop {
             let batch = self.mm.take_from_balloon(BATCH);
@@ -119,6 +125,13 @@ impl Balloon {
             }
             self.mm.free_ballooned(&batch);
         }
+    }
+
+    /// When to look at the device again.
+    fn next_turn(&self) -> u64 {
+        let poll = clock::now() + POLL;
+        let report = self.reporting.as_ref().map(|reporting| reporting.next);
+        report.map_or(poll, |report| report.min(poll))
     }
 
     /// The first turn, for which nothing need have changed.

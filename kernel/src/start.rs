@@ -180,7 +180,7 @@ fn run(
         bytes: archive.index().total_size(),
     });
     if let Some(balloon) = balloon {
-        task::spawn(|| balloon.run());
+        balloon.start();
     }
     let since_entry = (clock::now() - start.entry_tod) / UNITS_PER_MICROSECOND;
     report::work(control.work.name(), since_entry);

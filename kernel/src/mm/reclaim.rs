@@ -107,14 +107,10 @@ impl Mm<'_> {
             if block.is_some() {
                 return block;
             }
-            let now = self.reports_returned();
-            if returned.replace(now) != Some(now) {
-                continue;
-            }
             // Pages that wait for sign-off come soon, and so do blocks that are being reported: the
             // cache need not lose more for them.
             let waited = sync::microseconds() - since;
-            if waited < PATIENCE && (self.hurry_sign_off() || self.wait_for_report()) {
+            if waited < PATIENCE && (self.hurry_sign_off() || self.await_report(&mut returned)) {
                 continue;
             }
             let taken = self.shrink_cache();
@@ -122,7 +118,7 @@ impl Mm<'_> {
             let listed = self.drain_all_page_lists();
             if taken + listed == 0
                 && !self.hurry_sign_off()
-                && !self.wait_for_report()
+                && !self.await_report(&mut returned)
                 && self.withdraw_from_balloon() == 0
             {
                 return None;

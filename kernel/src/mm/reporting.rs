@@ -14,6 +14,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use arch::Frame;
 
 use super::buddy::MAX_ORDER;
+use super::guard::Guard;
 use super::page::PageFlags;
 use super::{Mm, frames};
 use crate::sync;
@@ -55,35 +56,38 @@ impl Mm<'_> {
         buddy.give_reported(self.pages, frame, order, reported);
     }
 
-    /// Waits a little if blocks are on their way to the device and back; returns whether they are.
+    /// For whoever has found no memory: whether to try again, because blocks are on their way to the
+    /// device and back, for which this waits a little, or because one has come back since this was
+    /// asked last.
     ///
     /// The CPU that reports runs nothing else meanwhile, so they come.
-    pub(super) fn wait_for_report(&self) -> bool {
-        let under_way = self.buddy.lock().reporting > 0;
-        if under_way {
+    pub(super) fn await_report(&self, returned: &mut Option<u64>) -> bool {
+        // Both are looked at together: a block may come back in between.
+        let (under_way, now) = {
+            let buddy = self.buddy.lock();
+            (buddy.reporting > 0, buddy.returned)
+        };
+        if returned.replace(now) != Some(now) && self.has(Guard::ReportReturned) {
+            return true;
+        }
+        let waits = under_way && self.has(Guard::AwaitReport);
+        if waits {
             sync::relax();
         }
-        under_way
-    }
-
-    /// How often a block has come back: whoever found no memory tries again when one has since.
-    pub(super) fn reports_returned(&self) -> u64 {
-        self.buddy.lock().returned
+        waits
     }
 
     /// Whether a page is in a free block that was reported.
     #[must_use]
     pub fn is_reported(&self, frame: Frame) -> bool {
-        let buddy = self.buddy.lock();
+        let wanted = PageFlags::BUDDY | PageFlags::REPORTED;
         let is_in = |order: u32| {
-            let first = Frame(frame.0 & !((1 << order) - 1));
-            let page = self.page(first);
-            let wanted = PageFlags::BUDDY | PageFlags::REPORTED;
+            let page = self.page(Frame(frame.0 & !((1 << order) - 1)));
             page.flags().contains(wanted) && page.order.load(Relaxed) == order
         };
-        let found = (0..=MAX_ORDER).any(is_in);
-        drop(buddy);
-        found
+        // Blocks neither split nor merge as long as the lock is held.
+        let _buddy = self.buddy.lock();
+        (0..=MAX_ORDER).any(is_in)
     }
 
     /// Whether all pages of a block are in free blocks that were reported.

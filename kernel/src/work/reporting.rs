@@ -23,8 +23,12 @@ const POLL: u64 = 10_000 * clock::UNITS_PER_MICROSECOND;
 /// # Errors
 /// One line that says what was otherwise.
 pub fn run(mm: &Mm<'_>) -> Result<(), String> {
-    let kept = mm.allocate_pages(ORDER).ok_or("no memory for a block")?;
-    let given = mm.allocate_pages(ORDER).ok_or("no memory for a block")?;
+    let kept = mm
+        .allocate_reclaiming(ORDER)
+        .ok_or("no memory for a block")?;
+    let given = mm
+        .allocate_reclaiming(ORDER)
+        .ok_or("no memory for a block")?;
     for number in 0..PAGES {
         write(kept.frame, number);
         write(given.frame, number);

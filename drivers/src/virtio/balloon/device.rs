@@ -62,14 +62,13 @@ fn set_up<const SIZE: usize, const CHAIN: usize>(
 }
 
 impl VirtioBalloon {
-    /// The balloon device with a number, set up; nothing if there is no device.
+    /// The balloon device with a number, set up; nothing if no virtio device has that number.
     ///
     /// # Errors
     /// The device is there and cannot be used.
     pub fn find(number: u16) -> Result<Option<Self>, BalloonError> {
         let outcome = match Device::find(number) {
-            Ok(Found::Nothing) => return Ok(None),
-            Ok(Found::Other) => Err("it is not a virtio device"),
+            Ok(Found::Nothing | Found::Other) => return Ok(None),
             Ok(Found::Virtio(device)) => Self::set_up(number, device),
             Err(step) => Err(step),
         };
