@@ -30,6 +30,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("balloon::without_reports_the_content_stays", no_reports),
         trial("balloon::the_target_is_reached", target),
         trial("balloon::the_balloon_follows_its_target", follow),
+        trial("balloon::the_device_goes_away", lost),
         trial("balloon::enough_memory_is_left", greedy),
         trial("balloon::memory_that_is_short_comes_back", || {
             short("deflate-on-oom=on", true)
@@ -146,12 +147,20 @@ fn monitored(
     more: &[&str],
     meanwhile: impl FnOnce(&mut Monitor) -> Verdict,
 ) -> Result<Run, Failed> {
-    let folder = folder();
+    monitored_in(&folder(), more, meanwhile)
+}
+
+/// As [`monitored`], in a directory that the caller keeps.
+fn monitored_in(
+    folder: &TempDir,
+    more: &[&str],
+    meanwhile: impl FnOnce(&mut Monitor) -> Verdict,
+) -> Result<Run, Failed> {
     let socket = folder.path().join("qmp");
     let mut arguments: Vec<&str> = ballooned(&["--qmp"]);
     arguments.push(socket.to_str().expect("its name is ASCII"));
     arguments.extend(more);
-    run_while(&folder, &arguments, || {
+    run_while(folder, &arguments, || {
         meanwhile(&mut Monitor::connect(&socket)?)
     })
 }
@@ -188,6 +197,34 @@ fn follow() -> Verdict {
         guest.ballooned_pages == 0 && guest.withdrawn_pages == 0,
         "{guest:?}"
     );
+    Ok(())
+}
+
+/// A device that is unplugged: its pages are the kernel's again, and the work goes on.
+fn lost() -> Verdict {
+    let folder = folder();
+    let more = [
+        "--passes",
+        "60",
+        "--append",
+        "reporting-ms=50 reporting-order=0",
+    ];
+    let run = monitored_in(&folder, &more, |monitor| {
+        monitor.set_memory(MEMORY / 2)?;
+        monitor.start()?;
+        monitor.wait_until(&(MEMORY / 2), Monitor::memory)?;
+        let unplugged = monitor.command("device_del", &json!({"id": "balloon"}));
+        unplugged.map(drop)
+    })?;
+    good(&run, "reporting")?;
+    all_verified(&run, 30)?;
+    let guest = guest(&run)?;
+    check!(guest.ballooned_pages == 0, "{guest:?}");
+    let log = log(&folder)?;
+    let told = log
+        .lines()
+        .filter(|line| line.contains("no reports from now on"));
+    check!(told.count() == 1, "{log}");
     Ok(())
 }
 
