@@ -42,6 +42,27 @@ impl PageEntry {
         Self(frame.address().0 | protection)
     }
 
+    /// An entry that maps nothing and keeps a number below 2^32 for the program: the machine looks at no
+    /// other bit of an entry that is invalid.
+    #[must_use]
+    pub const fn absent(number: u32) -> Self {
+        Self((number as u64) << 12 | PageFlags::INVALID.bits() | Self::KEEPS_NUMBER)
+    }
+
+    /// The number that an entry keeps which maps nothing.
+    #[must_use]
+    pub const fn number(self) -> Option<u32> {
+        let marks = PageFlags::INVALID.bits() | Self::KEEPS_NUMBER;
+        if self.0 & marks == marks {
+            Some((self.0 >> 12) as u32)
+        } else {
+            None
+        }
+    }
+
+    /// Bit 63 of an invalid entry, the program's: the entry keeps a number.
+    const KEEPS_NUMBER: u64 = 1;
+
     /// The frame that is mapped, if any is.
     #[must_use]
     pub const fn frame(self) -> Option<Frame> {
@@ -75,6 +96,15 @@ impl SegmentEntry {
     }
 }
 
+/// Number of entries of the shortest segment table, which fills a page.
+pub const SHORT_SEGMENT_TABLE_ENTRIES: usize = 512;
+
+/// The address-space-control element of a space that the shortest segment table maps: 512 MiB.
+#[must_use]
+pub const fn short_segment_table_asce(table: Absolute) -> u64 {
+    table.0
+}
+
 /// The address-space-control element of a space that one segment table of full length maps: 2 GiB.
 #[must_use]
 pub const fn segment_table_asce(table: Absolute) -> u64 {
@@ -94,5 +124,14 @@ mod tests {
             (0x12_3200, Some(Frame(0x123)), true)
         );
         assert_eq!(PageEntry::INVALID.frame(), None);
+        assert_eq!((entry.number(), PageEntry::INVALID.number()), (None, None));
+    }
+
+    #[test]
+    fn an_absent_entry_keeps_a_number() {
+        for number in [0, 1, u32::MAX] {
+            let entry = PageEntry::absent(number);
+            assert_eq!((entry.frame(), entry.number()), (None, Some(number)));
+        }
     }
 }

@@ -6,7 +6,8 @@ use arch::sim::{self, Machine};
 use arch::translation::{self, UserFault};
 use arch::{Frame, PAGE_SIZE, storage};
 use kernel::mm::{
-    Area, Guard, Hinting, Key, Lookup, MapError, Mm, Optimistic, Page, Space, StableRef,
+    Area, Backing, Guard, Hinting, Key, Lookup, MapError, Mm, Optimistic, Page, Space, StableRef,
+    Store, StoreError,
 };
 use kernel::sync;
 use shuttle::thread;
@@ -25,6 +26,21 @@ pub const fn key(index: u32) -> Key {
 /// What a page of the file holds, everywhere.
 fn content(key: Key) -> u8 {
     0x40 + key.index as u8
+}
+
+/// The device: it has every page of the file, and keeps what is swapped out.
+struct Device;
+
+impl Store for Device {
+    fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
+        // SAFETY: the page is new and locked.
+        unsafe { storage::copy_in(to.address(), &[content(key); PAGE_SIZE]) }
+        Ok(())
+    }
+
+    fn write(&self, _: Key, _: Frame) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A machine under exploration.
@@ -58,6 +74,7 @@ impl Rig {
         // SAFETY: freed below, after everybody who uses it has ended; leaked if the scenario fails.
         let shared: &'static Mm<'static> = unsafe { &*mm };
         shared.add_free(Frame(1), FRAMES as u32 - 1);
+        shared.set_store(&Device);
         if let Some(guard) = without {
             shared.take_out(guard);
         }
@@ -231,18 +248,20 @@ impl User {
 
     /// Maps the file's first pages.
     pub fn space(&self, pages: usize, writable: bool) -> std::sync::Arc<Space> {
-        self.mm.new_space(vec![Area {
+        let area = Area {
             start: 0,
             pages,
-            file: 1,
-            first: 0,
+            backing: Backing::File { file: 1, first: 0 },
             writable,
-        }])
+            shared: true,
+            locked: false,
+        };
+        self.mm.new_space(pages, vec![area])
     }
 
     /// Maps a page, for stores too if it is `store`.
     pub fn map(&self, space: &Space, page: usize, store: bool) {
-        let mapped = self.mm.map_page(space, page, store, |key| self.fill(key));
+        let mapped = self.mm.map_page(space, page, store);
         assert_eq!(mapped, Ok::<(), MapError>(()), "the page can be mapped");
     }
 
@@ -272,7 +291,7 @@ impl User {
 
     /// Loads from a page of a space; its content must be the file's.
     pub fn load(&self, space: &Space, page: usize) {
-        let byte = self.access(space, page, || translation::load(space.table(), page, 0));
+        let byte = self.access(space, page, || translation::load(space.tables(), page, 0));
         assert_eq!(
             byte,
             content(key(page as u32)),
@@ -283,7 +302,7 @@ impl User {
     /// Stores into a page of a space.
     pub fn store(&self, space: &Space, page: usize, byte: u8) {
         self.access(space, page, || {
-            translation::store(space.table(), page, 0, byte)
+            translation::store(space.tables(), page, 0, byte)
         });
     }
 }

@@ -191,6 +191,15 @@ impl Vcpu {
         self.psw.contains(PswMask::WAIT)
     }
 
+    /// Whether the CPU may execute instructions now.
+    ///
+    /// Not while it waits, even if an interruption has just become due: that must end the wait first,
+    /// or instructions behind the wait would be executed with the wait still on.
+    #[must_use]
+    pub fn can_execute(&self, now: u64) -> bool {
+        self.is_operating && !self.is_waiting() && now >= self.held_until
+    }
+
     /// Whether the guest waits for what no interruption can end.
     #[must_use]
     pub fn is_in_disabled_wait(&self) -> bool {
@@ -246,6 +255,26 @@ mod tests {
         vcpu.sync_from_real();
         assert_eq!((vcpu.psw.condition_code(), vcpu.psw.address), (1, 0x1_0004));
         assert!(!vcpu.is_problem_state() && !vcpu.psw.contains(PswMask::EXTERNAL));
+    }
+
+    #[test]
+    fn a_wait_is_ended_by_an_interruption_only() {
+        let mut vcpu = Vcpu::new();
+        vcpu.start_at(0x1_0000);
+        assert!(vcpu.can_execute(0));
+        vcpu.psw.set(PswMask::WAIT | PswMask::EXTERNAL, true);
+        vcpu.control[0] = arch::cr0::CLOCK_COMPARATOR;
+        vcpu.clock_comparator = 5;
+        let due = external::due(&vcpu, &Floating::default(), 6);
+        assert!(
+            due.is_some() && !vcpu.can_execute(6),
+            "it is interrupted first"
+        );
+        external::take(&mut vcpu, &mut Floating::default(), due.unwrap());
+        assert!(
+            !vcpu.can_execute(6),
+            "and its new PSW says whether it goes on"
+        );
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub enum Work {
     Measure,
     /// Writes the disks that may be written and reads them back.
     Disks,
+    /// Runs tasks with more memory than there is.
+    Swap,
     /// Waits.
     Idle,
     /// Finds out what becomes of pages that are reported as free.
@@ -57,6 +59,7 @@ impl Work {
             Self::Verify => "verify",
             Self::Measure => "measure",
             Self::Disks => "disks",
+            Self::Swap => "swap",
             Self::Idle => "idle",
             Self::Reporting => "reporting",
         }
@@ -197,11 +200,12 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|disks|idle|reporting",
+                    "verify|measure|disks|swap|idle|reporting",
                     [
                         Work::Verify,
                         Work::Measure,
                         Work::Disks,
+                        Work::Swap,
                         Work::Idle,
                         Work::Reporting,
                     ],

@@ -23,12 +23,16 @@ mod signoff;
 mod space;
 mod state;
 mod stats;
+mod store;
+mod swap;
+mod writeback;
 
 #[cfg(test)]
 mod tests;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU32;
 
 use arch::Frame;
 
@@ -42,9 +46,12 @@ pub use page::{Page, PageFlags};
 pub use probe::{Discards, Probe, probe};
 pub use reporting::FreeBlock;
 pub use signoff::{LATENCIES, SignOffStats};
-pub use space::{Area, MapError, Space};
+#[cfg(target_os = "none")]
+pub(crate) use space::FIRST_SEGMENT;
+pub use space::{Area, Backing, MapError, Space};
 pub use state::Discarded;
 pub use stats::{Counter, Stats};
+pub use store::{Store, StoreError};
 
 use balloon::Balloon;
 use buddy::Buddy;
@@ -52,8 +59,10 @@ use hash::CacheHash;
 use list::List;
 use percpu::PageLists;
 use signoff::SignOff;
+use swap::Slots;
 
 use crate::sync::Mutex;
+use crate::sync::atomic::AtomicBool;
 
 /// What this kernel hints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,11 +101,18 @@ pub struct Mm<'a> {
     /// Counters of what happened.
     pub stats: Stats,
     spaces: Mutex<Vec<Arc<Space>>>,
+    slots: Mutex<Slots>,
+    store: spin::Once<&'static dyn Store>,
+    /// Files of which a mapping was locked in memory once: their pages stay stable.
+    kept_files: Mutex<Vec<u32>>,
+    any_kept: AtomicBool,
+    /// Numbers of families of spaces and of shared memory that were given out.
+    numbers: AtomicU32,
     page_lists: PageLists,
     sign_off: SignOff,
     /// Guards that a test has taken out.
     #[cfg(feature = "controls")]
-    taken_out: core::sync::atomic::AtomicU32,
+    taken_out: AtomicU32,
 }
 
 /// The frames of a block of 2^`order` pages.
@@ -117,10 +133,15 @@ impl<'a> Mm<'a> {
             lru: Mutex::new(List::new()),
             stats: Stats::default(),
             spaces: Mutex::new(Vec::new()),
+            slots: Mutex::new(Slots::new()),
+            store: spin::Once::new(),
+            kept_files: Mutex::new(Vec::new()),
+            any_kept: AtomicBool::new(false),
+            numbers: AtomicU32::new(0),
             page_lists: PageLists::new(),
             sign_off: SignOff::new(),
             #[cfg(feature = "controls")]
-            taken_out: core::sync::atomic::AtomicU32::new(0),
+            taken_out: AtomicU32::new(0),
         }
     }
 

@@ -10,4 +10,6 @@ pub mod measure;
 pub mod reporting;
 #[cfg(target_os = "none")]
 pub mod share;
+#[cfg(target_os = "none")]
+pub mod swap;
 pub mod verify;

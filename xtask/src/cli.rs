@@ -189,6 +189,8 @@ pub enum Work {
     Measure,
     /// Writes the disks that may be written and reads them back.
     Disks,
+    /// Runs tasks with more memory than there is.
+    Swap,
     /// Waits.
     Idle,
     /// Finds out what becomes of pages that are reported as free.
@@ -203,6 +205,7 @@ impl Work {
             Self::Verify => "verify",
             Self::Measure => "measure",
             Self::Disks => "disks",
+            Self::Swap => "swap",
             Self::Idle => "idle",
             Self::Reporting => "reporting",
         }

@@ -38,6 +38,7 @@ pub fn layout(header: &[String], rows: &[Vec<String>]) -> String {
 
 /// A row of the guests' table: its name, and its cell for a guest.
 type Row = (&'static str, Cell);
+type Count = fn(&Guest) -> u64;
 type Cell = fn(&Guest, Option<&HostGuest>) -> String;
 
 /// What every guest did, one column a guest; nothing if no guest lived to report.
@@ -109,7 +110,7 @@ fn counters() -> [Row; 8] {
 }
 
 /// Counters that are 0 without a balloon device.
-fn of_the_balloon() -> [(&'static str, fn(&Guest) -> u64); 3] {
+fn of_the_balloon() -> [(&'static str, Count); 3] {
     [
         ("free pages reported", |guest| guest.reported_pages),
         ("pages in the balloon", |guest| guest.ballooned_pages),

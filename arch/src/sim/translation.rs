@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::machine::with_host;
 use crate::addr::{Absolute, PAGE_SHIFT};
 use crate::dat::{PAGE_TABLE_ENTRIES, PageEntry};
-use crate::table::PageTable;
+use crate::table::PageTables;
 
 /// Why an access of the problem state was not done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +35,7 @@ pub unsafe fn invalidate_page(page_table: Absolute, virtual_address: u64) {
 ///
 /// # Errors
 /// What the access is for the program.
-pub fn load(table: &PageTable, page: usize, offset: usize) -> Result<u8, UserFault> {
+pub fn load(table: &PageTables, page: usize, offset: usize) -> Result<u8, UserFault> {
     with_host(|host| {
         let frame = table.get(page).frame().ok_or(UserFault::NotMapped)?;
         let mut byte = [0];
@@ -49,7 +49,7 @@ pub fn load(table: &PageTable, page: usize, offset: usize) -> Result<u8, UserFau
 ///
 /// # Errors
 /// What the access is for the program.
-pub fn store(table: &PageTable, page: usize, offset: usize, byte: u8) -> Result<(), UserFault> {
+pub fn store(table: &PageTables, page: usize, offset: usize, byte: u8) -> Result<(), UserFault> {
     with_host(|host| {
         let entry = table.get(page);
         let frame = entry.frame().ok_or(UserFault::NotMapped)?;

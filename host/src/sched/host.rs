@@ -177,7 +177,7 @@ impl Host {
         self.attend(me, id.guest);
         let now = clock::now();
         let guest = &mut self.guests[id.guest];
-        if self.is_over || !guest.can_run(id.cpu, now) {
+        if self.is_over || guest.end.is_some() || !guest.vcpus[id.cpu].can_execute(now) {
             return Next::Leave;
         }
         let yields = guest.vcpus[id.cpu].yields.take();

@@ -11,12 +11,15 @@
 //!
 //! When any of the references is dropped, the page is made volatile unless something stands against it.
 
+use core::sync::atomic::Ordering;
+
 use arch::{Absolute, Frame, PAGE_SIZE, program, storage};
 use cmm::PageState;
 
 use super::guard::Guard;
 use super::hash::Key;
 use super::page::PageFlags;
+use super::swap::slot_of;
 use super::{Discarded, Mm};
 use crate::sync;
 
@@ -32,7 +35,7 @@ pub enum Lookup<'m> {
 
 impl Mm<'_> {
     /// The page with a key, with a reference to it.
-    fn find(&self, key: Key) -> Option<Frame> {
+    pub(super) fn find(&self, key: Key) -> Option<Frame> {
         let cache = self.cache.lock();
         let frame = cache.find(self.pages, key)?;
         let page = self.page(frame);
@@ -75,7 +78,12 @@ impl Mm<'_> {
         let block = self.allocate_reclaiming(0)?;
         let page = self.page(block.frame);
         key.assign(page);
-        page.set(PageFlags::LOCKED);
+        let of_swap = PageFlags::ANON | PageFlags::SWAP_CACHE;
+        page.set(if key.file == Key::SWAP {
+            PageFlags::LOCKED | of_swap
+        } else {
+            PageFlags::LOCKED
+        });
         Some(Filling {
             mm: self,
             frame: block.frame,
@@ -85,7 +93,7 @@ impl Mm<'_> {
 
     /// Enters a page under the key that was assigned to it. If there is one already, that is the error,
     /// with a reference to it.
-    fn enter(&self, frame: Frame) -> Result<(), Frame> {
+    pub(super) fn enter(&self, frame: Frame) -> Result<(), Frame> {
         let mut cache = self.cache.lock();
         let page = self.page(frame);
         if cache.insert(self.pages, frame) {
@@ -99,7 +107,7 @@ impl Mm<'_> {
     }
 
     /// Makes a page stable to which the caller has a reference; a discarded one is removed.
-    fn stable_or_removed(&self, frame: Frame) -> Result<StableRef<'_>, Discarded> {
+    pub(super) fn stable_or_removed(&self, frame: Frame) -> Result<StableRef<'_>, Discarded> {
         if let Err(Discarded) = self.make_stable(frame) {
             self.remove_page(frame);
             self.put_page(frame);
@@ -111,17 +119,17 @@ impl Mm<'_> {
     /// Drops both references to a page that was filled for nothing and is in no cache.
     fn give_up(&self, frame: Frame) {
         self.page(frame)
-            .reset(PageFlags::LOCKED | PageFlags::UP_TO_DATE);
+            .reset(PageFlags::LOCKED | PageFlags::UP_TO_DATE | PageFlags::SWAP_CACHE);
         self.put_page(frame);
         self.put_page(frame);
     }
 
     /// Drops a user's reference; the page becomes volatile if that was the last user.
-    fn put_user(&self, frame: Frame) {
+    pub(super) fn put_user(&self, frame: Frame) {
         if self.page(frame).flags().contains(PageFlags::CACHED) {
             self.make_volatile(frame, 2);
         }
-        self.put_page(frame);
+        self.put_anonymous(frame);
     }
 }
 
@@ -150,6 +158,13 @@ impl StableRef<'_> {
     #[must_use]
     pub fn frame(&self) -> Frame {
         self.frame
+    }
+
+    /// The frame, with the reference, which the caller drops.
+    pub(super) fn into_frame(self) -> Frame {
+        let frame = self.frame;
+        core::mem::forget(self);
+        frame
     }
 
     /// Notes that the content is newer than the file's, because it was written or is about to be. The
@@ -241,6 +256,19 @@ impl<'m> Filling<'m> {
         self.frame.address()
     }
 
+    /// The frame that is being filled.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        self.frame
+    }
+
+    /// The page is shared memory, which no device has: it stays.
+    pub(super) fn keep_in_memory(&mut self) {
+        let page = self.mm.page(self.frame);
+        page.family.store(0, Ordering::Relaxed);
+        page.set(PageFlags::ANON);
+    }
+
     /// Clears the page from `end`, where the content ends, given that it has been written up to
     /// `written`; what the host says reads as zero is not cleared again.
     pub fn clear_behind(&mut self, end: usize, written: usize) {
@@ -265,20 +293,20 @@ impl<'m> Filling<'m> {
         let page = mm.page(frame);
         page.get();
         page.set(PageFlags::UP_TO_DATE | PageFlags::REFERENCED);
+        let slot = slot_of(page);
+        // The cache's, before anybody can find the page and drop it.
+        slot.into_iter().for_each(|slot| mm.get_slot(slot));
         while let Err(other) = mm.enter(frame) {
             if let Ok(page) = mm.stable_or_removed(other) {
                 mm.stats.duplicate_fills.add(1);
+                slot.into_iter().for_each(|slot| mm.put_slot(slot));
                 mm.give_up(frame);
                 return page;
             }
             // Somebody else is removing it, and has to get on.
             sync::relax();
         }
-        {
-            let mut lru = mm.lru.lock();
-            lru.push(mm.pages, frame);
-            page.set(PageFlags::LRU);
-        }
+        mm.put_back(frame);
         page.reset(PageFlags::LOCKED);
         StableRef { mm, frame }
     }
@@ -287,7 +315,8 @@ impl<'m> Filling<'m> {
 impl Drop for Filling<'_> {
     /// Gives the page up: what was to fill it has failed.
     fn drop(&mut self) {
-        self.mm.page(self.frame).reset(PageFlags::LOCKED);
+        let page = self.mm.page(self.frame);
+        page.reset(PageFlags::LOCKED | PageFlags::SWAP_CACHE);
         self.mm.put_page(self.frame);
     }
 }

@@ -5,6 +5,7 @@ use arch::Frame;
 use super::Mm;
 use super::guard::Guard;
 use super::page::PageFlags;
+use super::swap::slot_of;
 
 impl Mm<'_> {
     /// Removes a page from all tables, LRU list and page cache, because its content is gone or its frame is wanted.
@@ -17,15 +18,8 @@ impl Mm<'_> {
             return false;
         }
         self.unmap_everywhere(frame);
-        {
-            let mut lru = self.lru.lock();
-            if page
-                .reset(PageFlags::LRU | PageFlags::ACTIVE)
-                .contains(PageFlags::LRU)
-            {
-                lru.remove(self.pages, frame);
-            }
-        }
+        self.leave_lru(frame);
+        let slot = slot_of(page);
         {
             let mut cache = self.cache.lock();
             assert!(
@@ -34,7 +28,10 @@ impl Mm<'_> {
             );
             cache.remove(self.pages, frame);
             page.next_generation();
-            page.reset(PageFlags::CACHED);
+            page.reset(PageFlags::CACHED | PageFlags::SWAP_CACHE);
+        }
+        if let Some(slot) = slot {
+            self.put_slot(slot);
         }
         self.put_page(frame);
         true
@@ -42,8 +39,23 @@ impl Mm<'_> {
 
     /// Drops a reference; the last one frees the page.
     pub(super) fn put_page(&self, frame: Frame) {
-        if self.page(frame).put() {
+        let page = self.page(frame);
+        if page.put() {
+            // An anonymous page that was in no cache is on the list to the end; a page that was removed
+            // from one is not on the list any more.
+            let flags = page.flags();
+            if flags.contains(PageFlags::LRU) && !flags.contains(PageFlags::DISCARDED) {
+                self.leave_lru(frame);
+            }
             self.free_page(frame);
+        }
+    }
+
+    fn leave_lru(&self, frame: Frame) {
+        let mut lru = self.lru.lock();
+        let on_list = PageFlags::LRU | PageFlags::ACTIVE;
+        if self.page(frame).reset(on_list).contains(PageFlags::LRU) {
+            lru.remove(self.pages, frame);
         }
     }
 

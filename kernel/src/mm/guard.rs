@@ -36,6 +36,10 @@ pub enum Guard {
     ChangeOrder,
     /// Writable is set and reset under StateChange, and reset only if no mapping is counted then.
     WritableOnce,
+    /// A slot is freed only when its page has been made stable.
+    StableBeforeSlot,
+    /// What a child gets of private memory is read-only in the parent from then on.
+    ProtectParent,
     /// A CPU that goes idle signs off after it has said so, and one that leaves idle says so first.
     IdleOrder,
     /// An allocation waits for blocks that are being reported.

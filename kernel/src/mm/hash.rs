@@ -20,6 +20,18 @@ pub struct Key {
 }
 
 impl Key {
+    /// The number that stands for the swap area; its pages are slots.
+    pub const SWAP: u32 = u32::MAX;
+
+    /// What a slot of the swap area holds.
+    #[must_use]
+    pub const fn swap(slot: u32) -> Self {
+        Self {
+            file: Self::SWAP,
+            index: slot,
+        }
+    }
+
     /// What a page in the cache holds.
     pub(super) fn of(page: &Page) -> Self {
         Self {

@@ -37,20 +37,22 @@ bitflags! {
         const WRITABLE = 1 << 11;
         /// The page state is being changed.
         const STATE_CHANGE = 1 << 12;
-        /// In the page cache.
+        /// In the page cache or, with SwapCache, in the swap cache.
         const CACHED = 1 << 13;
         /// Looked up since reclaim last saw it.
         const REFERENCED = 1 << 14;
         /// The first page of a free block of the buddy allocator.
         const BUDDY = 1 << 15;
+        /// Locked in memory by a task.
+        const MEMORY_LOCKED = 1 << 20;
         /// On a CPU's list of free pages.
         const LISTED = 1 << 18;
         /// Reads as zero, said of a page on such a list.
         const ZERO = 1 << 19;
         /// The first page of a free block whose content the balloon device has, or is just getting.
-        const REPORTED = 1 << 20;
+        const REPORTED = 1 << 21;
         /// In the balloon.
-        const BALLOONED = 1 << 21;
+        const BALLOONED = 1 << 22;
         /// High bit of the usage that this kernel set last ("Hinted").
         const HINTED_HIGH = 1 << 16;
         /// Low bit of the usage that this kernel set last ("Hinted").
@@ -116,7 +118,11 @@ pub struct Page {
     pub(super) bucket: AtomicU32,
     /// How often the page has left a cache: whoever has no reference sees by it that it did.
     generation: SharedU32,
-    spare: [u32; 5],
+    /// The spaces that may map it, of an anonymous page: parents and children have the same number.
+    pub(super) family: AtomicU32,
+    /// Where in those spaces, in pages.
+    pub(super) place: AtomicU32,
+    spare: [u32; 3],
 }
 
 // Explored atomics are larger.
@@ -139,7 +145,9 @@ impl Page {
             chain: AtomicU32::new(NOWHERE),
             bucket: AtomicU32::new(NOWHERE),
             generation: SharedU32::new(0),
-            spare: [0; 5],
+            family: AtomicU32::new(0),
+            place: AtomicU32::new(0),
+            spare: [0; 3],
         }
     }
 

@@ -54,8 +54,12 @@ impl Mm<'_> {
                 lru.rotate(self.pages, frame);
                 continue;
             }
-            // On the list it has the cache's reference, which cannot go before we have ours.
-            page.get();
+            // On the list it has the cache's reference, which cannot go before we have ours; an
+            // anonymous page's last one may have gone, and who dropped it waits for the list.
+            if !page.get_unless_zero() {
+                lru.rotate(self.pages, frame);
+                continue;
+            }
             lru.remove(self.pages, frame);
             page.reset(PageFlags::LRU | PageFlags::ACTIVE);
             victims.push(self.pages, frame);
@@ -65,24 +69,37 @@ impl Mm<'_> {
 
     /// Removes an isolated page from the cache if it may go, or puts it back; drops the reference.
     fn reclaim_isolated(&self, frame: Frame) -> bool {
-        // What keeps a page from being volatile keeps it from going: the cache's and ours are the only
-        // references, and the device has the content.
-        let page = self.page(frame);
-        // What is written through a mapping is known when the mapping goes; such a page is left alone.
-        let written = page.flags().contains(PageFlags::WRITABLE);
-        let removed =
-            !written && state::obstacle_off_lru(page, 2).is_none() && self.remove_page(frame);
+        self.clean_isolated(frame);
+        let removed = self.lock_page(frame) && {
+            // What keeps a page from being volatile keeps it from going: the cache's and ours are the
+            // only references, and the device has the content.
+            let page = self.page(frame);
+            // What is written through a mapping is known when the mapping goes.
+            let written = page.flags().contains(PageFlags::WRITABLE);
+            let removed =
+                !written && state::obstacle_isolated(page, 2).is_none() && self.remove_page(frame);
+            self.unlock_page(frame);
+            removed
+        };
         if !removed {
             self.put_back(frame);
             // Whoever tried while it was off the list was refused.
             self.make_volatile(frame, 2);
         }
-        self.put_page(frame);
+        // Whoever found it locked meanwhile has left the rest to us.
+        self.put_anonymous(frame);
         removed
     }
 
-    /// Puts an isolated page back on the LRU list, unless it was removed from its cache meanwhile.
-    fn put_back(&self, frame: Frame) {
+    /// Puts a page on the LRU list that is in no cache, and to which the caller has a reference.
+    pub(super) fn enter_lru(&self, frame: Frame) {
+        let mut lru = self.lru.lock();
+        lru.push(self.pages, frame);
+        self.page(frame).set(PageFlags::LRU);
+    }
+
+    /// Puts a page of a cache on the LRU list, unless it was removed from its cache meanwhile.
+    pub(super) fn put_back(&self, frame: Frame) {
         let mut lru = self.lru.lock();
         let page = self.page(frame);
         let removed = page.flags().contains(PageFlags::DISCARDED);
@@ -127,7 +144,7 @@ impl Mm<'_> {
         }
     }
 
-    /// Pages on the LRU list, which are those in the page cache.
+    /// Pages on the LRU list: those in the page cache, and anonymous ones.
     #[must_use]
     pub fn cached_page_count(&self) -> usize {
         self.lru.lock().len()

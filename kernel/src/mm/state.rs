@@ -48,6 +48,8 @@ pub(super) enum Obstacle {
     Discarded,
     /// It is not on the LRU list.
     NotOnLru,
+    /// It is of a mapping that was locked in memory once, which counts as no mapping.
+    Kept,
     /// Somebody has a reference whom the caller does not know.
     References,
 }
@@ -65,10 +67,11 @@ pub(super) fn obstacle(page: &Page, known: u32) -> Option<Obstacle> {
     obstacle_in(page, page.flags(), references, known)
 }
 
-/// As [`obstacle`], of a page that the caller has taken off the LRU list.
-pub(super) fn obstacle_off_lru(page: &Page, known: u32) -> Option<Obstacle> {
+/// As [`obstacle`], of a page that the caller has locked and taken off the LRU list.
+pub(super) fn obstacle_isolated(page: &Page, known: u32) -> Option<Obstacle> {
     let references = page.references();
-    obstacle_in(page, page.flags() | PageFlags::LRU, references, known)
+    let flags = (page.flags() | PageFlags::LRU) - PageFlags::LOCKED;
+    obstacle_in(page, flags, references, known)
 }
 
 /// As [`obstacle`], the wrong way round: without [`Guard::ObstaclesLast`].
@@ -104,11 +107,12 @@ fn obstacle_in(page: &Page, flags: PageFlags, references: u32, known: u32) -> Op
 
 impl Mm<'_> {
     fn obstacle(&self, page: &Page, known: u32) -> Option<Obstacle> {
-        if self.has(Guard::ObstaclesLast) {
+        let found = if self.has(Guard::ObstaclesLast) {
             obstacle(page, known)
         } else {
             obstacle_flags_first(page, known)
-        }
+        };
+        found.or_else(|| self.is_kept(page).then_some(Obstacle::Kept))
     }
 
     fn essa(&self, orc: Orc, frame: Frame) -> EssaResult {

@@ -60,6 +60,18 @@ pub struct Stats {
     pub duplicate_fills: Counter,
     /// Discard faults of the problem state that named a page which somebody else had removed.
     pub late_discard_faults: Counter,
+    /// Pages written to files and to the swap area.
+    pub pages_written: Counter,
+    /// Writes that failed; the page stays dirty.
+    pub write_errors: Counter,
+    /// Pages read from the swap area.
+    pub swapped_in: Counter,
+    /// Anonymous pages that found no free slot.
+    pub swap_full: Counter,
+    /// Pages copied because somebody wrote to a private mapping.
+    pub copies_on_write: Counter,
+    /// Pages of the swap cache or shared by parent and child that their last user took for himself.
+    pub reused: Counter,
     /// Pages that were not cleared because the host said that they read as zero.
     pub clears_skipped: Counter,
     /// Free blocks reported to the balloon device.

@@ -9,8 +9,8 @@ use arch::{Frame, PAGE_SIZE, clock, storage};
 use crate::mm::{Mm, PageAllocation};
 use crate::task;
 
-/// Order of the blocks here: 1 MiB.
-const ORDER: u32 = 8;
+/// Order of the blocks here: 2 MiB, so that both are more than inflating a balloon leaves.
+const ORDER: u32 = 9;
 /// Pages of a block.
 const PAGES: u32 = 1 << ORDER;
 /// How long a report may take, in TOD units: ten seconds.

@@ -30,6 +30,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("balloon::without_reports_the_content_stays", no_reports),
         trial("balloon::the_target_is_reached", target),
         trial("balloon::the_balloon_follows_its_target", follow),
+        trial("balloon::memory_of_tasks_makes_room", swapped),
         trial("balloon::the_device_goes_away", lost),
         trial("balloon::enough_memory_is_left", greedy),
         trial("balloon::memory_that_is_short_comes_back", || {
@@ -197,6 +198,20 @@ fn follow() -> Verdict {
         guest.ballooned_pages == 0 && guest.withdrawn_pages == 0,
         "{guest:?}"
     );
+    Ok(())
+}
+
+/// The balloon takes memory of tasks, which goes to swap; none of what they have written is lost.
+fn swapped() -> Verdict {
+    let more = ["--work", "swap", "--cpus", "2"];
+    let run = monitored(&more, |monitor| {
+        monitor.set_memory(MEMORY / 2)?;
+        monitor.start()
+    })?;
+    good(&run, "reporting")?;
+    let guest = guest(&run)?;
+    check!(guest.ballooned_pages == MEMORY / 2 / 4096, "{guest:?}");
+    check!(guest.bytes_verified > 0 && guest.reclaimed > 0, "{guest:?}");
     Ok(())
 }
 

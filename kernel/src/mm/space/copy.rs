@@ -1,0 +1,62 @@
+//! Copying a space for a child.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::super::Mm;
+use super::super::guard::Guard;
+use super::super::page::PageFlags;
+use super::super::swap::slot_of;
+use super::{Area, Space};
+
+impl Mm<'_> {
+    /// Copies a space: the child shows what the parent shows, and has mapped what the parent has. What
+    /// either writes into private areas from now on is its own.
+    ///
+    /// The entry of a page that is being removed becomes in the child what the removal leaves in the
+    /// parent: empty, or the number of the page's slot.
+    pub fn copy_space(&self, parent: &Space) -> Arc<Space> {
+        let areas = parent.areas();
+        // Locked memory is the parent's alone.
+        let unlocked = |area: &Area| Area {
+            locked: false,
+            ..*area
+        };
+        let of_child: Vec<_> = areas.iter().map(unlocked).collect();
+        let child = self.new_space_of(parent.family, parent.tables.page_count(), of_child);
+        for area in areas.iter() {
+            for number in area.pages() {
+                self.copy_entry(parent, &child, number, area.shared);
+            }
+        }
+        child
+    }
+
+    fn copy_entry(&self, parent: &Space, child: &Space, number: usize, is_shared: bool) {
+        let _parent = parent.lock.lock();
+        let entry = parent.tables.get(number);
+        let _child = child.lock.lock();
+        let Some(frame) = entry.frame() else {
+            if let Some(slot) = entry.number() {
+                self.get_slot(slot);
+                child.tables.keep(number, Some(slot));
+            }
+            return;
+        };
+        let page = self.page(frame);
+        if page.flags().contains(PageFlags::DISCARDED) && self.has(Guard::CopyCheck) {
+            let slot = slot_of(page);
+            slot.into_iter().for_each(|slot| self.get_slot(slot));
+            child.tables.keep(number, slot);
+            return;
+        }
+        if !is_shared && !entry.is_protected() && self.has(Guard::ProtectParent) {
+            self.protect_entry(parent, number, frame);
+        }
+        page.get();
+        page.add_mapping();
+        child
+            .tables
+            .map(number, frame, entry.is_protected() || !is_shared);
+    }
+}

@@ -1,0 +1,153 @@
+//! Removing mappings: because an area ends, or because a page leaves its cache.
+
+use arch::{Frame, key};
+
+use super::super::Mm;
+use super::super::guard::Guard;
+use super::super::page::PageFlags;
+use super::super::swap::slot_of;
+use super::{Space, reset_change};
+
+impl Mm<'_> {
+    /// Removes a mapping, whose reference is dropped in the end, or the slot's number that an entry keeps.
+    pub(super) fn unmap(&self, space: &Space, number: usize) {
+        let mapped = {
+            let _table = space.lock.lock();
+            let entry = space.tables.get(number);
+            if let Some(frame) = entry.frame() {
+                space.tables.invalidate(number);
+                space.tables.keep(number, None);
+                Ok((frame, self.count_mapping_away(frame, entry.is_protected())))
+            } else {
+                space.tables.keep(number, None);
+                Err(entry.number())
+            }
+        };
+        match mapped {
+            Ok((frame, was_last)) => {
+                self.forget_writable(frame, was_last);
+                self.put_anonymous(frame);
+            }
+            Err(kept) => kept
+                .into_iter()
+                .for_each(|slot| self.put_slot_and_page(slot)),
+        }
+    }
+
+    /// Counts a mapping less whose entry is invalid now; returns whether it was the last.
+    pub(super) fn count_mapping_away(&self, frame: Frame, was_protected: bool) -> bool {
+        // From here on nobody accounts for the mapping's reference: the page cannot become volatile.
+        let page = self.page(frame);
+        let was_last = page.remove_mapping();
+        if !was_protected && !page.flags().contains(PageFlags::ANON) {
+            self.transfer_change(frame);
+        }
+        was_last
+    }
+
+    /// Resets Writable if no mapping is left.
+    ///
+    /// That the caller's was the last when it was counted away says nothing: there may be a new one.
+    pub(super) fn forget_writable(&self, frame: Frame, was_last: bool) {
+        let page = self.page(frame);
+        if !self.has(Guard::WritableOnce) {
+            if was_last {
+                page.reset(PageFlags::WRITABLE);
+            }
+        } else if page.flags().contains(PageFlags::WRITABLE) {
+            self.with_state_change(frame, || {
+                if page.mappings() == 0 {
+                    page.reset(PageFlags::WRITABLE);
+                }
+            });
+        }
+    }
+
+    /// Moves the change bit of a page that was just unmapped into Dirty, while the mapping's reference
+    /// still keeps the page.
+    ///
+    /// The page is stable before the bit is reset: a potentially volatile page that looks clean may be
+    /// discarded.
+    fn transfer_change(&self, frame: Frame) {
+        if key::get(frame) & key::CHANGE == 0 {
+            return;
+        }
+        if !self.has(Guard::ChangeOrder) {
+            reset_change(frame);
+        }
+        if self.make_stable(frame).is_ok() {
+            self.page(frame).set(PageFlags::DIRTY);
+            reset_change(frame);
+        }
+    }
+
+    /// Makes an entry read-only, for as long as nobody makes it writable again.
+    pub(super) fn protect(&self, space: &Space, number: usize) {
+        let _table = space.lock.lock();
+        let entry = space.tables.get(number);
+        if let Some(frame) = entry.frame().filter(|_| !entry.is_protected()) {
+            self.protect_entry(space, number, frame);
+        }
+    }
+
+    /// Makes a valid entry read-only; the caller has the table's lock.
+    pub(super) fn protect_entry(&self, space: &Space, number: usize, frame: Frame) {
+        space.tables.invalidate(number);
+        let page = self.page(frame);
+        if !page.flags().contains(PageFlags::ANON) {
+            // As in unmapping: while it is not counted, the page cannot become volatile.
+            page.remove_mapping();
+            self.transfer_change(frame);
+            page.add_mapping();
+        }
+        space.tables.map(number, frame, true);
+    }
+
+    /// Makes all mappings of a page read-only, and moves its change bit into Dirty.
+    pub(in crate::mm) fn protect_everywhere(&self, frame: Frame) {
+        let page = self.page(frame);
+        let spaces = self.spaces.lock();
+        for space in spaces.iter() {
+            space.each_place_of(page, |number| {
+                let _table = space.lock.lock();
+                let entry = space.tables.get(number);
+                if entry.frame() == Some(frame) && !entry.is_protected() {
+                    self.protect_entry(space, number, frame);
+                }
+            });
+        }
+    }
+
+    /// Removes all mappings of a page that is being removed from its cache, or that is being swapped
+    /// out: then their entries keep the slot's number.
+    pub(in crate::mm) fn unmap_everywhere(&self, frame: Frame) {
+        let page = self.page(frame);
+        let spaces = self.spaces.lock();
+        // The latest first: a child before its parent.
+        for space in spaces.iter().rev() {
+            space.each_place_of(page, |number| {
+                let seen = space.tables.get(number).frame().is_some();
+                if seen || self.has(Guard::WalkLock) {
+                    self.take_away(space, number, frame);
+                }
+            });
+        }
+    }
+
+    fn take_away(&self, space: &Space, number: usize, frame: Frame) {
+        let was_last = {
+            let _table = space.lock.lock();
+            let entry = space.tables.get(number);
+            if entry.frame() != Some(frame) {
+                return;
+            }
+            space.tables.invalidate(number);
+            let slot = slot_of(self.page(frame));
+            slot.into_iter().for_each(|slot| self.get_slot(slot));
+            space.tables.keep(number, slot);
+            self.count_mapping_away(frame, entry.is_protected())
+        };
+        self.forget_writable(frame, was_last);
+        self.put_page(frame);
+    }
+}

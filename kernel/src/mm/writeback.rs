@@ -1,0 +1,88 @@
+//! Dirty pages of files: writing them to the device, and dropping them with the end of a file.
+
+use core::ops::Range;
+
+use arch::Frame;
+
+use super::hash::Key;
+use super::page::PageFlags;
+use super::{Lookup, Mm, StoreError};
+use crate::sync;
+
+impl Mm<'_> {
+    /// Writes a page of a file to the store if it was written to, through a mapping or by the kernel.
+    /// Returns whether it was.
+    ///
+    /// # Errors
+    /// The store has failed: the page stays dirty.
+    pub fn write_back(&self, key: Key) -> Result<bool, StoreError> {
+        // A page that the host could discard was clean.
+        let Lookup::Hit(page) = self.lookup_stable(key) else {
+            return Ok(false);
+        };
+        self.write_stable(page.frame())
+    }
+
+    /// Writes a page to which the caller has a reference that made it stable, if it is dirty.
+    fn write_stable(&self, frame: Frame) -> Result<bool, StoreError> {
+        let page = self.page(frame);
+        while !self.lock_page(frame) {
+            sync::let_others_run();
+        }
+        // From here on, a store through a mapping is a fault, which makes the page dirty once more.
+        self.protect_everywhere(frame);
+        let is_dirty = page.flags().contains(PageFlags::DIRTY);
+        let written = is_dirty && self.write_locked(frame, Key::of(page));
+        self.unlock_page(frame);
+        if written || !is_dirty {
+            Ok(written)
+        } else {
+            Err(StoreError)
+        }
+    }
+
+    /// Writes an isolated page to where it belongs, so that it may go: an anonymous page to a slot, a
+    /// page of a file to the file. The caller has a reference.
+    pub(super) fn clean_isolated(&self, frame: Frame) {
+        let page = self.page(frame);
+        let flags = page.flags();
+        let stays = PageFlags::MEMORY_LOCKED | PageFlags::WRITEBACK | PageFlags::PRIVATE;
+        if flags.intersects(stays) {
+            return;
+        }
+        if flags.contains(PageFlags::CACHED) {
+            // Without a store there is nowhere to write to: the page stays.
+            let written_to = flags.intersects(PageFlags::DIRTY | PageFlags::WRITABLE)
+                && self.store.get().is_some();
+            if written_to && !flags.contains(PageFlags::ANON) && self.make_stable(frame).is_ok() {
+                // What fails stays dirty, and is counted.
+                let _ = self.write_stable(frame);
+            }
+        } else if flags.contains(PageFlags::ANON) && self.has_swap() && self.lock_page(frame) {
+            // It may have left the swap cache for good, or its task may have locked it in memory.
+            let now = page.flags();
+            if !now.intersects(stays | PageFlags::CACHED | PageFlags::DISCARDED) {
+                self.swap_out(frame);
+            }
+            self.unlock_page(frame);
+        }
+    }
+
+    /// Drops pages of a file that it does not have any more; what was written to them is lost.
+    pub fn truncate(&self, file: u32, pages: Range<u32>) {
+        for index in pages {
+            while let Some(frame) = self.find(Key { file, index }) {
+                // Nobody is writing it to the device while it is locked.
+                if self.lock_page(frame) {
+                    self.remove_page(frame);
+                    // Also what was written through a mapping until now.
+                    self.page(frame).reset(PageFlags::DIRTY);
+                    self.unlock_page(frame);
+                } else {
+                    sync::let_others_run();
+                }
+                self.put_page(frame);
+            }
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Address spaces on the simulated machine against a model of plain bytes: files and anonymous memory,
+//! private and shared, copied, locked, swapped out and truncated, under hosts that discard.
+
+mod model;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use arch::sim::{self, Entered, Eviction, Machine};
+use arch::translation::{self, UserFault};
+use arch::{Frame, PAGE_SIZE, storage};
+use kernel::mm::{Area, Backing, Hinting, Key, MapError, Mm, Page, Space, Store, StoreError};
+use model::{Content, Files, ModelSpace, OFFSETS, original};
+use rand_core::Rng;
+use rand_pcg::Pcg64Mcg;
+
+/// Frames of the machine.
+const FRAMES: usize = 72;
+/// Slots of the swap area.
+const SLOTS: u32 = 300;
+/// Pages of a space.
+const PAGES: usize = 256;
+/// Most spaces at a time.
+const SPACES: usize = 4;
+/// Operations of each seed.
+const OPERATIONS: usize = 10_000;
+/// Pages of each file.
+const FILE_PAGES: u32 = 24;
+
+/// A device that remembers what was written.
+#[derive(Default)]
+struct Device(Mutex<HashMap<Key, Vec<u8>>>);
+
+impl Device {
+    fn content(&self, key: Key) -> Content {
+        match self.0.lock().unwrap().get(&key) {
+            Some(page) => OFFSETS.map(|offset| page[offset]),
+            None => original(key),
+        }
+    }
+}
+
+impl Store for Device {
+    fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
+        let mut page = self.0.lock().unwrap().get(&key).cloned();
+        let page = page.get_or_insert_with(|| {
+            assert!(
+                key.file != Key::SWAP,
+                "a slot is read that was never written"
+            );
+            let mut page = vec![0; PAGE_SIZE];
+            for (offset, byte) in OFFSETS.iter().zip(original(key)) {
+                page[*offset] = byte;
+            }
+            page
+        });
+        // SAFETY: the page is new and locked.
+        unsafe { storage::copy_in(to.address(), page) }
+        Ok(())
+    }
+
+    fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {
+        let mut page = vec![0; PAGE_SIZE];
+        // SAFETY: the page is stable while it is written.
+        unsafe { storage::copy_out(from.address(), &mut page) }
+        self.0.lock().unwrap().insert(key, page);
+        Ok(())
+    }
+}
+
+/// What happened while operations were played.
+#[derive(Default, Debug)]
+struct Happened {
+    swapped_in: u64,
+    written: u64,
+    copied: u64,
+    reused: u64,
+    discards: u64,
+    failures: u64,
+}
+
+impl Happened {
+    fn add(&mut self, pair: &Pair) {
+        let stats = &pair.mm.stats;
+        self.swapped_in += stats.swapped_in.get();
+        self.written += stats.pages_written.get();
+        self.copied += stats.copies_on_write.get();
+        self.reused += stats.reused.get();
+        self.discards += pair.machine.discards();
+        self.failures += stats.stable_failures.get();
+    }
+}
+
+/// A machine and its model, side by side.
+struct Pair {
+    machine: Machine,
+    mm: &'static Mm<'static>,
+    device: &'static Device,
+    spaces: Vec<(Arc<Space>, ModelSpace)>,
+    files: Files,
+    random: Pcg64Mcg,
+    _entered: Entered,
+}
+
+impl Pair {
+    fn new(hinting: Hinting, eviction: Eviction, seed: u64) -> Self {
+        let simulated = match hinting {
+            Hinting::Off => sim::Hinting::None,
+            Hinting::Unused => sim::Hinting::Unused,
+            Hinting::Full => sim::Hinting::Full,
+        };
+        let machine = Machine::new(FRAMES, simulated);
+        let entered = machine.enter();
+        machine.set_eviction(eviction, seed);
+        let pages: Vec<Page> = (0..FRAMES).map(|_| Page::reserved()).collect();
+        let mm: &Mm<'_> = Box::leak(Box::new(Mm::new(pages.leak(), hinting)));
+        mm.add_free(Frame(1), FRAMES as u32 - 1);
+        let device: &Device = Box::leak(Box::default());
+        mm.set_store(device);
+        mm.add_swap(SLOTS);
+        let mut pair = Self {
+            machine,
+            mm,
+            device,
+            spaces: Vec::new(),
+            files: Files::default(),
+            random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
+            _entered: entered,
+        };
+        pair.files.memories.push(mm.new_shared_memory());
+        pair
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.random.next_u64() as usize % bound
+    }
+
+    fn any_space(&mut self) -> Option<usize> {
+        (!self.spaces.is_empty()).then(|| self.below(self.spaces.len()))
+    }
+
+    /// A page of a space, mostly one that is mapped.
+    fn any_page(&mut self, space: usize) -> usize {
+        let mut mapped: Vec<_> = self.spaces[space].1.areas.keys().copied().collect();
+        mapped.sort_unstable();
+        if mapped.is_empty() || self.below(50) == 0 {
+            return self.below(PAGES);
+        }
+        mapped[self.below(mapped.len())]
+    }
+
+    /// What the problem state does: the access, and the interruptions that it takes until it is done.
+    fn access<T>(
+        &self,
+        space: &Space,
+        page: usize,
+        mut access: impl FnMut() -> Result<T, UserFault>,
+    ) -> Result<T, MapError> {
+        let (mut store, mut discarded, mut held) = (false, 0, None);
+        for _ in 0..100 {
+            store = match access() {
+                Ok(value) => return Ok(value),
+                Err(UserFault::Discarded(address)) => {
+                    self.mm.discard_fault(address.frame());
+                    discarded += 1;
+                    if discarded > 1 {
+                        held = Some(self.mm.hold_page(space, page, store)?);
+                    }
+                    continue;
+                }
+                Err(UserFault::NotMapped) => false,
+                Err(UserFault::Protected) => true,
+            };
+            // What is held may not be what a store needs.
+            drop(held.take());
+            self.mm.map_page(space, page, store)?;
+        }
+        panic!("an access is not done after a hundred interruptions");
+    }
+
+    fn load(&mut self) {
+        let Some(number) = self.any_space() else {
+            return;
+        };
+        let (page, at) = (self.any_page(number), self.below(OFFSETS.len()));
+        let space = self.spaces[number].0.clone();
+        let found = self.access(&space, page, || {
+            translation::load(space.tables(), page, OFFSETS[at])
+        });
+        let expected = self.spaces[number].1.load(&self.files, page);
+        let expected = expected.map(|content| content[at]).ok_or(MapError::NoArea);
+        assert_eq!(found, expected, "page {page} of space {number}");
+    }
+
+    fn store(&mut self) {
+        let Some(number) = self.any_space() else {
+            return;
+        };
+        let (page, at) = (self.any_page(number), self.below(OFFSETS.len()));
+        let byte = self.random.next_u64() as u8;
+        let space = self.spaces[number].0.clone();
+        let done = self.access(&space, page, || {
+            translation::store(space.tables(), page, OFFSETS[at], byte)
+        });
+        let allowed = self.spaces[number].1.store(&mut self.files, page, at, byte);
+        assert_eq!(
+            done.is_ok(),
+            allowed,
+            "page {page} of space {number}: {done:?}"
+        );
+    }
+
+    fn begin_space(&mut self) {
+        if self.spaces.len() < SPACES {
+            let space = self.mm.new_space(PAGES, Vec::new());
+            self.spaces.push((space, ModelSpace::default()));
+        }
+    }
+
+    fn map_area(&mut self) {
+        let Some(number) = self.any_space() else {
+            return;
+        };
+        let (start, pages) = (self.below(PAGES - 12), 1 + self.below(12));
+        let taken = |page| self.spaces[number].1.areas.contains_key(&page);
+        if (start..start + pages).any(taken) || self.spaces[number].1.areas.len() > 60 {
+            return;
+        }
+        let first = self.below(FILE_PAGES as usize - pages) as u32;
+        let (backing, shared) = match self.below(4) {
+            0 => (Backing::Anonymous, false),
+            1 if first < 4 => {
+                let file = self.files.memories[0];
+                (Backing::File { file, first: 0 }, true)
+            }
+            _ => {
+                let file = 1 + self.below(3) as u32;
+                (Backing::File { file, first }, self.below(2) == 0)
+            }
+        };
+        let is_memory = matches!(backing, Backing::File { file, .. } if file > 1000);
+        let area = Area {
+            start,
+            pages: if is_memory { pages.min(4) } else { pages },
+            backing,
+            writable: self.below(4) > 0,
+            shared,
+            locked: false,
+        };
+        self.mm.map_area(&self.spaces[number].0, area);
+        let areas = &mut self.spaces[number].1.areas;
+        areas.extend((start..start + area.pages).map(|page| (page, area)));
+    }
+
+    fn unmap(&mut self) {
+        let Some(number) = self.any_space() else {
+            return;
+        };
+        let (start, pages) = (self.any_page(number), 1 + self.below(6));
+        let range = start..(start + pages).min(PAGES);
+        let (space, model) = &mut self.spaces[number];
+        self.mm.unmap_range(space, range.clone());
+        range.for_each(|page| model.unmap(page));
+    }
+
+    fn protect(&mut self) {
+        let Some(number) = self.any_space() else {
+            return;
+        };
+        let (start, pages) = (self.any_page(number), 1 + self.below(6));
+        let (range, writable) = (start..(start + pages).min(PAGES), self.below(2) == 0);
+        let (space, model) = &mut self.spaces[number];
+        self.mm.protect_range(space, range.clone(), writable);
+        for page in range {
+            if let Some(area) = model.areas.get_mut(&page) {
+                area.writable = writable;
+            }
+        }
+    }
+
+    fn lock(&mut self) {
+        let Some(number) = self.any_space() else {
+            return;
+        };
+        let locked = self
+            .spaces
+            .iter()
+            .flat_map(|(_, model)| model.areas.values());
+        if locked.filter(|area| area.locked).count() > 6 {
+            let (space, model) = &mut self.spaces[number];
+            self.mm.unlock_range(space, 0..PAGES);
+            model
+                .areas
+                .values_mut()
+                .for_each(|area| area.locked = false);
+            return;
+        }
+        let start = self.any_page(number);
+        let range = start..(start + 3).min(PAGES);
+        let (space, model) = &mut self.spaces[number];
+        assert_eq!(self.mm.lock_range(space, range.clone()), Ok(()));
+        for page in range {
+            if let Some(area) = model.areas.get_mut(&page) {
+                area.locked = true;
+                model.load(&self.files, page);
+            }
+        }
+    }
+
+    fn fork(&mut self) {
+        let Some(number) = self.any_space() else {
+            return;
+        };
+        if self.spaces.len() < SPACES {
+            let (parent, model) = &self.spaces[number];
+            let child = (self.mm.copy_space(parent), model.child());
+            self.spaces.push(child);
+        }
+    }
+
+    fn end_space(&mut self) {
+        if let Some(number) = self.any_space() {
+            let (space, _) = self.spaces.swap_remove(number);
+            self.mm.end_space(&space);
+        }
+    }
+
+    fn any_file_page(&mut self) -> Key {
+        Key {
+            file: 1 + self.below(3) as u32,
+            index: self.below(FILE_PAGES as usize) as u32,
+        }
+    }
+
+    fn write_back(&mut self) {
+        let key = self.any_file_page();
+        assert!(self.mm.write_back(key).is_ok());
+        let (device, model) = (self.device.content(key), self.files.get(key));
+        assert_eq!(device, model, "{key:?} is not on the device");
+    }
+
+    fn truncate(&mut self) {
+        let key = self.any_file_page();
+        self.mm.truncate(key.file, key.index..key.index + 1);
+        self.device.0.lock().unwrap().remove(&key);
+        self.files.forget(key);
+    }
+
+    fn step(&mut self) {
+        match self.below(1000) {
+            0..450 => self.load(),
+            450..850 => self.store(),
+            850..870 => self.begin_space(),
+            870..900 => self.map_area(),
+            900..910 => self.unmap(),
+            910..920 => self.protect(),
+            920..926 => self.lock(),
+            926..936 => self.fork(),
+            936..940 => self.end_space(),
+            940..960 => self.write_back(),
+            960..965 => self.truncate(),
+            965..975 => drop(self.mm.shrink_cache()),
+            975..985 => drop(self.machine.evict_all()),
+            _ => self.mm.sign_off(0),
+        }
+    }
+
+    /// Nothing is lost: when all spaces have ended and all files are dropped, all is free.
+    fn end(mut self) {
+        while !self.spaces.is_empty() {
+            self.end_space();
+        }
+        for (key, page) in self.device.0.lock().unwrap().iter() {
+            assert!(key.file == Key::SWAP || page.len() == PAGE_SIZE);
+        }
+        for file in [1, 2, 3, self.files.memories[0]] {
+            self.mm.truncate(file, 0..FILE_PAGES);
+        }
+        while self.mm.shrink_cache() > 0 {}
+        let (slots, free) = self.mm.swap_slots();
+        assert_eq!(slots, free, "a slot has a user that is gone");
+        assert_eq!(self.mm.cached_page_count(), 0);
+        assert_eq!(self.mm.free_page_count(), FRAMES - 1, "pages are lost");
+    }
+}
+
+/// Plays so many operations of each seed.
+///
+/// Returns what happened on the way, without which the test would prove little.
+fn play(hinting: Hinting, eviction: Eviction, seeds: u64) -> Happened {
+    let mut happened = Happened::default();
+    for seed in 0..seeds {
+        let mut pair = Pair::new(hinting, eviction, seed);
+        for number in 0..OPERATIONS {
+            let step = std::panic::AssertUnwindSafe(|| pair.step());
+            if let Err(payload) = std::panic::catch_unwind(step) {
+                eprintln!("{hinting:?}, {eviction:?}, seed {seed}, operation {number}");
+                std::panic::resume_unwind(payload);
+            }
+        }
+        happened.add(&pair);
+        pair.end();
+    }
+    let all = happened.swapped_in * happened.written * happened.copied * happened.reused;
+    assert!(all > 0, "{happened:?}");
+    happened
+}
+
+#[test]
+fn spaces_show_what_the_model_does_without_hints() {
+    play(Hinting::Off, Eviction::Never, 25);
+}
+
+#[test]
+fn spaces_show_what_the_model_does_with_unused_pages() {
+    play(Hinting::Unused, Eviction::OneIn(20), 25);
+}
+
+#[test]
+fn spaces_show_what_the_model_does_under_a_host_that_discards() {
+    let happened = play(Hinting::Full, Eviction::OneIn(20), 40);
+    assert!(
+        happened.discards > 0 && happened.failures > 0,
+        "{happened:?}"
+    );
+}
+
+#[test]
+fn spaces_show_what_the_model_does_under_the_worst_host() {
+    let happened = play(Hinting::Full, Eviction::Always, 20);
+    assert!(
+        happened.discards > 0 && happened.failures > 0,
+        "{happened:?}"
+    );
+}
