@@ -117,13 +117,17 @@ impl Balloon {
             outcome = self.turn();
         };
         log::warn!("{error}: no balloon and no reports from now on");
-        // The device was reset: the pages are ours again.
+        // What the device was given before is ours again, its content gone.
         loop {
             let batch = self.mm.take_from_balloon(BATCH);
             if batch.is_empty() {
-                return;
+                break;
             }
             self.mm.free_ballooned(&batch);
+        }
+        if error.at_large {
+            // It may store into its queues, too.
+            core::mem::forget(self.device);
         }
     }
 
@@ -195,7 +199,10 @@ impl Balloon {
         let batch = self.mm.take_for_balloon(most);
         // SAFETY: the pages were allocated for this, and stay so until they are out of the balloon.
         if let Err(error) = unsafe { self.device.inflate(&batch) } {
-            self.mm.free_ballooned(&batch);
+            // A device that may still take them keeps them.
+            if !error.at_large {
+                self.mm.free_ballooned(&batch);
+            }
             return Err(error);
         }
         self.mm.put_into_balloon(&batch);
@@ -248,7 +255,10 @@ impl Balloon {
         // SAFETY: free blocks that nobody knows of until they are given back.
         let outcome = unsafe { self.device.report(&places) };
         for block in &blocks {
-            self.mm.give_reported(*block, outcome.is_ok());
+            match outcome {
+                Err(error) if error.at_large => self.mm.abandon_reported(*block),
+                _ => self.mm.give_reported(*block, outcome.is_ok()),
+            }
         }
         outcome.map(|()| blocks.iter().map(|block| 1 << block.order).sum())
     }

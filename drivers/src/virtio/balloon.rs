@@ -21,6 +21,9 @@ pub struct BalloonError {
     pub device: u16,
     /// What went wrong.
     pub why: &'static str,
+    /// Whether the device may still take the content of pages that it was told of last: it could
+    /// neither be reset, nor is it gone.
+    pub at_large: bool,
 }
 
 impl fmt::Display for BalloonError {

@@ -149,6 +149,14 @@ impl Device {
         Ok(Found::Virtio(device))
     }
 
+    /// Whether the subchannel still has a device.
+    pub(super) fn is_there(&self) -> bool {
+        let mut schib = Schib::default();
+        // SAFETY: storing a subchannel starts nothing.
+        let stored = unsafe { channel::store(self.id, &mut schib) };
+        stored == 0 && schib.device().is_some()
+    }
+
     /// The virtio device type.
     pub(super) fn kind(&self) -> u8 {
         self.kind

@@ -56,6 +56,17 @@ impl Mm<'_> {
         buddy.give_reported(self.pages, frame, order, reported);
     }
 
+    /// Gives a block up for good whose content the device may take at any time, because it failed and
+    /// cannot be stopped.
+    pub fn abandon_reported(&self, block: FreeBlock) {
+        for frame in frames(block.frame, block.order) {
+            self.page(frame).set(PageFlags::RESERVED);
+        }
+        let mut buddy = self.buddy.lock();
+        buddy.reporting -= 1 << block.order;
+        buddy.returned += 1;
+    }
+
     /// For whoever has found no memory: whether to try again, because blocks are on their way to the
     /// device and back, for which this waits a little, or because one has come back since this was
     /// asked last.

@@ -44,7 +44,7 @@ pub struct VirtioBalloon {
     pages: Box<UnsafeCell<[le32; AT_A_TIME]>>,
     features: u64,
     /// Why the device was given up.
-    lost: Cell<Option<Step>>,
+    lost: Cell<Option<BalloonError>>,
 }
 
 /// Tells the device about a queue.
@@ -75,6 +75,7 @@ impl VirtioBalloon {
         outcome.map(Some).map_err(|why| BalloonError {
             device: number,
             why,
+            at_large: false,
         })
     }
 
@@ -276,25 +277,18 @@ impl VirtioBalloon {
 
     /// Refuses to use a device that was given up.
     fn check(&self) -> Result<(), BalloonError> {
-        match self.lost.get() {
-            Some(why) => Err(self.error(why)),
-            None => Ok(()),
-        }
+        self.lost.get().map_or(Ok(()), Err)
     }
 
     /// Gives the device up: whatever is under way ends here, and nothing is asked of it any more.
     fn lose(&self, why: Step) -> BalloonError {
-        // A device that cannot be reset is gone, and stores nowhere either.
-        let _ = self.device.reset();
-        self.lost.set(Some(why));
-        self.error(why)
-    }
-
-    fn error(&self, why: Step) -> BalloonError {
-        BalloonError {
+        let error = BalloonError {
             device: self.number,
             why,
-        }
+            at_large: self.device.reset().is_err() && self.device.is_there(),
+        };
+        self.lost.set(Some(error));
+        error
     }
 }
 

@@ -173,6 +173,28 @@ fn a_report_that_failed_leaves_the_block_to_be_reported() {
     rig.mm.give_reported(block, true);
 }
 
+#[test]
+fn a_block_that_was_given_up_is_nobodys() {
+    let rig = Rig::new(64, Hinting::Off);
+    let block = rig.mm.take_unreported(4).expect("there is a block");
+    assert_eq!((block.order, rig.mm.free_page_count()), (5, 63));
+    rig.mm.abandon_reported(block);
+    assert_eq!(rig.mm.free_page_count(), 31);
+    let left: Vec<_> = core::iter::from_fn(|| rig.mm.allocate_reclaiming(0)).collect();
+    let lost: BTreeSet<Frame> = frames(block.frame, block.order).collect();
+    assert_eq!(left.len(), 31, "nobody waits for it");
+    assert!(left.iter().all(|page| !lost.contains(&page.frame)));
+}
+
+#[test]
+#[should_panic(expected = "cannot be freed")]
+fn a_block_that_was_given_up_is_not_freed() {
+    let rig = Rig::new(64, Hinting::Off);
+    let block = rig.mm.take_unreported(4).expect("there is a block");
+    rig.mm.abandon_reported(block);
+    rig.mm.free_pages(Frame(block.frame.0 + 1), 0);
+}
+
 /// Memory is out because of what is under way; another CPU gives it back after a while.
 #[test]
 fn an_allocation_waits_for_blocks_that_are_under_way() {
