@@ -37,6 +37,8 @@ pub struct Boot {
     pub discards: &'static str,
     /// What is hinted.
     pub hinting: &'static str,
+    /// What tells the host which pages are free.
+    pub back_end: &'static str,
     /// Where the files are.
     pub disk: &'static str,
     /// How many files.
@@ -124,6 +126,10 @@ struct Guest<'a> {
     swap_full: u64,
     copies_on_write: u64,
     pages_reused: u64,
+    reported_blocks: u64,
+    reported_pages: u64,
+    ballooned_pages: usize,
+    withdrawn_pages: u64,
 }
 
 /// What all CPUs have counted, added up.
@@ -284,6 +290,10 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
             swap_full: stats.swap_full.get(),
             copies_on_write: stats.copies_on_write.get(),
             pages_reused: stats.reused.get(),
+            reported_blocks: stats.reported_blocks.get(),
+            reported_pages: stats.reported_pages.get(),
+            ballooned_pages: mm.ballooned_page_count(),
+            withdrawn_pages: stats.withdrawn.get(),
         },
     );
 }

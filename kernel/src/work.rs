@@ -7,6 +7,8 @@ pub mod idle;
 #[cfg(target_os = "none")]
 pub mod measure;
 #[cfg(target_os = "none")]
+pub mod reporting;
+#[cfg(target_os = "none")]
 pub mod share;
 #[cfg(target_os = "none")]
 pub mod swap;

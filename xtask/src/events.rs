@@ -192,6 +192,8 @@ records! {
         discards: Discards,
         /// Hints that the kernel gives: off, unused, full.
         hinting: String,
+        /// What tells the host which pages are free: none, essa, reporting, essa+reporting.
+        back_end: String,
         /// Where the files come from: virtio, diag250, memory.
         disk: String,
         /// Number of files.
@@ -343,6 +345,14 @@ records! {
         copies_on_write: u64,
         /// Pages that their last user took for himself.
         pages_reused: u64,
+        /// Free blocks reported to the balloon device.
+        reported_blocks: u64,
+        /// Pages of these blocks.
+        reported_pages: u64,
+        /// Pages in the balloon at the end.
+        ballooned_pages: u64,
+        /// Pages taken out of the balloon because memory ran short.
+        withdrawn_pages: u64,
     }
     /// Kernel or host: why it cannot go on.
     Error {

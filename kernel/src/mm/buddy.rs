@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Lists are last in, first out: pages that were hinted last, which the host is least likely to have
-//! taken, are reused first.
+//! taken, are reused first. Blocks that were reported to a balloon device (`reporting`) come behind all
+//! others of their order: their content is gone for certain.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -33,12 +34,18 @@ const IN_USE: PageFlags = PageFlags::RESERVED
     .union(PageFlags::WRITEBACK)
     .union(PageFlags::PRIVATE)
     .union(PageFlags::LOCKED)
+    .union(PageFlags::REPORTED)
+    .union(PageFlags::BALLOONED)
     .union(PageFlags::STATE_CHANGE);
 
 /// Free blocks by order.
 pub(super) struct Buddy {
     free: [List; MAX_ORDER as usize + 1],
     free_pages: usize,
+    /// Pages of free blocks that are being reported, and are on no list meanwhile.
+    pub(super) reporting: usize,
+    /// How many blocks have come back from being reported.
+    pub(super) returned: u64,
 }
 
 /// A block of pages.
@@ -55,36 +62,72 @@ impl Buddy {
         Self {
             free: [const { List::new() }; MAX_ORDER as usize + 1],
             free_pages: 0,
+            reporting: 0,
+            returned: 0,
         }
     }
 
-    fn push(&mut self, pages: &[Page], frame: Frame, order: u32) {
+    /// Puts a block on its list: in front, or if it was reported, behind all others.
+    fn push(&mut self, pages: &[Page], frame: Frame, order: u32, reported: bool) {
         let page = &pages[frame.index()];
         page.order.store(order, Relaxed);
         page.set(PageFlags::BUDDY);
-        self.free[order as usize].push(pages, frame);
+        let list = &mut self.free[order as usize];
+        if reported {
+            page.set(PageFlags::REPORTED);
+            let mut last = List::new();
+            last.push(pages, frame);
+            list.append(pages, &mut last);
+        } else {
+            list.push(pages, frame);
+        }
     }
 
-    fn remove(&mut self, pages: &[Page], frame: Frame, order: u32) {
-        pages[frame.index()].reset(PageFlags::BUDDY);
+    /// Takes a block off its list; returns whether it was reported.
+    fn remove(&mut self, pages: &[Page], frame: Frame, order: u32) -> bool {
+        let flags = pages[frame.index()].reset(PageFlags::BUDDY | PageFlags::REPORTED);
         self.free[order as usize].remove(pages, frame);
+        flags.contains(PageFlags::REPORTED)
     }
 
     /// Takes a block, splitting a larger one if there is none of the order.
     pub(super) fn take(&mut self, pages: &[Page], order: u32) -> Option<Frame> {
         let found = (order..=MAX_ORDER).find(|order| self.free[*order as usize].len() > 0)?;
         let frame = self.free[found as usize].first()?;
-        self.remove(pages, frame, found);
+        let reported = self.remove(pages, frame, found);
         // The upper halves stay free: they are unused already.
         for smaller in (order..found).rev() {
-            self.push(pages, Frame(frame.0 + (1 << smaller)), smaller);
+            self.push(pages, Frame(frame.0 + (1 << smaller)), smaller, reported);
         }
         self.free_pages -= 1 << order;
         Some(frame)
     }
 
+    /// Takes a largest block that was not reported, of an order of at least `least`; with its order.
+    pub(super) fn take_unreported(&mut self, pages: &[Page], least: u32) -> Option<(Frame, u32)> {
+        let (frame, order) = (least..=MAX_ORDER).rev().find_map(|order| {
+            let first = self.free[order as usize].first()?;
+            let reported = pages[first.index()].flags().contains(PageFlags::REPORTED);
+            (!reported).then_some((first, order))
+        })?;
+        self.remove(pages, frame, order);
+        self.free_pages -= 1 << order;
+        Some((frame, order))
+    }
+
     /// Puts a block back, merged with its buddies as far as they are free.
     pub(super) fn give(&mut self, pages: &[Page], frame: Frame, order: u32) {
+        self.give_reported(pages, frame, order, false);
+    }
+
+    /// As [`Buddy::give`]; a merged block counts as reported if all of it was.
+    pub(super) fn give_reported(
+        &mut self,
+        pages: &[Page],
+        frame: Frame,
+        order: u32,
+        mut reported: bool,
+    ) {
         self.free_pages += 1 << order;
         let (mut frame, mut order) = (frame, order);
         while order < MAX_ORDER {
@@ -95,11 +138,11 @@ impl Buddy {
             if !free {
                 break;
             }
-            self.remove(pages, buddy, order);
+            reported &= self.remove(pages, buddy, order);
             frame = Frame(frame.0.min(buddy.0));
             order += 1;
         }
-        self.push(pages, frame, order);
+        self.push(pages, frame, order, reported);
     }
 }
 
@@ -164,9 +207,13 @@ impl Mm<'_> {
         );
     }
 
-    /// Free pages, those on the lists of CPUs included.
+    /// Free pages, those on the lists of CPUs and those that are being reported included.
     #[must_use]
     pub fn free_page_count(&self) -> usize {
-        self.buddy.lock().free_pages + self.listed_page_count()
+        let in_blocks = {
+            let buddy = self.buddy.lock();
+            buddy.free_pages + buddy.reporting
+        };
+        in_blocks + self.listed_page_count()
     }
 }

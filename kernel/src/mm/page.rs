@@ -49,6 +49,10 @@ bitflags! {
         const LISTED = 1 << 18;
         /// Reads as zero, said of a page on such a list.
         const ZERO = 1 << 19;
+        /// The first page of a free block whose content the balloon device has, or is just getting.
+        const REPORTED = 1 << 21;
+        /// In the balloon.
+        const BALLOONED = 1 << 22;
         /// High bit of the usage that this kernel set last ("Hinted").
         const HINTED_HIGH = 1 << 16;
         /// Low bit of the usage that this kernel set last ("Hinted").

@@ -1,9 +1,11 @@
 //! Memory management on the simulated machine.
 
+mod balloon;
 mod buddy;
 mod cache;
 mod probe;
 mod reclaim;
+mod reporting;
 mod state;
 
 use arch::sim::{self, Entered, Machine};

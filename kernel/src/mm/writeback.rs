@@ -51,7 +51,9 @@ impl Mm<'_> {
             return;
         }
         if flags.contains(PageFlags::CACHED) {
-            let written_to = flags.intersects(PageFlags::DIRTY | PageFlags::WRITABLE);
+            // Without a store there is nowhere to write to: the page stays.
+            let written_to = flags.intersects(PageFlags::DIRTY | PageFlags::WRITABLE)
+                && self.store.get().is_some();
             if written_to && !flags.contains(PageFlags::ANON) && self.make_stable(frame).is_ok() {
                 // What fails stays dirty, and is counted.
                 let _ = self.write_stable(frame);

@@ -5,11 +5,13 @@
 //! output's documentation.
 
 mod bad_input;
+mod balloon;
 mod controls;
 mod cpus;
 mod fake;
 mod files;
 mod hercules;
+mod monitor;
 mod runs;
 mod support;
 mod tasks;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     let tests = [
         runs::tests(),
         bad_input::tests(),
+        balloon::tests(),
         controls::tests(),
         cpus::tests(),
         fake::tests(),
