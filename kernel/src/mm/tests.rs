@@ -6,6 +6,7 @@ mod cache;
 mod probe;
 mod reclaim;
 mod reporting;
+mod space;
 mod state;
 
 use arch::sim::{self, Entered, Machine};

@@ -6,7 +6,7 @@ use super::super::Mm;
 use super::super::guard::Guard;
 use super::super::page::PageFlags;
 use super::super::swap::slot_of;
-use super::{Space, reset_change};
+use super::Space;
 
 impl Mm<'_> {
     /// Removes a mapping, whose reference is dropped in the end, or the slot's number that an entry keeps.
@@ -69,15 +69,17 @@ impl Mm<'_> {
     /// The page is stable before the bit is reset: a potentially volatile page that looks clean may be
     /// discarded.
     fn transfer_change(&self, frame: Frame) {
-        if key::get(frame) & key::CHANGE == 0 {
+        let found = key::get(frame);
+        if found & key::CHANGE == 0 {
             return;
         }
+        let reset_change = || key::set(frame, found & !key::CHANGE);
         if !self.has(Guard::ChangeOrder) {
-            reset_change(frame);
+            reset_change();
         }
         if self.make_stable(frame).is_ok() {
             self.page(frame).set(PageFlags::DIRTY);
-            reset_change(frame);
+            reset_change();
         }
     }
 
