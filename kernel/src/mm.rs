@@ -62,7 +62,7 @@ use signoff::SignOff;
 use swap::Slots;
 
 use crate::sync::Mutex;
-use crate::sync::atomic::AtomicBool;
+use crate::sync::atomic::{AtomicBool, AtomicU32 as SharedU32};
 
 /// What this kernel hints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,6 +106,8 @@ pub struct Mm<'a> {
     /// Files of which a mapping was locked in memory once: their pages stay stable.
     kept_files: Mutex<Vec<u32>>,
     any_kept: AtomicBool,
+    /// Truncations that have begun.
+    truncations: SharedU32,
     /// Numbers of families of spaces and of shared memory that were given out.
     numbers: AtomicU32,
     page_lists: PageLists,
@@ -137,6 +139,7 @@ impl<'a> Mm<'a> {
             store: spin::Once::new(),
             kept_files: Mutex::new(Vec::new()),
             any_kept: AtomicBool::new(false),
+            truncations: SharedU32::new(0),
             numbers: AtomicU32::new(0),
             page_lists: PageLists::new(),
             sign_off: SignOff::new(),
