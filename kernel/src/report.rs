@@ -1,6 +1,7 @@
 //! What the kernel prints for programs.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use arch::clock::UNITS_PER_MICROSECOND;
@@ -76,6 +77,14 @@ struct Measure<'a> {
     name: &'a str,
     count: u64,
     instructions: u64,
+}
+
+#[derive(Serialize)]
+struct FileRecord {
+    disk: u16,
+    first: u64,
+    blocks: u64,
+    crc64: String,
 }
 
 #[derive(Serialize)]
@@ -222,6 +231,20 @@ pub fn measure(name: &str, count: u64, instructions: u64) {
             name,
             count,
             instructions,
+        },
+    );
+}
+
+/// Prints what must stand on a disk when the machine is off: from which block on, how many, with which
+/// CRC-64/XZ.
+pub fn file(disk: u16, first: u64, blocks: u64, digest: u64) {
+    record::emit(
+        "file",
+        &FileRecord {
+            disk,
+            first,
+            blocks,
+            crc64: format!("{digest:016x}"),
         },
     );
 }

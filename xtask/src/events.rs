@@ -56,6 +56,8 @@ kinds! {
     "mismatch" => Mismatch,
     /// Kernel: instructions counted on one path.
     "measure" => Measure,
+    /// Kernel: what it has left on a disk.
+    "file" => FileLeft,
     /// Kernel: the outcome and all counters; its last line.
     "guest" => Guest,
     /// Kernel or host: why it cannot go on.
@@ -101,6 +103,7 @@ impl Event {
             Self::Progress(event) => event.seq,
             Self::Mismatch(event) => event.seq,
             Self::Measure(event) => event.seq,
+            Self::FileLeft(event) => event.seq,
             Self::Guest(event) => event.seq,
             Self::Error(event) => event.seq,
             Self::HostBoot(event) => event.seq,
@@ -250,6 +253,19 @@ records! {
         count: u64,
         /// Instructions of all times together.
         instructions: u64,
+    }
+    /// Kernel: what it has left on a disk.
+    FileLeft {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Number of the disk.
+        disk: u64,
+        /// The first block of the guest's part of the disk that belongs to the file.
+        first: u64,
+        /// How many blocks of 512 bytes.
+        blocks: u64,
+        /// CRC-64/XZ of what must be there, in hexadecimal digits.
+        crc64: String,
     }
     /// Kernel: the outcome and all counters.
     Guest {

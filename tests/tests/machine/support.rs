@@ -265,6 +265,12 @@ impl Run {
         boot.ok_or_else(|| Failed::from("the host printed nothing when it started"))
     }
 
+    /// How many files the kernels say they have left on disks.
+    pub(crate) fn files_left(&self) -> usize {
+        let is_file = |event: &&Event| matches!(event, Event::FileLeft(_));
+        self.events.iter().filter(is_file).count()
+    }
+
     /// What the kernels found when they started.
     pub(crate) fn boots(&self) -> impl Iterator<Item = &events::Boot> {
         self.events.iter().filter_map(|event| match event {
