@@ -64,6 +64,7 @@ fn grow(layout: Layout) -> bool {
     let Some((order, block)) = block else {
         return false;
     };
+    mm.keep(order);
     // SAFETY: the block is ours, and it is never given back.
     unsafe { add_region(block.frame.address().0, 1 << (order + PAGE_SHIFT)) }
     true

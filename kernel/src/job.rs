@@ -13,7 +13,7 @@ use crate::control::{Control, Work};
 use crate::fs::archive::Archive;
 use crate::fs::store::Devices;
 use crate::fs::writable::WritableFiles;
-use crate::mm::Mm;
+use crate::mm::{Account, Mm};
 use crate::report::{self, Outcome};
 use crate::work::tasks::Done;
 use crate::work::verify::Failure;
@@ -21,6 +21,10 @@ use crate::{smp, task, work};
 
 /// Number of the disk for files that may be written.
 const WRITABLE: u16 = 0x0101;
+/// How often pages are counted before one that is not accounted for counts as lost.
+const SETTLE_TRIES: u32 = 50;
+/// Time between two counts, in microseconds.
+const SETTLE_EVERY: u64 = 2000;
 /// Number of the disk for the swap area.
 const SWAP: u16 = 0x0102;
 
@@ -50,11 +54,27 @@ pub fn run(control: &Control, archive: &'static Archive<'static>) -> bool {
         }
     };
     let hotplug = hotplug.and_then(Hotplug::end);
-    let reason = reason.or(hotplug);
     outcome.work_us = (clock::now() - began) / UNITS_PER_MICROSECOND;
+    let account = settle(archive.mm());
+    let lost =
+        (!account.is_complete()).then(|| format!("pages are lost or there twice: {account}"));
+    let reason = reason.or(hotplug).or(lost);
     outcome.reason = reason.as_deref();
-    report::guest(&outcome, archive.mm());
+    report::guest(&outcome, archive.mm(), &account);
     reason.is_none()
+}
+
+/// Where all pages are when the work has ended. Threads that do not belong to the work may hold a page
+/// for a moment, and pages that wait for sign-off be on their way: that passes.
+fn settle(mm: &Mm<'_>) -> Account {
+    for _ in 0..SETTLE_TRIES {
+        let account = mm.account();
+        if account.is_complete() {
+            return account;
+        }
+        task::sleep_until(clock::now() + SETTLE_EVERY * UNITS_PER_MICROSECOND);
+    }
+    mm.account()
 }
 
 /// A disk that must be there and may be written.

@@ -315,6 +315,14 @@ records! {
         frames: u64,
         /// Those that are free at the end.
         frames_free: u64,
+        /// Those in the page cache at the end.
+        frames_cached: u64,
+        /// Those with anonymous memory at the end.
+        frames_anonymous: u64,
+        /// Those that the kernel has taken for good.
+        frames_kernel: u64,
+        /// Those that were never managed.
+        frames_reserved: u64,
         /// Size of a page descriptor in bytes.
         page_descriptor_bytes: u64,
         /// Copies from pages without a reference to them.

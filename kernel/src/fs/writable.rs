@@ -39,6 +39,7 @@ impl WritableFiles {
             return Err(format!("disk {number:04x} is too small for {count} files"));
         }
         let block = mm.allocate_reclaiming(0).ok_or("out of memory")?;
+        mm.keep(0);
         // SAFETY: the page is ours for good.
         unsafe { storage::copy_in(block.frame.address(), &[0; PAGE_SIZE]) }
         let files = Self {

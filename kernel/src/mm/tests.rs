@@ -1,5 +1,6 @@
 //! Memory management on the simulated machine.
 
+mod account;
 mod balloon;
 mod buddy;
 mod cache;

@@ -214,7 +214,14 @@ impl Run {
             check!(guest.mismatches == 0, "{guest:?}");
         }
         for guest in self.guests() {
-            check!(guest.frames_free <= guest.frames, "{guest:?}");
+            let accounted = guest.frames_free
+                + guest.frames_cached
+                + guest.frames_anonymous
+                + guest.frames_kernel
+                + guest.frames_reserved
+                + guest.sign_off_waiting
+                + guest.ballooned_pages;
+            check!(accounted == guest.frames, "{guest:?}");
             check!(guest.page_descriptor_bytes == 64, "{guest:?}");
         }
         Ok(())

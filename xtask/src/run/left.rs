@@ -94,7 +94,7 @@ mod tests {
             path,
             read_only: false,
         };
-        super::complaint(&collector, &[disk], 2).unwrap()
+        complaint(&collector, &[disk], 2).unwrap()
     }
 
     #[test]
