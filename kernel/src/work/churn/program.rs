@@ -179,7 +179,7 @@ impl Churn {
         // SAFETY: mapped, and nobody writes it.
         let bytes = unsafe { core::slice::from_raw_parts(at.cast::<u8>(), length) };
         self.checked += 1;
-        let sum = boot::bundle::CRC32.checksum(bytes);
+        let sum = boot::bundle::crc32().checksum(bytes);
         if sum != answer as u32 {
             self.complain(Part::Archive, page, 0, sum.into());
         }
