@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::Disks;
-use crate::mem::{AccessError, GuestMemory};
+use crate::mem::{AccessError, GuestMemory, Virtual, address_space_control};
 use crate::memory::FramePool;
 use crate::vcpu::external::{self, External};
 use crate::vcpu::orders::Deed;
@@ -159,6 +159,33 @@ impl Machine<'_> {
     /// The CPU, to change it.
     pub fn vcpu_mut(&mut self) -> &mut Vcpu {
         &mut self.guest.vcpus[self.cpu]
+    }
+
+    /// The guest real address of a logical one: through the guest's DAT if that is on.
+    ///
+    /// # Errors
+    /// The exception that the access is for the guest, or there is no frame for a table.
+    pub fn real(&mut self, address: u64, store: bool) -> Result<u64, AccessError> {
+        let control = address_space_control(&self.vcpu().psw);
+        self.real_in(control, address, store)
+    }
+
+    /// As [`Machine::real`], of one of the CPU's address spaces.
+    ///
+    /// # Errors
+    /// As for [`Machine::real`].
+    pub fn real_in(&mut self, control: u8, address: u64, store: bool) -> Result<u64, AccessError> {
+        if !self.vcpu().has_dat() {
+            return Ok(address);
+        }
+        let access = Virtual {
+            space: self.vcpu().space(control),
+            control,
+            address,
+            store,
+        };
+        let to = self.guest.memory.translate(self.pool, &access)?;
+        Ok(to.real)
     }
 
     /// Copies out of real storage.

@@ -6,9 +6,9 @@ use arch::{cpu, handler, lowcore_field, program};
 use super::{End, interruption};
 use crate::emulate;
 use crate::guest::Machine;
-use crate::mem::{AccessError, GuestFault};
+use crate::mem::{AccessError, GuestFault, Virtual};
 
-/// Second byte of MOVE WITH OPTIONAL SPECIFICATIONS, which emulators refuse in the problem state.
+/// First two bytes of MOVE WITH OPTIONAL SPECIFICATIONS, which emulators refuse in the problem state.
 const MVCOS: u16 = 0xc800;
 
 /// Runs a guest until something interrupts it; details of that stand in this CPU's lowcore.
@@ -72,7 +72,9 @@ fn program_exit(machine: &mut Machine<'_>) {
             machine.guest.count_exit("protection");
             protected_page(machine, length);
         }
-        program::ADDRESSING if emulate::is_at(machine, length, MVCOS) => {
+        program::ADDRESSING | program::SPECIAL_OPERATION
+            if emulate::is_at(machine, length, MVCOS) =>
+        {
             machine.guest.count_exit("mvcos");
             emulate::instruction(machine, length, program::OPERATION);
         }
@@ -88,12 +90,6 @@ fn program_exit(machine: &mut Machine<'_>) {
     }
 }
 
-/// The page that the translation-exception identification names, if the guest can have it at all.
-fn faulting_page(machine: &Machine<'_>) -> Result<u32, GuestFault> {
-    let address = lowcore_field!(translation_exception) & !0xfff;
-    machine.guest.memory.page_of(machine.cpu, address)
-}
-
 /// An access to a page that is not mapped: it becomes available, or the guest gets the exception.
 ///
 /// The exception that brought us here nullified the instruction. An addressing exception suppresses,
@@ -103,8 +99,8 @@ fn missing_page(machine: &mut Machine<'_>, length: u8) {
     access(machine, store, length);
 }
 
-/// A store to a page that is mapped read-only because it is clean: now it is changed. The guest has
-/// no other protection, for it runs with access key 0. The exception suppressed the instruction, so
+/// A store to a page that is mapped read-only: because it is clean, and now it is changed, or because
+/// the guest's own tables say so. There is no other protection, for guests run with access key 0. The exception suppressed the instruction, so
 /// the PSW is backed up to execute it again.
 ///
 /// The page may be another one by now, for another CPU of the guest was faster: it may be changed
@@ -129,10 +125,29 @@ fn access(machine: &mut Machine<'_>, store: bool, length: u8) {
 
 /// Makes the page available that an access wanted; the error is what the guest gets instead.
 fn bring_in(machine: &mut Machine<'_>, store: bool) -> Result<(), GuestFault> {
-    let page = faulting_page(machine)?;
+    let identification = lowcore_field!(translation_exception);
+    let address = identification & !0xfff;
+    let vcpu = machine.vcpu();
+    let by_dat = vcpu.has_dat().then(|| {
+        let control = (identification & 3) as u8;
+        Virtual {
+            space: vcpu.space(control),
+            control,
+            address,
+            store,
+        }
+    });
     let (pool, cpu) = (&mut *machine.pool, machine.cpu);
-    match machine.guest.memory.resolve(pool, cpu, page, store) {
-        Ok(_) => Ok(()),
+    let memory = &mut machine.guest.memory;
+    let outcome = match by_dat {
+        Some(access) => memory.resolve_virtual(pool, cpu, &access),
+        None => {
+            let page = memory.page_of(cpu, address)?;
+            memory.resolve(pool, cpu, page, store).map(drop)
+        }
+    };
+    match outcome {
+        Ok(()) => Ok(()),
         Err(AccessError::Exhausted) => {
             machine.guest.finish(End::MemoryExhausted);
             Ok(())
