@@ -301,7 +301,7 @@ mod tests {
         vcpu.start_at(0x1_0000);
         assert!(vcpu.can_execute(0));
         vcpu.psw.set(PswMask::WAIT | PswMask::EXTERNAL, true);
-        vcpu.control[0] = arch::cr0::CLOCK_COMPARATOR;
+        vcpu.control[0] = cr0::CLOCK_COMPARATOR;
         vcpu.clock_comparator = 5;
         let due = external::due(&vcpu, &Floating::default(), 6);
         assert!(

@@ -59,7 +59,7 @@ pub(super) fn idte(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     let table = machine.gpr(table);
     let first = walk::index(walk::table_type(table), operand) as u64;
     for more in 0..=operand & 0x7ff {
-        let entry = (table & !0xfff) + (first + more & 0x7ff) * 8;
+        let entry = (table & !0xfff) + ((first + more) & 0x7ff) * 8;
         mark(machine, entry, SegmentEntry::INVALID.0)?;
     }
     machine.guest.memory.purge_all();

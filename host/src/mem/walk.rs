@@ -179,3 +179,6 @@ pub fn walk(
         page_table: Some(table),
     })
 }
+
+#[cfg(test)]
+mod tests;

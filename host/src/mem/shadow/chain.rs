@@ -3,6 +3,8 @@
 //! A page table has 256 entries and fills half of its page. The other half has a link for each entry,
 //! so the lists take no storage that the tables do not have already.
 
+use alloc::vec::Vec;
+
 use arch::dat::PAGE_TABLE_ENTRIES;
 
 use super::arena::Arena;
@@ -40,7 +42,7 @@ fn set_link(arena: &mut Arena, entry: EntryId, (next, previous): (u32, u32)) {
 }
 
 /// The lists of all guest pages.
-pub(super) struct Chains(alloc::vec::Vec<u32>);
+pub(super) struct Chains(Vec<u32>);
 
 impl Chains {
     /// Empty lists for so many guest pages.
