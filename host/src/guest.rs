@@ -28,6 +28,11 @@ pub struct Counters {
     pub cpu_time: u64,
 }
 
+/// Low addresses that can be protected: so many at the start of the first two pages.
+const LOW: u64 = 512;
+/// Size of a page, the bit that the addresses of the first two differ in.
+const PAGE_SIZE: u64 = arch::PAGE_SIZE as u64;
+
 /// A guest.
 pub struct Guest {
     /// Its number, from 0.
@@ -175,15 +180,20 @@ impl Machine<'_> {
     /// # Errors
     /// As for [`Machine::real`].
     pub fn real_in(&mut self, control: u8, address: u64, store: bool) -> Result<u64, AccessError> {
-        if !self.vcpu().has_dat() {
-            return Ok(address);
-        }
+        let vcpu = self.vcpu();
         let access = Virtual {
-            space: self.vcpu().space(control),
+            space: vcpu.space(control),
             control,
             address,
             store,
         };
+        // Whoever stores behind these begins no page there.
+        if store && address & !PAGE_SIZE < LOW && vcpu.is_low_protected(control) {
+            return Err(access.low_address_protection().into());
+        }
+        if !vcpu.has_dat() {
+            return Ok(address);
+        }
         let to = self.guest.memory.translate(self.pool, &access)?;
         Ok(to.real)
     }

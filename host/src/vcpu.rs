@@ -217,6 +217,18 @@ impl Vcpu {
             .then(|| [0, 2, 3].map(|control| self.space(control)))
     }
 
+    /// Whether stores into the first 512 bytes of the first two pages of a space are forbidden.
+    #[must_use]
+    pub fn is_low_protected(&self, control: u8) -> bool {
+        self.has_low_protection() && !(self.has_dat() && self.space(control).is_private())
+    }
+
+    /// Whether low-address protection is on, for the spaces that it applies to.
+    #[must_use]
+    pub fn has_low_protection(&self) -> bool {
+        self.control[0] & cr0::LOW_ADDRESS_PROTECTION != 0
+    }
+
     /// Whether the guest is in its problem state.
     #[must_use]
     pub fn is_problem_state(&self) -> bool {

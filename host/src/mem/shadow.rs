@@ -113,7 +113,8 @@ impl Shadow {
                 && let Some(known) = &mut self.spaces[usize::from(number)]
             {
                 known.stamp = self.now;
-                asces[at] = self.tables.asce(known.root);
+                let private = keys[at].space.asce & walk::PRIVATE_SPACE;
+                asces[at] = self.tables.asce(known.root) | private;
                 loaded[at] = number;
             }
         }

@@ -15,6 +15,8 @@ mod identification {
     pub(super) const FETCH: u64 = 0x800;
     /// With a protection exception: the address is that of the access, and DAT forbade it.
     pub(super) const BY_DAT: u64 = 0x4;
+    /// With a protection exception: the address is that of the access, which is a low one.
+    pub(super) const LOW_ADDRESS: u64 = 0x80;
 }
 
 /// An access to a virtual address.
@@ -51,6 +53,15 @@ impl Virtual {
             identification,
         }
         .into()
+    }
+
+    /// The exception of a store to a low address that is protected.
+    #[must_use]
+    pub fn low_address_protection(&self) -> GuestFault {
+        GuestFault {
+            code: program::PROTECTION,
+            identification: Some(self.identification() | identification::LOW_ADDRESS),
+        }
     }
 
     fn protection(&self) -> AccessError {

@@ -5,12 +5,14 @@ use arch::{PAGE_SHIFT, PAGE_SIZE, program};
 
 use super::AccessError;
 
+/// Of an address-space-control element: the space has neither common segments nor low-address
+/// protection.
+pub const PRIVATE_SPACE: u64 = 0x100;
+
 /// Bits of address-space-control elements and table entries.
 mod bits {
     /// Of an address-space-control element: the space is real storage.
     pub(super) const REAL_SPACE: u64 = 0x20;
-    /// Of the same: segments are private to the space.
-    pub(super) const PRIVATE_SPACE: u64 = 0x100;
     /// Of an entry of any table but a page table: it maps nothing.
     pub(super) const INVALID: u64 = 0x20;
     /// Of any entry: no stores. In region tables with enhanced DAT only.
@@ -67,6 +69,12 @@ impl Space {
     #[must_use]
     pub const fn is_real(self) -> bool {
         self.asce & bits::REAL_SPACE != 0
+    }
+
+    /// Whether the space has neither common segments nor low-address protection.
+    #[must_use]
+    pub const fn is_private(self) -> bool {
+        self.asce & PRIVATE_SPACE != 0
     }
 }
 
@@ -152,7 +160,7 @@ pub fn walk(
         (designation, first) = (entry, entry >> 6 & 3);
         kind -= 1;
     };
-    if entry & bits::COMMON != 0 && space.asce & bits::PRIVATE_SPACE != 0 {
+    if entry & bits::COMMON != 0 && space.is_private() {
         return Err(SPECIFICATION);
     }
     protected |= entry & bits::PROTECTED != 0;

@@ -103,6 +103,12 @@ impl Host {
         self.physical[me].is_idle = is_idle;
     }
 
+    /// Whether low-address protection must be on while a virtual CPU runs.
+    #[must_use]
+    pub fn has_low_protection(&self, id: Id) -> bool {
+        self.guests[id.guest].vcpus[id.cpu].has_low_protection()
+    }
+
     /// What control registers 1, 7 and 13 must hold for a virtual CPU that is going to run, and what
     /// changes when the TLB is out of date for it.
     pub fn spaces(&mut self, id: Id) -> ([u64; 3], u32) {

@@ -127,6 +127,8 @@ struct Worker {
     loaded: Option<(Id, u32)>,
     /// What control registers 1, 7 and 13 hold.
     asces: [u64; 3],
+    /// Whether low-address protection is on. It may stay so in the host, which stores nothing there.
+    is_protected: bool,
 }
 
 impl Worker {
@@ -140,6 +142,7 @@ impl Worker {
             me,
             loaded: None,
             asces: [0; 3],
+            is_protected: false,
         }
     }
 
@@ -181,6 +184,11 @@ impl Worker {
     /// Makes a virtual CPU's spaces this CPU's. Only those that are not: emulators flush the whole TLB
     /// for each.
     fn load(&mut self, host: &mut Host, id: Id) {
+        let is_protected = host.has_low_protection(id);
+        if self.is_protected != is_protected {
+            self.is_protected = is_protected;
+            control::protect_low_addresses(is_protected);
+        }
         let (asces, state) = host.spaces(id);
         let old = core::mem::replace(&mut self.asces, asces);
         // SAFETY: the host runs with DAT off; the tables are the guest's own, or map nothing.

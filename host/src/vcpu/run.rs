@@ -1,7 +1,7 @@
 //! Entering a guest, and what to do when it comes out again.
 
 use arch::interruption::{Class, Context};
-use arch::{cpu, handler, lowcore_field, program};
+use arch::{PAGE_SIZE, cpu, handler, lowcore_field, program};
 
 use super::{End, interruption};
 use crate::emulate;
@@ -70,7 +70,12 @@ fn program_exit(machine: &mut Machine<'_>) {
         }
         program::PROTECTION => {
             machine.guest.count_exit("protection");
-            protected_page(machine, length);
+            let access = faulting_access(machine, true);
+            if is_low_address(machine, &access) {
+                interruption::program(machine, access.low_address_protection(), length);
+            } else {
+                protected_page(machine, length);
+            }
         }
         program::ADDRESSING | program::SPECIAL_OPERATION
             if emulate::is_at(machine, length, MVCOS) =>
@@ -123,28 +128,38 @@ fn access(machine: &mut Machine<'_>, store: bool, length: u8) {
     interruption::program(machine, fault, length);
 }
 
+/// The access that the translation-exception identification tells of, at the start of its page.
+fn faulting_access(machine: &Machine<'_>, store: bool) -> Virtual {
+    let identification = lowcore_field!(translation_exception);
+    let control = (identification & 3) as u8;
+    Virtual {
+        space: machine.vcpu().space(control),
+        control,
+        address: identification & !0xfff,
+        store,
+    }
+}
+
+/// Whether low-address protection, which guests have for themselves, has forbidden a store.
+fn is_low_address(machine: &Machine<'_>, access: &Virtual) -> bool {
+    /// In an identification: DAT has forbidden it.
+    const BY_DAT: u64 = 0x4;
+    let by_dat = lowcore_field!(translation_exception) & BY_DAT != 0;
+    let is_low = access.address & !(PAGE_SIZE as u64) == 0;
+    is_low && !by_dat && machine.vcpu().is_low_protected(access.control)
+}
+
 /// Makes the page available that an access wanted; the error is what the guest gets instead.
 fn bring_in(machine: &mut Machine<'_>, store: bool) -> Result<(), GuestFault> {
-    let identification = lowcore_field!(translation_exception);
-    let address = identification & !0xfff;
-    let vcpu = machine.vcpu();
-    let by_dat = vcpu.has_dat().then(|| {
-        let control = (identification & 3) as u8;
-        Virtual {
-            space: vcpu.space(control),
-            control,
-            address,
-            store,
-        }
-    });
+    let access = faulting_access(machine, store);
+    let has_dat = machine.vcpu().has_dat();
     let (pool, cpu) = (&mut *machine.pool, machine.cpu);
     let memory = &mut machine.guest.memory;
-    let outcome = match by_dat {
-        Some(access) => memory.resolve_virtual(pool, cpu, &access),
-        None => {
-            let page = memory.page_of(cpu, address)?;
-            memory.resolve(pool, cpu, page, store).map(drop)
-        }
+    let outcome = if has_dat {
+        memory.resolve_virtual(pool, cpu, &access)
+    } else {
+        let page = memory.page_of(cpu, access.address)?;
+        memory.resolve(pool, cpu, page, store).map(drop)
     };
     match outcome {
         Ok(()) => Ok(()),
