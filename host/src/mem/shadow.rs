@@ -16,6 +16,7 @@
 
 mod arena;
 mod chain;
+mod followers;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,17 @@ struct Known {
     stamp: u64,
 }
 
+/// What a CPU was given when it was entered last.
+#[derive(Clone, Copy, Debug)]
+struct Loaded {
+    keys: [Key; 3],
+    spaces: [u16; 3],
+    /// Whether it still runs: these spaces keep their roots.
+    is_running: bool,
+    /// Which spaces there were then.
+    generation: u32,
+}
+
 /// The shadow tables of one guest.
 ///
 /// CPUs of the guest translate by them while they change, as they do by the tables of a guest with
@@ -72,8 +84,10 @@ struct Known {
 pub struct Shadow {
     tables: Tables,
     spaces: Vec<Option<Known>>,
-    /// The spaces that each CPU of the guest translates by now: they keep their roots.
-    loaded: Vec<[u16; 3]>,
+    /// By CPU of the guest.
+    loaded: Vec<Option<Loaded>>,
+    /// Counts spaces that come and go.
+    generation: u32,
     /// Counts uses.
     now: u64,
     /// Page tables that went because there was no room.
@@ -91,7 +105,8 @@ impl Shadow {
         Self {
             tables,
             spaces: Vec::new(),
-            loaded: alloc::vec![[NOWHERE; 3]; cpus],
+            loaded: alloc::vec![None; cpus],
+            generation: 0,
             now: 0,
             recycled: 0,
         }
@@ -106,29 +121,45 @@ impl Shadow {
     /// A CPU is going to translate by these spaces; returns what its control registers must hold.
     pub fn enter(&mut self, cpu: usize, keys: [Key; 3]) -> [u64; 3] {
         self.now += 1;
+        let before = self.loaded[cpu]
+            .filter(|loaded| loaded.generation == self.generation && loaded.keys == keys);
+        let spaces = match before {
+            Some(loaded) => loaded.spaces,
+            None => [0, 1, 2].map(|at: usize| self.find(&keys[at]).unwrap_or(NOWHERE)),
+        };
+        self.loaded[cpu] = Some(Loaded {
+            keys,
+            spaces,
+            is_running: true,
+            generation: self.generation,
+        });
         let mut asces = self.nothing();
-        let mut loaded = [NOWHERE; 3];
-        for at in 0..keys.len() {
-            if let Some(number) = self.find(&keys[at])
-                && let Some(known) = &mut self.spaces[usize::from(number)]
+        for (asce, number) in asces.iter_mut().zip(spaces) {
+            if let Some(known) = self.spaces.get_mut(usize::from(number))
+                && let Some(known) = known
             {
                 known.stamp = self.now;
-                let private = keys[at].space.asce & walk::PRIVATE_SPACE;
-                asces[at] = self.tables.asce(known.root) | private;
-                loaded[at] = number;
+                let private = known.key.space.asce & walk::PRIVATE_SPACE;
+                *asce = self.tables.asce(known.root) | private;
             }
         }
-        self.loaded[cpu] = loaded;
         asces
     }
 
     /// A CPU translates by no space now.
     pub fn leave(&mut self, cpu: usize) {
-        self.loaded[cpu] = [NOWHERE; 3];
+        if let Some(loaded) = &mut self.loaded[cpu] {
+            loaded.is_running = false;
+        }
     }
 
     fn is_loaded(&self, number: u16) -> bool {
-        self.loaded.iter().any(|all| all.contains(&number))
+        let mut running = self
+            .loaded
+            .iter()
+            .flatten()
+            .filter(|loaded| loaded.is_running);
+        running.any(|loaded| loaded.spaces.contains(&number))
     }
 
     fn find(&self, key: &Key) -> Option<u16> {
@@ -155,6 +186,7 @@ impl Shadow {
         if number == self.spaces.len() {
             self.spaces.push(None);
         }
+        self.generation += 1;
         self.spaces[number] = Some(Known {
             key: *key,
             root,
@@ -252,6 +284,7 @@ impl Shadow {
     /// Forgets a space that no CPU translates by.
     fn forget(&mut self, number: u16) {
         if let Some(known) = self.spaces[usize::from(number)].take() {
+            self.generation += 1;
             let asce = self.tables.asce(known.root);
             self.tables.free(known.root);
             // Before anybody gets the pages, or the frames that they named.
@@ -270,10 +303,11 @@ impl Shadow {
 
     /// The guest has invalidated an entry of its page table at `origin`.
     pub fn invalidate(&mut self, origin: u64, address: u64) {
-        for table in 0..self.tables.all.len() {
-            let Tables { all, .. } = &self.tables;
-            if all[table].kind == Use::Pages && all[table].origin == Some(origin) {
-                let (entry, _) = self.tables.entry(table as u32, address);
+        let mut next = self.tables.followers.first(origin);
+        while let Some(table) = next {
+            next = self.tables.followers.next(table);
+            if self.tables.all[table as usize].origin == Some(origin) {
+                let (entry, _) = self.tables.entry(table, address);
                 self.tables.unmap(entry);
             }
         }

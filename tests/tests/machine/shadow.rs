@@ -26,6 +26,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
         trial("shadow::tasks_of_two_guests", two_guests),
+        trial("shadow::more_tables_than_there_is_room_for", recycled),
         trial("shadow::access_register_mode_is_refused", refused),
     ];
     let tasks = [
@@ -143,6 +144,8 @@ struct Case {
     essa: Option<(u8, u64)>,
     /// Program interruption: code, identification, instruction address. None if it must not come.
     expected: Option<(u16, u64, u64)>,
+    /// Table entries that are not as they are for all.
+    entries: Vec<(u64, u64)>,
     /// Whether the bare emulator does what the manual says.
     is_bare: bool,
 }
@@ -156,6 +159,7 @@ impl Case {
             registers: Vec::new(),
             essa: None,
             expected: None,
+            entries: Vec::new(),
             is_bare: true,
         }
     }
@@ -244,7 +248,7 @@ impl Case {
         }
         put(0x6000, &[0x66; 0x1000]);
         put(0xd000, &[0x77; 0x1000]);
-        for (at, entry) in tables() {
+        for (at, entry) in tables().into_iter().chain(self.entries.iter().copied()) {
             put(at, &entry.to_be_bytes());
         }
         image
@@ -252,6 +256,10 @@ impl Case {
 
     /// The program finds what it expects, on the bare emulator and inside the host.
     fn check(&self) -> Verdict {
+        self.run().map(drop)
+    }
+
+    fn run(&self) -> Result<Run, Failed> {
         let folder = folder();
         let path = folder.path().join("guest.img");
         fs::write(&path, self.image()).map_err(|error| error.to_string())?;
@@ -259,7 +267,9 @@ impl Case {
             bare(&path)?;
         }
         let path = leak(path.to_str().ok_or("a directory name that is no text")?);
-        run(&small(&["--guest", path]))?.must_be_good()
+        let run = run(&small(&["--guest", path]))?;
+        run.must_be_good()?;
+        Ok(run)
     }
 }
 
@@ -440,6 +450,20 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("moves_between_spaces", Case::new(programs::MOVE)),
         ("storage_keys", Case::new(programs::KEYS).not_bare()),
     ]
+}
+
+/// A guest that uses more segments than shadow tables may take pages: those used longest ago go.
+fn recycled() -> Verdict {
+    let same = (1..512).map(|segment| (SEGMENTS + 8 * segment, 0x9000));
+    let case = Case {
+        entries: same.collect(),
+        ..Case::new(programs::WANDER)
+    };
+    let run = case.run()?;
+    for guest in &run.host()?.guests {
+        check!(guest.shadow_recycled > 1000, "{guest:?}");
+    }
+    Ok(())
 }
 
 /// The emulator would abort.

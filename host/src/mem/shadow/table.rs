@@ -7,6 +7,7 @@ use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, translation};
 
 use super::arena::{Arena, WORDS};
 use super::chain::{self, Chains, EntryId};
+use super::followers::Followers;
 use crate::mem::walk;
 
 /// What a page of the arena is.
@@ -66,6 +67,7 @@ pub(super) struct Tables {
     pub(super) arena: Arena,
     pub(super) all: Vec<Table>,
     pub(super) chains: Chains,
+    pub(super) followers: Followers,
 }
 
 impl Tables {
@@ -75,6 +77,7 @@ impl Tables {
             arena: Arena::new(pages),
             all: alloc::vec![Table::FREE; pages],
             chains: Chains::new(guest_pages),
+            followers: Followers::new(pages),
         }
     }
 
@@ -251,7 +254,12 @@ impl Tables {
                         let quarters = quarter..=quarter;
                         self.allocate(Use::Upper(kind - 1), quarters, space, address)?
                     };
-                    self.table(new).origin = origin;
+                    if kind == 0
+                        && let Some(origin) = origin
+                    {
+                        self.table(new).origin = Some(origin);
+                        self.followers.insert(new, origin);
+                    }
                     self.link(table, new);
                     new
                 }
@@ -321,7 +329,10 @@ impl Tables {
     }
 
     fn give_back(&mut self, page: u32) {
-        let pages = self.all[page as usize].pages;
+        let Table { pages, origin, .. } = self.all[page as usize];
+        if let Some(origin) = origin {
+            self.followers.remove(page, origin);
+        }
         for page in page..page + u32::from(pages) {
             *self.table(page) = Table::FREE;
         }
