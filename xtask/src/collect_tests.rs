@@ -50,7 +50,7 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
         .map(|id| {
             json!({"id":id,"status":"ok","reason":null,
         "discards":12,"evicted":{"Vr":12},"discard_faults":4,"addressing_faults":0,
-        "zero_fills":9,"exits":{"operation":4},"essa":{"0":1},"diagnose":{},"cpu_us":12})
+        "zero_fills":9,"shadow_recycled":0,"exits":{"operation":4},"essa":{"0":1},"diagnose":{},"cpu_us":12})
         })
         .collect();
     json!({"kind":"host","seq":seq,"status":"ok","reason":null,"frames":10,"frames_free":7,"idle_us":4,

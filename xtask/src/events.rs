@@ -463,6 +463,8 @@ records! {
         addressing_faults: u64,
         /// Pages supplied as zeroes at the first access.
         zero_fills: u64,
+        /// Shadow page tables given up because there was no room for others.
+        shadow_recycled: u64,
         /// Exits from the guest by cause.
         exits: Counts,
         /// ESSA emulated, by operation request code.

@@ -17,7 +17,7 @@ const SAMPLES: &[&str] = &[
     r#"{"kind":"host_boot","seq":0,"image":"host","version":"0.1.0","memory":67108864,"cpus":2,"vcpus":4,"frames":10240,"guests":2,"evict":"random:2000","hinting":"full"}"#,
     r#"{"kind":"console","seq":1,"guest":0,"line":"hello"}"#,
     r#"{"kind":"guest_end","seq":2,"guest":0,"status":"ok","reason":"disabled wait 0xfff"}"#,
-    r#"{"kind":"host","seq":3,"status":"ok","reason":null,"frames":10240,"frames_free":7,"idle_us":4,"guests":[{"id":0,"status":"ok","reason":null,"discards":5,"evicted":{"Vr":5},"discard_faults":3,"addressing_faults":0,"zero_fills":9,"exits":{"operation":4},"essa":{"0":1},"diagnose":{"x250":2},"cpu_us":12}]}"#,
+    r#"{"kind":"host","seq":3,"status":"ok","reason":null,"frames":10240,"frames_free":7,"idle_us":4,"guests":[{"id":0,"status":"ok","reason":null,"discards":5,"evicted":{"Vr":5},"discard_faults":3,"addressing_faults":0,"zero_fills":9,"shadow_recycled":1,"exits":{"operation":4},"essa":{"0":1},"diagnose":{"x250":2},"cpu_us":12}]}"#,
     r#"{"kind":"result","status":"ok","reason":null,"guests":[{"id":0,"bytes_verified":1,"mismatches":0,"discards":5,"discard_faults":3,"stable_failures":2,"reloads":5,"essa":{"1":2}}]}"#,
     r#"{"kind":"image","name":"kernel","path":"target/kernel","bytes":100000}"#,
     r#"{"kind":"figure","name":"boot","value":0.125,"unit":"s","bound":0.3}"#,
