@@ -20,6 +20,7 @@ mod page;
 mod percpu;
 mod probe;
 mod reclaim;
+mod release;
 mod reporting;
 mod signoff;
 mod space;
@@ -47,6 +48,7 @@ pub use hash::Key;
 pub use optimistic::Optimistic;
 pub use page::{Page, PageFlags};
 pub use probe::{Discards, Probe, probe};
+pub use release::MOST_PENDING;
 pub use reporting::FreeBlock;
 pub use signoff::{LATENCIES, SignOffStats};
 #[cfg(target_os = "none")]
@@ -61,6 +63,7 @@ use buddy::Buddy;
 use hash::CacheHash;
 use lru::Lru;
 use percpu::PageLists;
+use release::Pending;
 use signoff::SignOff;
 use swap::Slots;
 
@@ -101,6 +104,9 @@ pub struct Mm<'a> {
     balloon: Mutex<Balloon>,
     cache: Mutex<CacheHash>,
     lru: Mutex<Lru>,
+    pending: Pending,
+    /// Pages of a batch.
+    release_batch: AtomicUsize,
     /// Counters of what happened.
     pub stats: Stats,
     spaces: Mutex<Vec<Arc<Space>>>,
@@ -138,6 +144,8 @@ impl<'a> Mm<'a> {
             balloon: Mutex::new(Balloon::new()),
             cache: Mutex::new(CacheHash::new()),
             lru: Mutex::new(Lru::new()),
+            pending: Pending::new(),
+            release_batch: AtomicUsize::new(0),
             stats: Stats::default(),
             spaces: Mutex::new(Vec::new()),
             slots: Mutex::new(Slots::new()),

@@ -36,6 +36,7 @@ const IN_USE: PageFlags = PageFlags::RESERVED
     .union(PageFlags::LOCKED)
     .union(PageFlags::REPORTED)
     .union(PageFlags::BALLOONED)
+    .union(PageFlags::PENDING)
     .union(PageFlags::STATE_CHANGE);
 
 /// Free blocks by order.

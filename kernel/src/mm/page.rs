@@ -51,6 +51,8 @@ bitflags! {
         const ZERO = 1 << 19;
         /// The first page of a free block whose content the balloon device has, or is just getting.
         const REPORTED = 1 << 21;
+        /// Waits in a CPU's batch to become volatile.
+        const PENDING = 1 << 23;
         /// In the balloon.
         const BALLOONED = 1 << 22;
         /// High bit of the usage that this kernel set last ("Hinted").

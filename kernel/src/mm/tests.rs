@@ -6,6 +6,7 @@ mod buddy;
 mod cache;
 mod probe;
 mod reclaim;
+mod release;
 mod reporting;
 mod space;
 mod state;
