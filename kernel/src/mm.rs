@@ -40,6 +40,7 @@ pub use guard::Guard;
 pub use hash::Key;
 pub use optimistic::Optimistic;
 pub use page::{Page, PageFlags};
+pub use percpu::BATCH as PAGE_BATCH;
 pub use probe::{Discards, Probe, probe};
 pub use signoff::{LATENCIES, SignOffStats};
 pub use space::{Area, Backing, MapError, Space};

@@ -1,5 +1,6 @@
 //! What the unikernel does.
 
+pub mod churn;
 #[cfg(target_os = "none")]
 pub mod disks;
 #[cfg(target_os = "none")]

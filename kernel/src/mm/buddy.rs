@@ -10,6 +10,11 @@
 //!
 //! Lists are last in, first out: pages that were hinted last, which the host is least likely to have
 //! taken, are reused first.
+//!
+//! A block that comes back merges with its buddy up to [`MAX_ORDER`] times. Pages that a full list of a
+//! CPU gives (`percpu`) come several at a time, and whoever frees a page must not wait for all their
+//! merging: beyond a number of steps, blocks stay *unmerged*, and the next ones who come finish them.
+//! Whoever needs a larger block than there is finishes all.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -18,6 +23,11 @@ use arch::Frame;
 use super::list::List;
 use super::page::{Page, PageFlags};
 use super::{Mm, frames};
+
+/// As many steps as it takes.
+const UNLIMITED: u32 = u32::MAX;
+/// Says in a page's `block` that the block is on the list of those that may have a free buddy.
+const UNMERGED: u32 = 1 << 8;
 
 /// Largest order: blocks of 2^12 pages, 16 MiB.
 pub const MAX_ORDER: u32 = 12;
@@ -38,6 +48,10 @@ const IN_USE: PageFlags = PageFlags::RESERVED
 /// Free blocks by order.
 pub(super) struct Buddy {
     free: [List; MAX_ORDER as usize + 1],
+    /// Orders of which there are blocks, a bit each.
+    available: u32,
+    /// Free blocks of any order whose merging has been put off.
+    unmerged: List,
     free_pages: usize,
 }
 
@@ -50,57 +64,173 @@ pub struct PageAllocation {
     pub zero: bool,
 }
 
+/// What a page's `block` says if a free block of that order starts there.
+const fn tag(order: u32) -> u32 {
+    order + 1
+}
+
+/// The order of a block that starts at a page, if one does.
+fn block_order(page: &Page) -> Option<u32> {
+    (page.block.load(Relaxed) & !UNMERGED).checked_sub(1)
+}
+
 impl Buddy {
     pub(super) const fn new() -> Self {
         Self {
             free: [const { List::new() }; MAX_ORDER as usize + 1],
+            available: 0,
+            unmerged: List::new(),
             free_pages: 0,
         }
     }
 
     fn push(&mut self, pages: &[Page], frame: Frame, order: u32) {
-        let page = &pages[frame.index()];
-        page.order.store(order, Relaxed);
-        page.set(PageFlags::BUDDY);
+        pages[frame.index()].block.store(tag(order), Relaxed);
         self.free[order as usize].push(pages, frame);
+        self.available |= 1 << order;
     }
 
+    fn push_unmerged(&mut self, pages: &[Page], frame: Frame, order: u32) {
+        let tag = tag(order) | UNMERGED;
+        pages[frame.index()].block.store(tag, Relaxed);
+        self.unmerged.push(pages, frame);
+    }
+
+    /// Takes a block of that order off its list.
     fn remove(&mut self, pages: &[Page], frame: Frame, order: u32) {
-        pages[frame.index()].reset(PageFlags::BUDDY);
-        self.free[order as usize].remove(pages, frame);
+        let page = &pages[frame.index()];
+        if page.block.load(Relaxed) & UNMERGED != 0 {
+            self.unmerged.remove(pages, frame);
+        } else {
+            let list = &mut self.free[order as usize];
+            list.remove(pages, frame);
+            if list.first().is_none() {
+                self.available &= !(1 << order);
+            }
+        }
+        page.block.store(0, Relaxed);
     }
 
-    /// Takes a block, splitting a larger one if there is none of the order.
-    pub(super) fn take(&mut self, pages: &[Page], order: u32) -> Option<Frame> {
-        let found = (order..=MAX_ORDER).find(|order| self.free[*order as usize].len() > 0)?;
-        let frame = self.free[found as usize].first()?;
+    /// The block that was freed last of the least order that is at least `order`.
+    fn find(&self, pages: &[Page], order: u32) -> Option<(Frame, u32)> {
+        let orders = self.available >> order << order;
+        if orders != 0 {
+            let found = orders.trailing_zeros();
+            return Some((self.free[found as usize].first()?, found));
+        }
+        let frame = self.unmerged.first()?;
+        let found = block_order(&pages[frame.index()])?;
+        (found >= order).then_some((frame, found))
+    }
+
+    /// Takes a block that was found, less what is beyond its first 2^`order` pages, which stays free:
+    /// it is unused already.
+    fn split(&mut self, pages: &[Page], (frame, found): (Frame, u32), order: u32) {
         self.remove(pages, frame, found);
-        // The upper halves stay free: they are unused already.
         for smaller in (order..found).rev() {
             self.push(pages, Frame(frame.0 + (1 << smaller)), smaller);
         }
         self.free_pages -= 1 << order;
-        Some(frame)
+    }
+
+    /// Takes a block, splitting a larger one if there is none of the order.
+    pub(super) fn take(&mut self, pages: &[Page], order: u32) -> Option<Frame> {
+        let found = self.find(pages, order).or_else(|| {
+            self.settle(pages, &mut { UNLIMITED });
+            self.find(pages, order)
+        })?;
+        self.split(pages, found, order);
+        Some(found.0)
+    }
+
+    /// Takes pages, as many as there is room for in `taken` and as come without much work; returns how
+    /// many. Those that come first were freed last.
+    ///
+    /// Small blocks go whole, which takes no splitting; only if there is none, one that is larger than
+    /// needed is split, once.
+    pub(super) fn take_pages(&mut self, pages: &[Page], taken: &mut [Frame]) -> usize {
+        let mut count = 0;
+        while let Some(wanted) = (taken.len() - count).checked_ilog2() {
+            let Some(found) = self.find(pages, 0) else {
+                break;
+            };
+            if count > 0 && found.1 > wanted {
+                break;
+            }
+            let order = found.1.min(wanted);
+            self.split(pages, found, order);
+            for frame in frames(found.0, order) {
+                taken[count] = frame;
+                count += 1;
+            }
+        }
+        count
     }
 
     /// Puts a block back, merged with its buddies as far as they are free.
     pub(super) fn give(&mut self, pages: &[Page], frame: Frame, order: u32) {
         self.free_pages += 1 << order;
+        self.merge(pages, frame, order, &mut { UNLIMITED });
+    }
+
+    /// Puts pages back, in no more than `steps` merges; what is left of those goes to unmerged blocks.
+    pub(super) fn give_pages(&mut self, pages: &[Page], given: &[Frame], mut steps: u32) {
+        self.free_pages += given.len();
+        for frame in given {
+            self.merge(pages, *frame, 0, &mut steps);
+        }
+        self.settle(pages, &mut steps);
+    }
+
+    /// Merges a block that is on no list with its buddies, and puts the outcome on one.
+    fn merge(&mut self, pages: &[Page], frame: Frame, order: u32, steps: &mut u32) {
         let (mut frame, mut order) = (frame, order);
         while order < MAX_ORDER {
             let buddy = Frame(frame.0 ^ (1 << order));
-            let free = pages.get(buddy.index()).is_some_and(|page| {
-                page.flags().contains(PageFlags::BUDDY) && page.order.load(Relaxed) == order
-            });
-            if !free {
+            let page = pages.get(buddy.index());
+            if page.and_then(block_order) != Some(order) {
                 break;
             }
+            if *steps == 0 {
+                return self.push_unmerged(pages, frame, order);
+            }
+            *steps -= 1;
             self.remove(pages, buddy, order);
-            frame = Frame(frame.0.min(buddy.0));
+            frame = Frame(frame.0 & buddy.0);
             order += 1;
         }
         self.push(pages, frame, order);
     }
+
+    /// Merges blocks that are unmerged yet, in so many steps; returns whether there are any left.
+    ///
+    /// A block whose buddy has been taken meanwhile costs a step, too.
+    pub(super) fn settle(&mut self, pages: &[Page], steps: &mut u32) -> bool {
+        while *steps > 0 {
+            let Some(frame) = self.unmerged.first() else {
+                return false;
+            };
+            *steps -= 1;
+            if let Some(order) = block_order(&pages[frame.index()]) {
+                self.remove(pages, frame, order);
+                self.merge(pages, frame, order, steps);
+            }
+        }
+        self.unmerged.first().is_some()
+    }
+}
+
+/// Ends the kernel because a page in use was to be freed: a function of its own, out of the way of all
+/// that do not get here.
+#[cold]
+#[inline(never)]
+fn refuse(frame: Frame, page: &Page) -> ! {
+    panic!(
+        "{frame:?} cannot be freed: {:?}, {} references, {} mappings",
+        page.flags(),
+        page.references(),
+        page.mappings(),
+    );
 }
 
 impl Mm<'_> {
@@ -131,7 +261,9 @@ impl Mm<'_> {
         let mut zero = true;
         for frame in frames(first, order) {
             zero &= self.hint_stable(frame);
-            self.page(frame).set_references(1);
+            let page = self.page(frame);
+            page.replace(PageFlags::empty());
+            page.set_references(1);
         }
         Some(PageAllocation { frame: first, zero })
     }
@@ -143,30 +275,58 @@ impl Mm<'_> {
     pub fn free_pages(&self, first: Frame, order: u32) {
         for frame in frames(first, order) {
             self.check_free(frame);
-            let page = self.page(frame);
-            page.set_references(0);
-            // What the kernel last told the host goes on holding; all else was about the old content.
-            page.reset(PageFlags::HINTED.complement());
-            self.hint_free(frame);
+            self.page(frame).set_references(0);
+            self.make_unused(frame);
         }
         self.buddy.lock().give(self.pages, first, order);
     }
 
-    /// Refuses to free a page that is in use.
-    pub(super) fn check_free(&self, frame: Frame) {
+    /// Makes a page that nobody has ready for the buddy allocator.
+    pub(super) fn make_unused(&self, frame: Frame) {
+        self.hint_free(frame);
+        let page = self.page(frame);
+        // What the kernel last told the host goes on holding; all else was about the old content.
+        page.replace(page.flags() & PageFlags::HINTED | PageFlags::BUDDY);
+    }
+
+    /// Gives a page that nobody has to the buddy allocator, if it is hinted already or nothing is.
+    pub(super) fn give_unused(&self, frame: Frame) {
+        self.make_unused(frame);
+        self.buddy.lock().give(self.pages, frame, 0);
+    }
+
+    /// Refuses to free a page that is in use; returns its flags.
+    pub(super) fn check_free(&self, frame: Frame) -> PageFlags {
         let page = self.page(frame);
         let flags = page.flags();
-        assert!(
-            !flags.intersects(IN_USE) && page.references() <= 1 && page.mappings() == 0,
-            "{frame:?} cannot be freed: {flags:?}, {} references, {} mappings",
-            page.references(),
-            page.mappings(),
-        );
+        if flags.intersects(IN_USE) || page.references() > 1 || page.mappings() != 0 {
+            refuse(frame, page);
+        }
+        flags
     }
 
     /// Free pages, those on the lists of CPUs included.
     #[must_use]
     pub fn free_page_count(&self) -> usize {
         self.buddy.lock().free_pages + self.listed_page_count()
+    }
+}
+
+#[cfg(test)]
+impl Mm<'_> {
+    /// All free blocks, first frames and orders.
+    pub(super) fn free_blocks(&self) -> std::collections::BTreeSet<(Frame, u32)> {
+        let buddy = self.buddy.lock();
+        let lists = buddy.free.iter().chain([&buddy.unmerged]);
+        let firsts = lists.flat_map(|list| {
+            core::iter::successors(list.first(), |frame| list.after(self.pages, *frame))
+        });
+        let order = |frame| block_order(self.page(frame)).expect("a block starts there");
+        firsts.map(|frame| (frame, order(frame))).collect()
+    }
+
+    /// Blocks whose merging has been put off.
+    pub(super) fn unmerged_block_count(&self) -> usize {
+        self.buddy.lock().unmerged.len()
     }
 }

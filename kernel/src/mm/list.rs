@@ -41,6 +41,12 @@ impl List {
         link(self.last)
     }
 
+    /// The page behind a page of this list.
+    #[cfg(test)]
+    pub(super) fn after(&self, pages: &[Page], frame: Frame) -> Option<Frame> {
+        link(pages[frame.index()].next.load(Relaxed))
+    }
+
     /// Puts a page that is on no list in front.
     pub(super) fn push(&mut self, pages: &[Page], frame: Frame) {
         let page = &pages[frame.index()];
@@ -57,18 +63,16 @@ impl List {
     /// Takes a page of this list off it.
     pub(super) fn remove(&mut self, pages: &[Page], frame: Frame) {
         let page = &pages[frame.index()];
-        let previous = link(page.previous.swap(NOWHERE, Relaxed));
-        let next = link(page.next.swap(NOWHERE, Relaxed));
-        let number = |frame: Option<Frame>| frame.map_or(NOWHERE, |frame| frame.0);
-        match previous {
-            None => self.first = number(next),
-            Some(previous) => pages[previous.index()].next.store(number(next), Relaxed),
+        // Its own links stay as they are: of a page that is on no list nobody reads them.
+        let previous = page.previous.load(Relaxed);
+        let next = page.next.load(Relaxed);
+        match link(previous) {
+            None => self.first = next,
+            Some(previous) => pages[previous.index()].next.store(next, Relaxed),
         }
-        match next {
-            None => self.last = number(previous),
-            Some(next) => pages[next.index()]
-                .previous
-                .store(number(previous), Relaxed),
+        match link(next) {
+            None => self.last = previous,
+            Some(next) => pages[next.index()].previous.store(previous, Relaxed),
         }
         self.length -= 1;
     }

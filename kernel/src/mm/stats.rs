@@ -72,6 +72,16 @@ pub struct Stats {
     pub copies_on_write: Counter,
     /// Pages of the swap cache or shared by parent and child that their last user took for himself.
     pub reused: Counter,
+    /// Times that a CPU's list of free pages got pages from the buddy allocator.
+    pub list_refills: Counter,
+    /// Pages that it got so.
+    pub list_refilled: Counter,
+    /// Times that a full list gave pages to the buddy allocator.
+    pub list_drains: Counter,
+    /// Pages that it gave so.
+    pub list_drained: Counter,
+    /// Pages that lists gave because their CPU went idle or memory was short.
+    pub list_flushed: Counter,
     /// Pages that were not cleared because the host said that they read as zero.
     pub clears_skipped: Counter,
 }

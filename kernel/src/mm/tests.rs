@@ -2,6 +2,7 @@
 
 mod buddy;
 mod cache;
+mod percpu;
 mod probe;
 mod reclaim;
 mod state;
