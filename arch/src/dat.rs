@@ -96,6 +96,15 @@ impl SegmentEntry {
     }
 }
 
+/// Number of entries of the shortest segment table, which fills a page.
+pub const SHORT_SEGMENT_TABLE_ENTRIES: usize = 512;
+
+/// The address-space-control element of a space that the shortest segment table maps: 512 MiB.
+#[must_use]
+pub const fn short_segment_table_asce(table: Absolute) -> u64 {
+    table.0
+}
+
 /// The address-space-control element of a space that one segment table of full length maps: 2 GiB.
 #[must_use]
 pub const fn segment_table_asce(table: Absolute) -> u64 {

@@ -4,44 +4,93 @@ use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::addr::{Absolute, Frame, PAGE_SHIFT};
-use crate::dat::{PAGE_TABLE_ENTRIES, PageEntry};
+use crate::dat::{
+    PAGE_TABLE_ENTRIES, PageEntry, SHORT_SEGMENT_TABLE_ENTRIES, SegmentEntry,
+    short_segment_table_asce,
+};
 use crate::translation;
 
 /// One page table.
 #[repr(C, align(2048))]
 struct Entries([AtomicU64; PAGE_TABLE_ENTRIES]);
 
-/// The page tables of a space, from virtual address 0 on: 256 pages, a MiB, each.
+/// A segment table that maps up to 512 MiB by page tables that others own.
+///
+/// It is complete before the machine translates by it.
+#[repr(C, align(4096))]
+pub struct SegmentTable([SegmentEntry; SHORT_SEGMENT_TABLE_ENTRIES]);
+
+impl SegmentTable {
+    /// A table of these page tables, each of which outlives it.
+    #[must_use]
+    pub fn new<'t>(tables: impl IntoIterator<Item = &'t PageTables>) -> Box<Self> {
+        let mut entries = Box::new(Self([SegmentEntry::INVALID; SHORT_SEGMENT_TABLE_ENTRIES]));
+        for tables in tables {
+            for (number, origin) in (tables.first_segment..).zip(tables.origins()) {
+                entries.0[number] = SegmentEntry::new(origin);
+            }
+        }
+        entries
+    }
+
+    /// The address-space-control element of the space.
+    #[must_use]
+    pub fn asce(&self) -> u64 {
+        short_segment_table_asce(Absolute::of(core::ptr::from_ref(self)))
+    }
+}
+
+/// The page tables of a space, from some MiB on: 256 pages, a MiB, each. Pages are counted from there.
 ///
 /// Machines read them at any time, and cache what they have read until the entry is invalidated; so an
 /// entry that is valid is changed by [`PageTables::invalidate`] only. Who may change one is for the
 /// owner of the tables to see to.
-pub struct PageTables(Box<[Entries]>);
+pub struct PageTables {
+    first_segment: usize,
+    tables: Box<[Entries]>,
+}
 
 impl PageTables {
-    /// Tables that map nothing, for so many pages at least.
+    /// Tables that map nothing, for so many pages at least, of the MiB with this number and those behind.
     #[must_use]
-    pub fn new(pages: usize) -> Self {
+    pub fn new(first_segment: usize, pages: usize) -> Self {
         let invalid = || AtomicU64::new(PageEntry::INVALID.0);
         let table = |_| Entries(core::array::from_fn(|_| invalid()));
-        Self((0..pages.div_ceil(PAGE_TABLE_ENTRIES)).map(table).collect())
+        Self {
+            first_segment,
+            tables: (0..pages.div_ceil(PAGE_TABLE_ENTRIES)).map(table).collect(),
+        }
     }
 
     /// Pages that they can map.
     #[must_use]
     pub fn page_count(&self) -> usize {
-        self.0.len() * PAGE_TABLE_ENTRIES
+        self.tables.len() * PAGE_TABLE_ENTRIES
     }
 
     /// Where the machine finds the table of each MiB.
     pub fn origins(&self) -> impl Iterator<Item = Absolute> {
-        self.0
+        self.tables
             .iter()
             .map(|table| Absolute::of(core::ptr::from_ref(table)))
     }
 
+    /// The virtual address of a page.
+    #[must_use]
+    pub fn address(&self, page: usize) -> u64 {
+        ((self.first_segment * PAGE_TABLE_ENTRIES + page) as u64) << PAGE_SHIFT
+    }
+
+    /// The page at a virtual address, if it is one of these tables.
+    #[must_use]
+    pub fn page_at(&self, address: u64) -> Option<usize> {
+        let page = (address >> PAGE_SHIFT) as usize;
+        let page = page.checked_sub(self.first_segment * PAGE_TABLE_ENTRIES)?;
+        (page < self.page_count()).then_some(page)
+    }
+
     fn entry(&self, page: usize) -> &AtomicU64 {
-        &self.0[page / PAGE_TABLE_ENTRIES].0[page % PAGE_TABLE_ENTRIES]
+        &self.tables[page / PAGE_TABLE_ENTRIES].0[page % PAGE_TABLE_ENTRIES]
     }
 
     /// The entry of a page.
@@ -79,9 +128,9 @@ impl PageTables {
     /// # Panics
     /// If there is no such entry.
     pub fn invalidate(&self, page: usize) {
-        let table = &self.0[page / PAGE_TABLE_ENTRIES];
+        let table = &self.tables[page / PAGE_TABLE_ENTRIES];
         let origin = Absolute::of(core::ptr::from_ref(table));
         // SAFETY: the table lives as long as `self`; nobody relies on a mapping that its owner removes.
-        unsafe { translation::invalidate_page(origin, (page as u64) << PAGE_SHIFT) }
+        unsafe { translation::invalidate_page(origin, self.address(page)) }
     }
 }

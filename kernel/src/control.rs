@@ -43,6 +43,8 @@ pub enum Work {
     Measure,
     /// Writes the disks that may be written and reads them back.
     Disks,
+    /// Runs tasks with more memory than there is.
+    Swap,
     /// Waits.
     Idle,
 }
@@ -55,6 +57,7 @@ impl Work {
             Self::Verify => "verify",
             Self::Measure => "measure",
             Self::Disks => "disks",
+            Self::Swap => "swap",
             Self::Idle => "idle",
         }
     }
@@ -135,8 +138,14 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|disks|idle",
-                    [Work::Verify, Work::Measure, Work::Disks, Work::Idle],
+                    "verify|measure|disks|swap|idle",
+                    [
+                        Work::Verify,
+                        Work::Measure,
+                        Work::Disks,
+                        Work::Swap,
+                        Work::Idle,
+                    ],
                 )?;
             }
             "passes" => self.passes = parameter.integer()?,

@@ -27,3 +27,5 @@ pub mod task;
 pub mod time;
 #[cfg(target_os = "none")]
 pub mod trap;
+#[cfg(target_os = "none")]
+pub mod user;

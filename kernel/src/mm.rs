@@ -43,6 +43,8 @@ pub use page::{Page, PageFlags};
 pub use percpu::BATCH as PAGE_BATCH;
 pub use probe::{Discards, Probe, probe};
 pub use signoff::{LATENCIES, SignOffStats};
+#[cfg(target_os = "none")]
+pub(crate) use space::FIRST_SEGMENT;
 pub use space::{Area, Backing, MapError, Space};
 pub use state::Discarded;
 pub use stats::{Counter, Stats};

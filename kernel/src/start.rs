@@ -15,6 +15,7 @@ use drivers::{console, logger, record, sclp};
 
 use crate::control::{Cmma, Control, DiskChoice, Work};
 use crate::fs::archive::Archive;
+use crate::fs::store::Devices;
 use crate::mm::{Hinting, Mm, Page, Probe, probe};
 use crate::report::{self, Boot, Outcome};
 use crate::work::verify::Failure;
@@ -22,6 +23,8 @@ use crate::{heap, smp, task, time, trap, work};
 
 /// Number of the disk with the files.
 const FILES: u16 = 0x0100;
+/// Number of the disk for the swap area.
+const SWAP: u16 = 0x0102;
 /// The heap's first region, in bytes.
 const FIRST_HEAP: u64 = 256 << 10;
 /// Least memory behind the image and its descriptors, in bytes: heap, index, a few pages to work with.
@@ -221,6 +224,7 @@ fn do_work(control: &Control, archive: &'static Archive<'static>) -> bool {
         Work::Verify => verify(control, archive, &mut outcome),
         Work::Measure => work::measure::run(archive.mm()).err(),
         Work::Disks => work::disks::run(archive.mm(), control.seed).err(),
+        Work::Swap => swap(control, archive, &mut outcome),
         Work::Idle => {
             work::idle::run();
             None
@@ -232,6 +236,29 @@ fn do_work(control: &Control, archive: &'static Archive<'static>) -> bool {
     outcome.reason = reason.as_deref();
     report::guest(&outcome, archive.mm());
     reason.is_none()
+}
+
+/// The disk for the swap area, and tasks that need it.
+fn swap(
+    control: &Control,
+    archive: &'static Archive<'static>,
+    outcome: &mut Outcome<'_>,
+) -> Option<String> {
+    let disk = match block::find(SWAP, Choice::Auto) {
+        Ok(disk) => disk.filter(|disk| !disk.is_read_only()),
+        Err(error) => return Some(error.to_string()),
+    };
+    if disk.is_none() {
+        return Some(format!("there is no disk {SWAP:04x} for the swap area"));
+    }
+    let mm = archive.mm();
+    let devices: &'static Devices = Box::leak(Box::new(Devices::new(archive, disk)));
+    mm.set_store(devices);
+    mm.add_swap(devices.slots());
+    let done = work::swap::run(smp::mm(), control.passes, control.seed);
+    outcome.bytes_verified = done.bytes_verified;
+    outcome.mismatches = done.mismatches;
+    done.reason
 }
 
 /// The thread that takes CPUs off and on.

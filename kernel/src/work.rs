@@ -9,4 +9,6 @@ pub mod idle;
 pub mod measure;
 #[cfg(target_os = "none")]
 pub mod share;
+#[cfg(target_os = "none")]
+pub mod swap;
 pub mod verify;

@@ -189,6 +189,8 @@ pub enum Work {
     Measure,
     /// Writes the disks that may be written and reads them back.
     Disks,
+    /// Runs tasks with more memory than there is.
+    Swap,
     /// Waits.
     Idle,
 }
@@ -201,6 +203,7 @@ impl Work {
             Self::Verify => "verify",
             Self::Measure => "measure",
             Self::Disks => "disks",
+            Self::Swap => "swap",
             Self::Idle => "idle",
         }
     }

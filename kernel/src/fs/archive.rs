@@ -272,20 +272,48 @@ impl<'m> Archive<'m> {
 
     /// Reads a page of a file that is not in the cache.
     fn load(&self, key: Key) -> Result<StableRef<'m>, ReadError> {
-        let file = self.index.file(key.file as usize);
         let mut filling = self.mm.begin_fill(key).ok_or(ReadError::OutOfMemory)?;
+        let (length, written) = self.read_blocks(key, filling.frame())?;
+        // What is behind the end of a file reads as zero.
+        filling.clear_behind(length, written);
+        Ok(filling.complete())
+    }
+
+    /// Reads the blocks of a page of a file; returns how many bytes of them are the file's, and how many
+    /// were written.
+    fn read_blocks(&self, key: Key, to: Frame) -> Result<(usize, usize), ReadError> {
+        let file = self.index.file(key.file as usize);
         let start = file.offset + u64::from(key.index) * PAGE_SIZE as u64;
         let length = file.page_length(key.index as usize);
         let bytes = length.next_multiple_of(BLOCK_SIZE);
-        // SAFETY: the page is new and locked.
-        unsafe {
-            self.disk
-                .lock()
-                .read(start / BLOCK_SIZE as u64, filling.address(), bytes)?
-        };
-        // What is behind the end of a file reads as zero.
-        filling.clear_behind(length, bytes);
-        Ok(filling.complete())
+        if bytes > 0 {
+            // SAFETY: the page is new and locked.
+            unsafe {
+                self.disk
+                    .lock()
+                    .read(start / BLOCK_SIZE as u64, to.address(), bytes)?
+            };
+        }
+        Ok((length, bytes))
+    }
+
+    /// Reads a page of a file into a page of storage that nobody else uses; what is behind the end of the
+    /// file is zero.
+    ///
+    /// # Errors
+    /// The disk has failed.
+    pub fn read_page(&self, key: Key, to: Frame) -> Result<(), ReadError> {
+        const ZEROES: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
+        let (length, _) = self.read_blocks(key, to)?;
+        // SAFETY: the caller's page.
+        unsafe { storage::copy_in(to.address() + length as u64, &ZEROES[length..]) }
+        Ok(())
+    }
+
+    /// The path of the file that a page is of.
+    #[must_use]
+    pub fn name(&self, key: Key) -> &str {
+        self.index.file(key.file as usize).path
     }
 
     /// The state of a page of a file as the host has it, for reports.

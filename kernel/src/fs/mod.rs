@@ -3,3 +3,5 @@
 pub mod archive;
 pub mod digest;
 pub mod image;
+#[cfg(target_os = "none")]
+pub mod store;

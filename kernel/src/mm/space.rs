@@ -41,6 +41,9 @@ use super::hash::Key;
 use super::page::{Page, PageFlags};
 use crate::sync::Mutex;
 
+/// Where spaces begin, in MiB: in front of that, the machine may map the image.
+pub(crate) const FIRST_SEGMENT: usize = 16;
+
 /// An address space.
 pub struct Space {
     /// The number of the family, which shares anonymous pages: parents and children.
@@ -74,19 +77,22 @@ impl Space {
         areas.iter().copied().find(|area| area.contains(page))
     }
 
-    /// The places where a page of the caches may be mapped.
-    fn places_of(&self, page: &Page) -> Vec<usize> {
-        if page.flags().contains(PageFlags::ANON) && page.family.load(Ordering::Relaxed) != 0 {
+    /// Does something for each place where a page may be mapped. Allocates nothing: memory may be short.
+    fn each_place_of(&self, page: &Page, mut work: impl FnMut(usize)) {
+        let family = page.family.load(Ordering::Relaxed);
+        if page.flags().contains(PageFlags::ANON) && family != 0 {
             let place = page.place.load(Ordering::Relaxed) as usize;
-            let is_ours = page.family.load(Ordering::Relaxed) == self.family;
-            return (is_ours && place < self.tables.page_count())
-                .then_some(place)
-                .into_iter()
-                .collect();
+            if family == self.family && place < self.tables.page_count() {
+                work(place);
+            }
+            return;
         }
         let key = Key::of(page);
         let areas = self.areas();
-        areas.iter().filter_map(|area| area.page_of(key)).collect()
+        areas
+            .iter()
+            .filter_map(|area| area.page_of(key))
+            .for_each(work);
     }
 }
 
@@ -105,7 +111,7 @@ impl Mm<'_> {
     }
 
     fn new_space_of(&self, family: u32, pages: usize, areas: Vec<Area>) -> Arc<Space> {
-        let tables = PageTables::new(pages);
+        let tables = PageTables::new(FIRST_SEGMENT, pages);
         area::check(&areas, tables.page_count());
         let space = Arc::new(Space {
             family,
@@ -113,8 +119,30 @@ impl Mm<'_> {
             lock: Mutex::new(()),
             areas: Mutex::new(Arc::new(areas)),
         });
-        self.spaces.lock().push(space.clone());
+        self.enter_space(space.clone());
         space
+    }
+
+    /// Enters a space into the list of all. The list grows while it is not locked: an allocation may
+    /// have to wait for pages whose mappings are found by the list.
+    fn enter_space(&self, space: Arc<Space>) {
+        loop {
+            let count = {
+                let mut spaces = self.spaces.lock();
+                if spaces.len() < spaces.capacity() {
+                    return spaces.push(space);
+                }
+                spaces.len()
+            };
+            let mut larger = Vec::with_capacity(2 * count + 8);
+            let mut spaces = self.spaces.lock();
+            if spaces.len() < larger.capacity() {
+                larger.append(&mut spaces);
+                let smaller = core::mem::replace(&mut *spaces, larger);
+                drop(spaces);
+                drop(smaller);
+            }
+        }
     }
 
     /// Removes all mappings of a space, which nobody uses any more.

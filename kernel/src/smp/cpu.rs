@@ -42,6 +42,8 @@ pub struct Cpu {
     pub(crate) offline_wanted: AtomicBool,
     /// Whether it runs threads.
     pub(crate) online: AtomicBool,
+    /// Number of the task whose space control register 1 has.
+    pub(crate) task: AtomicU64,
     /// Where to switch to when the thread that runs stops running.
     pub(crate) scheduler: AtomicU64,
     /// The thread that runs.
@@ -66,6 +68,7 @@ impl Cpu {
             told_of_lost_ticks: AtomicBool::new(false),
             offline_wanted: AtomicBool::new(false),
             online: AtomicBool::new(false),
+            task: AtomicU64::new(0),
             scheduler: AtomicU64::new(0),
             thread: Mutex::new(None),
             counters: Counters::new(),

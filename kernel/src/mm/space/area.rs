@@ -145,11 +145,28 @@ impl Mm<'_> {
     /// # Panics
     /// If it is not within the space, or overlaps another one.
     pub fn map_area(&self, space: &Space, area: Area) {
-        let mut areas = space.areas.lock();
-        let mut new = (**areas).clone();
-        new.push(area);
-        check(&new, space.tables.page_count());
-        *areas = Arc::new(new);
+        self.replace_areas(space, |areas| {
+            let mut new = areas.to_vec();
+            new.push(area);
+            check(&new, space.tables.page_count());
+            new
+        });
+    }
+
+    /// Replaces the areas. Nothing is allocated or freed while they are locked, as in
+    /// [`Mm::new_space`].
+    fn replace_areas(&self, space: &Space, new: impl Fn(&[Area]) -> Vec<Area>) {
+        loop {
+            let seen = space.areas();
+            let changed = Arc::new(new(&seen));
+            let mut areas = space.areas.lock();
+            if Arc::ptr_eq(&areas, &seen) {
+                let old = core::mem::replace(&mut *areas, changed);
+                drop(areas);
+                drop(old);
+                return;
+            }
+        }
     }
 
     /// Takes all areas in a range of pages away, and what is mapped there.
@@ -172,9 +189,7 @@ impl Mm<'_> {
         range: &Range<usize>,
         change: impl Fn(Area) -> Option<Area>,
     ) {
-        let mut areas = space.areas.lock();
-        let new = changed(&areas, range, change);
-        *areas = Arc::new(new);
+        self.replace_areas(space, |areas| changed(areas, range, &change));
     }
 }
 

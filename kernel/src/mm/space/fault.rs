@@ -1,5 +1,7 @@
 //! What is done when an access has found no entry, or one that is read-only.
 
+use core::fmt;
+
 use arch::Frame;
 
 use super::super::guard::Guard;
@@ -20,6 +22,17 @@ pub enum MapError {
     OutOfMemory,
     /// The page cannot be read.
     Store,
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoArea => "nothing is mapped there",
+            Self::ReadOnly => "it may not be written",
+            Self::OutOfMemory => "out of memory, and nothing can go",
+            Self::Store => "the page cannot be read from its device",
+        })
+    }
 }
 
 impl From<StoreError> for MapError {

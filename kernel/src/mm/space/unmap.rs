@@ -118,13 +118,13 @@ impl Mm<'_> {
         let page = self.page(frame);
         let spaces = self.spaces.lock();
         for space in spaces.iter() {
-            for number in space.places_of(page) {
+            space.each_place_of(page, |number| {
                 let _table = space.lock.lock();
                 let entry = space.tables.get(number);
                 if entry.frame() == Some(frame) && !entry.is_protected() {
                     self.protect_entry(space, number, frame);
                 }
-            }
+            });
         }
     }
 
@@ -135,13 +135,12 @@ impl Mm<'_> {
         let spaces = self.spaces.lock();
         // The latest first: a child before its parent.
         for space in spaces.iter().rev() {
-            for number in space.places_of(page) {
-                let nothing_seen = space.tables.get(number).frame().is_none();
-                if nothing_seen && !self.has(Guard::WalkLock) {
-                    continue;
+            space.each_place_of(page, |number| {
+                let seen = space.tables.get(number).frame().is_some();
+                if seen || self.has(Guard::WalkLock) {
+                    self.take_away(space, number, frame);
                 }
-                self.take_away(space, number, frame);
-            }
+            });
         }
     }
 

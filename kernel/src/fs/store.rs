@@ -1,0 +1,79 @@
+//! Where the memory manager's pages come from and go to: the files and the swap disk.
+
+use arch::{Frame, PAGE_SIZE};
+use drivers::block::{BLOCK_SIZE, BlockError, Disk};
+
+use super::archive::{Archive, ReadError};
+use crate::mm::{Key, Store, StoreError};
+use crate::task::SleepLock;
+
+/// Blocks of a page.
+const BLOCKS: u64 = (PAGE_SIZE / BLOCK_SIZE) as u64;
+
+/// Files that are read only, and a disk for the swap area.
+pub struct Devices {
+    archive: &'static Archive<'static>,
+    swap: Option<SleepLock<Disk>>,
+    slots: u32,
+}
+
+impl Devices {
+    /// The files, and the disk for the swap area if there is one.
+    #[must_use]
+    pub fn new(archive: &'static Archive<'static>, swap: Option<Disk>) -> Self {
+        let blocks = swap.as_ref().map_or(0, Disk::blocks);
+        Self {
+            archive,
+            slots: u32::try_from(blocks / BLOCKS).unwrap_or(u32::MAX),
+            swap: swap.map(SleepLock::new),
+        }
+    }
+
+    /// Pages that the swap area has room for.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// Runs a request of the swap disk; says what went wrong.
+    fn on_swap(
+        &self,
+        slot: u32,
+        request: impl FnOnce(&Disk, u64) -> Result<(), BlockError>,
+    ) -> Result<(), StoreError> {
+        let disk = self.swap.as_ref().ok_or(StoreError)?;
+        let outcome = request(&disk.lock(), u64::from(slot) * BLOCKS);
+        outcome.map_err(|error| {
+            log::error!("swap slot {slot}: {error}");
+            StoreError
+        })
+    }
+}
+
+impl Store for Devices {
+    fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
+        if key.file == Key::SWAP {
+            // SAFETY: the page is new and locked.
+            return self.on_swap(key.index, |disk, block| unsafe {
+                disk.read(block, to.address(), PAGE_SIZE)
+            });
+        }
+        self.archive.read_page(key, to).map_err(|error: ReadError| {
+            let name = self.archive.name(key);
+            log::error!("page {} of {name}: {error}", key.index);
+            StoreError
+        })
+    }
+
+    fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {
+        if key.file == Key::SWAP {
+            // SAFETY: the page is stable while it is written, and nobody changes it.
+            return self.on_swap(key.index, |disk, block| unsafe {
+                disk.write(block, from.address(), PAGE_SIZE)
+            });
+        }
+        let name = self.archive.name(key);
+        log::error!("page {} of {name}: these files are read-only", key.index);
+        Err(StoreError)
+    }
+}

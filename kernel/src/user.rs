@@ -1,0 +1,233 @@
+//! Tasks: code of the image that runs in the problem state, in an address space of its own.
+//!
+//! ```text
+//!   0        the image, for fetching only: code and constants
+//!   16 MiB   the space: stack, then what the task maps
+//! ```
+//!
+//! A task is a kernel thread that enters the problem state and handles what interrupts it. It may move
+//! to another CPU whenever it is interrupted.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use arch::interruption::{Class, Context};
+use arch::table::{PageTables, SegmentTable};
+use arch::{
+    Absolute, Frame, PAGE_SHIFT, Psw, PswMask, control, cpu, handler, lowcore_field, program,
+    translation,
+};
+use boot::start::image_end;
+use spin::Once;
+
+use crate::mm::{Area, Backing, MapError, Mm, Space, StableRef};
+use crate::smp::Cpu;
+use crate::sync;
+
+/// Pages of a task's stack, the first of its space.
+pub const STACK_PAGES: usize = 16;
+/// What the calling convention wants free above the stack pointer, in bytes.
+const SAVE_AREA: u64 = 160;
+/// The first page of the image, where the linker script puts it.
+const IMAGE: usize = 0x10;
+/// Most pages that one instruction touches (rule 11 of the design).
+const MOST_HELD: usize = 8;
+
+/// Maps the image one to one, for all tasks.
+static WINDOW: Once<PageTables> = Once::new();
+/// Number of the latest task.
+static LATEST: AtomicU64 = AtomicU64::new(0);
+
+/// What a task wants of the kernel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// SUPERVISOR CALL with this number; arguments are in registers 2 and 3.
+    Call(u16),
+    /// The task cannot go on; the text says why.
+    Failed(String),
+}
+
+/// A task.
+pub struct Task {
+    /// For the TLBs: CPUs that ran another one purge them.
+    number: u64,
+    space: Arc<Space>,
+    segments: Box<SegmentTable>,
+    context: Context,
+    /// The PSW address of the instruction that took the latest discard fault.
+    discarded_at: Option<u64>,
+    /// Pages that the instruction got which was interrupted by discard faults again and again.
+    held: Vec<StableRef<'static>>,
+}
+
+fn window() -> &'static PageTables {
+    WINDOW.call_once(|| {
+        let end = image_end().div_ceil(1 << PAGE_SHIFT) as usize;
+        let window = PageTables::new(0, end);
+        for page in IMAGE..end {
+            window.map(page, Frame(page as u32), true);
+        }
+        window
+    })
+}
+
+impl Task {
+    /// A task that calls `function` with these arguments, in a new space of so many pages behind its
+    /// stack, in which `areas` are mapped; they begin behind the stack.
+    #[must_use]
+    pub fn new(
+        mm: &Mm<'_>,
+        pages: usize,
+        mut areas: Vec<Area>,
+        function: extern "C" fn(u64, u64, u64, u64) -> !,
+        arguments: [u64; 4],
+    ) -> Self {
+        areas.push(Area {
+            start: 0,
+            pages: STACK_PAGES,
+            backing: Backing::Anonymous,
+            writable: true,
+            shared: false,
+            locked: false,
+        });
+        let space = mm.new_space(STACK_PAGES + pages, areas);
+        let mask = PswMask::PROBLEM | PswMask::DAT | PswMask::EXTERNAL;
+        let mut context = Context {
+            gprs: [0; 16],
+            psw: Psw::new(mask, function as usize as u64),
+        };
+        context.gprs[2..6].copy_from_slice(&arguments);
+        context.gprs[15] = space.tables().address(STACK_PAGES) - SAVE_AREA;
+        Self::of(space, context)
+    }
+
+    fn of(space: Arc<Space>, context: Context) -> Self {
+        Self {
+            number: LATEST.fetch_add(1, Ordering::Relaxed) + 1,
+            segments: SegmentTable::new([window(), space.tables()]),
+            space,
+            context,
+            discarded_at: None,
+            held: Vec::with_capacity(MOST_HELD),
+        }
+    }
+
+    /// A copy of this task, at the same place, with a copy of its space.
+    #[must_use]
+    pub fn fork(&self, mm: &Mm<'_>) -> Self {
+        Self::of(mm.copy_space(&self.space), self.context)
+    }
+
+    /// The task has ended: what it has mapped goes.
+    pub fn end(mut self, mm: &Mm<'_>) {
+        self.held.clear();
+        mm.end_space(&self.space);
+    }
+
+    /// The address of a page behind the stack.
+    #[must_use]
+    pub fn address(page: usize) -> u64 {
+        ((crate::mm::FIRST_SEGMENT << 8 | STACK_PAGES) + page << PAGE_SHIFT) as u64
+    }
+
+    /// The arguments of the call that the task has made.
+    #[must_use]
+    pub fn arguments(&self) -> [u64; 2] {
+        [self.context.gprs[2], self.context.gprs[3]]
+    }
+
+    /// What the call returns to the task.
+    pub fn answer(&mut self, value: u64) {
+        self.context.gprs[2] = value;
+    }
+
+    /// Runs the task until it wants something.
+    pub fn run(&mut self, mm: &'static Mm<'static>) -> Event {
+        loop {
+            self.load_space();
+            // SAFETY: threads run with interruptions disabled; the space maps the image, which may be
+            // read, and pages of the task.
+            let class = unsafe { cpu::run(&mut self.context) };
+            match class {
+                Class::External | Class::Io => {
+                    handler::dispatch(class);
+                    self.held.clear();
+                }
+                Class::SupervisorCall => return Event::Call(lowcore_field!(svc_code)),
+                Class::Program => {
+                    if let Err(reason) = self.program_interruption(mm) {
+                        return Event::Failed(reason);
+                    }
+                }
+                Class::MachineCheck | Class::Restart => {
+                    return Event::Failed("the machine failed".into());
+                }
+            }
+            sync::poll();
+        }
+    }
+
+    /// Makes the space this CPU's, unless it is.
+    fn load_space(&self) {
+        let cpu = Cpu::current();
+        if cpu.task.swap(self.number, Ordering::Relaxed) != self.number {
+            // SAFETY: the kernel runs with DAT off; the tables are this task's and live as long as it.
+            unsafe { control::set::<1>(self.segments.asce()) }
+            // Tables of a task that has ended may have been where these are.
+            translation::purge_tlb();
+        }
+    }
+
+    fn program_interruption(&mut self, mm: &'static Mm<'static>) -> Result<(), String> {
+        let code = lowcore_field!(program_code) & !program::PER_EVENT;
+        let identification = lowcore_field!(translation_exception);
+        let at = self.context.psw.address;
+        match code {
+            program::BLOCK_VOLATILITY => {
+                self.discarded_at = Some(at);
+                mm.discard_fault(Absolute(identification).frame());
+                Ok(())
+            }
+            program::SEGMENT_TRANSLATION | program::PAGE_TRANSLATION => {
+                self.map(mm, identification, false)
+            }
+            program::PROTECTION => {
+                // Suppressed: the PSW is behind the instruction, which is to be executed again.
+                let length = u64::from(lowcore_field!(program_ilc) & 6);
+                self.context.psw.address = at.wrapping_sub(length);
+                self.map(mm, identification, true)
+            }
+            _ => Err(format!(
+                "program interruption {code:#x} ({}) in the problem state at {at:#x}",
+                program::name(code)
+            )),
+        }
+    }
+
+    fn map(&mut self, mm: &'static Mm<'static>, address: u64, store: bool) -> Result<(), String> {
+        let at = self.context.psw.address;
+        let what = if store { "store" } else { "access" };
+        let text = |error: MapError| {
+            format!("{what} at {address:#x} by the instruction at {at:#x}: {error}")
+        };
+        let tables = self.space.tables();
+        let page = tables
+            .page_at(address)
+            .ok_or_else(|| text(MapError::NoArea))?;
+        if self.discarded_at != Some(at) {
+            self.held.clear();
+            return mm.map_page(&self.space, page, store).map_err(text);
+        }
+        // Another discard fault of the same instruction must not come: it gets its pages for good.
+        if self.held.len() == MOST_HELD {
+            self.held.remove(0);
+        }
+        let held = mm.hold_page(&self.space, page, store).map_err(text)?;
+        self.held.push(held);
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! Anonymous memory beyond what is there: tasks that write, check, fork, and are swapped out and in.
+//!
+//! Each page of a task carries its task, its number and its version in three places; a table of the
+//! versions, in the task's memory too, says what must be there. Half way through, a task forks: the
+//! child checks that it has what the parent had, and changes all of it.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use arch::PAGE_SIZE;
+use arch::call::supervisor_call;
+
+use crate::mm::{Area, Backing, Mm};
+use crate::smp;
+use crate::task::{self, Join};
+use crate::user::{Event, STACK_PAGES, Task};
+
+/// Call: the task has ended; was all well, and how many pages it has checked.
+const EXIT: u16 = 0;
+/// Call: a second task goes on from here; the answer is 1 in the first and 0 in the second.
+const FORK: u16 = 1;
+
+/// Where a page carries what it must, in words.
+const PLACES: [u64; 3] = [0, 255, 511];
+/// Versions of pages that a page of the table has.
+const VERSIONS: u64 = PAGE_SIZE as u64 / 8;
+
+/// How the work ended.
+pub struct Done {
+    /// Words checked, in bytes.
+    pub bytes_verified: u64,
+    /// Pages that did not hold what they must.
+    pub mismatches: u64,
+    /// The first thing that was wrong.
+    pub reason: Option<String>,
+}
+
+/// What one task has come to: pages checked, pages that were wrong.
+type Outcome = Result<(u64, u64), String>;
+
+/// What a version of a page holds; version 0 is memory that was never written.
+fn content(seed: u64, page: u64, version: u64) -> u64 {
+    if version == 0 {
+        return 0;
+    }
+    (seed ^ page << 32 ^ version).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
+}
+
+/// A task's memory, used in the problem state.
+struct Memory {
+    seed: u64,
+    pages: u64,
+    versions: *mut u64,
+    data: *mut u64,
+    checked: u64,
+    wrong: u64,
+}
+
+impl Memory {
+    fn word(&self, page: u64, place: u64) -> *mut u64 {
+        self.data.wrapping_add((page * VERSIONS + place) as usize)
+    }
+
+    fn version(&self, page: u64) -> *mut u64 {
+        self.versions.wrapping_add(page as usize)
+    }
+
+    fn check(&mut self, page: u64) {
+        // SAFETY: both areas are mapped for this task alone; volatile, so that each access is made.
+        let right = unsafe {
+            let expected = content(self.seed, page, self.version(page).read_volatile());
+            PLACES
+                .iter()
+                .all(|place| self.word(page, *place).read_volatile() == expected)
+        };
+        self.checked += 1;
+        self.wrong += u64::from(!right);
+    }
+
+    fn write(&mut self, page: u64) {
+        // SAFETY: as in `check`.
+        unsafe {
+            let version = self.version(page).read_volatile() + 1;
+            let new = content(self.seed, page, version);
+            for place in PLACES {
+                self.word(page, place).write_volatile(new);
+            }
+            self.version(page).write_volatile(version);
+        }
+    }
+
+    fn check_all(&mut self) {
+        (0..self.pages).for_each(|page| self.check(page));
+    }
+
+    fn exit(&self) -> ! {
+        loop {
+            supervisor_call::<EXIT>(self.checked, self.wrong);
+        }
+    }
+}
+
+/// What a task does, in the problem state.
+extern "C" fn program(start: u64, pages: u64, rounds: u64, seed: u64) -> ! {
+    let versions = core::ptr::with_exposed_provenance_mut::<u64>(start as usize);
+    let mut memory = Memory {
+        seed,
+        pages,
+        versions,
+        data: versions.wrapping_add((pages.div_ceil(VERSIONS) * VERSIONS) as usize),
+        checked: 0,
+        wrong: 0,
+    };
+    let mut random = seed | 1;
+    for round in 0..rounds {
+        random = random
+            .wrapping_mul(0x5851_f42d_4c95_7f2d)
+            .wrapping_add(0x1405_7b7e_f767_814f);
+        let page = (random >> 33) % pages;
+        memory.check(page);
+        if random >> 32 & 1 == 0 {
+            memory.write(page);
+        }
+        if round == rounds / 2 && supervisor_call::<FORK>(0, 0) == 0 {
+            memory.checked = 0;
+            memory.check_all();
+            (0..pages).for_each(|page| memory.write(page));
+            memory.check_all();
+            memory.exit();
+        }
+    }
+    memory.check_all();
+    memory.exit();
+}
+
+/// Runs a task to its end, and those that it forks, each on a thread of its own.
+fn run_task(mm: &'static Mm<'static>, mut task: Task) -> Outcome {
+    let mut children: Vec<Join<Outcome>> = Vec::new();
+    let mut outcome = loop {
+        match task.run(mm) {
+            Event::Call(EXIT) => {
+                let [checked, wrong] = task.arguments();
+                break Ok((checked, wrong));
+            }
+            Event::Call(FORK) => {
+                let mut child = task.fork(mm);
+                child.answer(0);
+                task.answer(1);
+                children.push(task::spawn(move || run_task(mm, child)));
+            }
+            Event::Call(number) => break Err(format!("a task calls {number}, which is nothing")),
+            Event::Failed(reason) => break Err(reason),
+        }
+    };
+    task.end(mm);
+    for child in children {
+        outcome = match (outcome, child.join()) {
+            (Ok(ours), Ok(its)) => Ok((ours.0 + its.0, ours.1 + its.1)),
+            (Err(reason), _) | (_, Err(reason)) => Err(reason),
+        };
+    }
+    outcome
+}
+
+/// Tasks with half as much memory again as is free, which write and check each page `passes` times.
+pub fn run(mm: &'static Mm<'static>, passes: u64, seed: u64) -> Done {
+    let tasks = smp::all().count().max(2) as u64;
+    let pages = (mm.free_page_count() as u64 * 3 / 2 / tasks).max(16);
+    let all = pages + pages.div_ceil(VERSIONS);
+    let start = |number: u64| {
+        let area = Area {
+            start: STACK_PAGES,
+            pages: all as usize,
+            backing: Backing::Anonymous,
+            writable: true,
+            shared: false,
+            locked: false,
+        };
+        let seed = seed
+            .wrapping_add(number)
+            .wrapping_mul(0x2545_f491_4f6c_dd1d)
+            & !0xfff;
+        let arguments = [Task::address(0), pages, passes * pages, seed];
+        let task = Task::new(mm, all as usize, [area].into(), program, arguments);
+        task::spawn(move || run_task(mm, task))
+    };
+    let threads: Vec<_> = (0..tasks).map(start).collect();
+    let mut done = Done {
+        bytes_verified: 0,
+        mismatches: 0,
+        reason: None,
+    };
+    for outcome in threads.into_iter().map(Join::join) {
+        match outcome {
+            Ok((checked, wrong)) => {
+                done.bytes_verified += checked * (PLACES.len() * size_of::<u64>()) as u64;
+                done.mismatches += wrong;
+            }
+            Err(reason) => done.reason = done.reason.or(Some(reason)),
+        }
+    }
+    done.reason = done.reason.or_else(|| wrong(mm, done.mismatches));
+    done
+}
+
+/// What is wrong when all tasks have ended, if anything is.
+fn wrong(mm: &Mm<'_>, mismatches: u64) -> Option<String> {
+    if mismatches > 0 {
+        return Some(format!("mismatch in {mismatches} pages of tasks"));
+    }
+    let (slots, free) = mm.swap_slots();
+    (slots != free).then(|| format!("{} swap slots were not given back", slots - free))
+}
