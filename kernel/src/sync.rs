@@ -12,12 +12,12 @@
 #[cfg(not(feature = "explore"))]
 mod plain;
 #[cfg(not(feature = "explore"))]
-pub use plain::{Mutex, atomic, relax};
+pub use plain::{Mutex, atomic, lock, relax};
 
 #[cfg(feature = "explore")]
 mod explored;
 #[cfg(feature = "explore")]
-pub use explored::{Mutex, atomic, become_cpu, relax, this_cpu};
+pub use explored::{Mutex, atomic, become_cpu, lock, relax, this_cpu};
 
 #[cfg(all(not(target_os = "none"), not(feature = "explore")))]
 pub use arch::sim::this_cpu;

@@ -20,22 +20,18 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use arch::Frame;
 
-use super::list::List;
-use super::page::{Page, PageFlags};
+use super::page::{NOWHERE, Page, PageFlags};
 use super::{Mm, frames};
 
 /// As many steps as it takes.
 const UNLIMITED: u32 = u32::MAX;
-/// Says in a page's `block` that the block is on the list of those that may have a free buddy.
-const UNMERGED: u32 = 1 << 8;
 
 /// Largest order: blocks of 2^12 pages, 16 MiB.
 pub const MAX_ORDER: u32 = 12;
 
 /// What a page that is given back must not be, and what would be lost with it if it were.
 const IN_USE: PageFlags = PageFlags::RESERVED
-    .union(PageFlags::BUDDY)
-    .union(PageFlags::LISTED)
+    .union(PageFlags::FREE)
     .union(PageFlags::LRU)
     .union(PageFlags::CACHED)
     .union(PageFlags::SWAP_CACHE)
@@ -45,13 +41,20 @@ const IN_USE: PageFlags = PageFlags::RESERVED
     .union(PageFlags::LOCKED)
     .union(PageFlags::STATE_CHANGE);
 
-/// Free blocks by order.
+/// The list of blocks that may have a free buddy; all others are those of an order, and numbered by it.
+const UNMERGED: u32 = MAX_ORDER + 1;
+/// Places for lists: a power of two, so that no number of a list needs to be checked.
+const LISTS: usize = 16;
+const _: () = assert!((UNMERGED as usize) < LISTS);
+
+/// Free blocks.
 pub(super) struct Buddy {
-    free: [List; MAX_ORDER as usize + 1],
-    /// Orders of which there are blocks, a bit each.
+    /// The first blocks of the lists: by order, and that of blocks whose merging has been put off.
+    ///
+    /// Not a `List`: who has neither an end nor a length has less to do at each step of a merge.
+    first: [u32; LISTS],
+    /// Lists on which there are blocks, a bit each.
     available: u32,
-    /// Free blocks of any order whose merging has been put off.
-    unmerged: List,
     free_pages: usize,
 }
 
@@ -64,71 +67,89 @@ pub struct PageAllocation {
     pub zero: bool,
 }
 
-/// What a page's `block` says if a free block of that order starts there.
-const fn tag(order: u32) -> u32 {
-    order + 1
+/// What a page's `block` says if a free block of that order starts there and is on that list.
+const fn tag(order: u32, list: u32) -> u32 {
+    list << 8 | (order + 1)
 }
 
-/// The order of a block that starts at a page, if one does.
+/// Whether a free block of that order starts at a page of which that is said.
+const fn is_block(tag: u32, order: u32) -> bool {
+    tag & 0xff == order + 1
+}
+
+/// The order of the block that starts at a page, if one does.
 fn block_order(page: &Page) -> Option<u32> {
-    (page.block.load(Relaxed) & !UNMERGED).checked_sub(1)
+    (page.block.load(Relaxed) & 0xff).checked_sub(1)
 }
 
 impl Buddy {
     pub(super) const fn new() -> Self {
         Self {
-            free: [const { List::new() }; MAX_ORDER as usize + 1],
+            first: [NOWHERE; LISTS],
             available: 0,
-            unmerged: List::new(),
             free_pages: 0,
         }
     }
 
-    fn push(&mut self, pages: &[Page], frame: Frame, order: u32) {
-        pages[frame.index()].block.store(tag(order), Relaxed);
-        self.free[order as usize].push(pages, frame);
-        self.available |= 1 << order;
+    #[inline]
+    fn first(&mut self, list: u32) -> &mut u32 {
+        &mut self.first[list as usize % LISTS]
     }
 
-    fn push_unmerged(&mut self, pages: &[Page], frame: Frame, order: u32) {
-        let tag = tag(order) | UNMERGED;
-        pages[frame.index()].block.store(tag, Relaxed);
-        self.unmerged.push(pages, frame);
-    }
-
-    /// Takes a block of that order off its list.
-    fn remove(&mut self, pages: &[Page], frame: Frame, order: u32) {
+    /// Puts a block in front of a list.
+    #[inline]
+    fn push(&mut self, pages: &[Page], frame: Frame, order: u32, list: u32) {
         let page = &pages[frame.index()];
-        if page.block.load(Relaxed) & UNMERGED != 0 {
-            self.unmerged.remove(pages, frame);
+        let next = core::mem::replace(self.first(list), frame.0);
+        page.block.store(tag(order, list), Relaxed);
+        page.previous.store(NOWHERE, Relaxed);
+        page.next.store(next, Relaxed);
+        // None is beyond all frames.
+        if let Some(next) = pages.get(next as usize) {
+            next.previous.store(frame.0, Relaxed);
+        }
+        self.available |= 1 << list;
+    }
+
+    /// Takes a block off its list.
+    #[inline]
+    fn remove(&mut self, pages: &[Page], page: &Page) {
+        let list = page.block.load(Relaxed) >> 8;
+        page.block.store(0, Relaxed);
+        let (previous, next) = (page.previous.load(Relaxed), page.next.load(Relaxed));
+        let after = pages.get(next as usize);
+        if let Some(after) = after {
+            after.previous.store(previous, Relaxed);
+        }
+        if let Some(before) = pages.get(previous as usize) {
+            before.next.store(next, Relaxed);
         } else {
-            let list = &mut self.free[order as usize];
-            list.remove(pages, frame);
-            if list.first().is_none() {
-                self.available &= !(1 << order);
+            *self.first(list) = next;
+            if after.is_none() {
+                self.available &= !(1 << list);
             }
         }
-        page.block.store(0, Relaxed);
     }
 
     /// The block that was freed last of the least order that is at least `order`.
-    fn find(&self, pages: &[Page], order: u32) -> Option<(Frame, u32)> {
-        let orders = self.available >> order << order;
-        if orders != 0 {
-            let found = orders.trailing_zeros();
-            return Some((self.free[found as usize].first()?, found));
+    #[inline]
+    fn find(&mut self, pages: &[Page], order: u32) -> Option<(Frame, u32)> {
+        let list = (self.available >> order << order).trailing_zeros();
+        let frame = Frame(*self.first(list));
+        if list <= MAX_ORDER {
+            return Some((frame, list));
         }
-        let frame = self.unmerged.first()?;
-        let found = block_order(&pages[frame.index()])?;
+        // None is beyond all frames.
+        let found = block_order(pages.get(frame.index())?)?;
         (found >= order).then_some((frame, found))
     }
 
     /// Takes a block that was found, less what is beyond its first 2^`order` pages, which stays free:
     /// it is unused already.
     fn split(&mut self, pages: &[Page], (frame, found): (Frame, u32), order: u32) {
-        self.remove(pages, frame, found);
+        self.remove(pages, &pages[frame.index()]);
         for smaller in (order..found).rev() {
-            self.push(pages, Frame(frame.0 + (1 << smaller)), smaller);
+            self.push(pages, Frame(frame.0 + (1 << smaller)), smaller, smaller);
         }
         self.free_pages -= 1 << order;
     }
@@ -174,50 +195,68 @@ impl Buddy {
     }
 
     /// Puts pages back, in no more than `steps` merges; what is left of those goes to unmerged blocks.
+    #[inline]
     pub(super) fn give_pages(&mut self, pages: &[Page], given: &[Frame], mut steps: u32) {
         self.free_pages += given.len();
         for frame in given {
             self.merge(pages, *frame, 0, &mut steps);
         }
-        self.settle(pages, &mut steps);
+        if self.has_unmerged() {
+            self.settle(pages, &mut steps);
+        }
     }
 
     /// Merges a block that is on no list with its buddies, and puts the outcome on one.
+    #[inline(always)]
     fn merge(&mut self, pages: &[Page], frame: Frame, order: u32, steps: &mut u32) {
         let (mut frame, mut order) = (frame, order);
         while order < MAX_ORDER {
-            let buddy = Frame(frame.0 ^ (1 << order));
-            let page = pages.get(buddy.index());
-            if page.and_then(block_order) != Some(order) {
+            let buddy = pages.get(frame.index() ^ (1 << order));
+            let Some(buddy) = buddy.filter(|page| is_block(page.block.load(Relaxed), order)) else {
                 break;
-            }
+            };
             if *steps == 0 {
-                return self.push_unmerged(pages, frame, order);
+                return self.push(pages, frame, order, UNMERGED);
             }
             *steps -= 1;
-            self.remove(pages, buddy, order);
-            frame = Frame(frame.0 & buddy.0);
+            self.remove(pages, buddy);
+            frame = Frame(frame.0 & !(1 << order));
             order += 1;
         }
-        self.push(pages, frame, order);
+        self.push(pages, frame, order, order);
     }
 
     /// Merges blocks that are unmerged yet, in so many steps; returns whether there are any left.
     ///
     /// A block whose buddy has been taken meanwhile costs a step, too.
+    #[cold]
     pub(super) fn settle(&mut self, pages: &[Page], steps: &mut u32) -> bool {
-        while *steps > 0 {
-            let Some(frame) = self.unmerged.first() else {
-                return false;
-            };
+        while *steps > 0 && self.has_unmerged() {
             *steps -= 1;
-            if let Some(order) = block_order(&pages[frame.index()]) {
-                self.remove(pages, frame, order);
+            let frame = Frame(*self.first(UNMERGED));
+            let page = &pages[frame.index()];
+            if let Some(order) = block_order(page) {
+                self.remove(pages, page);
                 self.merge(pages, frame, order, steps);
             }
         }
-        self.unmerged.first().is_some()
+        self.has_unmerged()
     }
+
+    #[inline]
+    fn has_unmerged(&self) -> bool {
+        self.available & 1 << UNMERGED != 0
+    }
+}
+
+/// Refuses to free a page that is in use; returns its flags.
+#[inline]
+pub(super) fn check_free(frame: Frame, page: &Page) -> PageFlags {
+    let flags = page.flags();
+    if flags.intersects(IN_USE) || page.references() > 1 || page.mappings() != 0 {
+        refuse(frame, page);
+    }
+    flags
 }
 
 /// Ends the kernel because a page in use was to be freed: a function of its own, out of the way of all
@@ -274,8 +313,9 @@ impl Mm<'_> {
     /// If a page of it is reserved, free already or in use: that would be our bug.
     pub fn free_pages(&self, first: Frame, order: u32) {
         for frame in frames(first, order) {
-            self.check_free(frame);
-            self.page(frame).set_references(0);
+            let page = self.page(frame);
+            check_free(frame, page);
+            page.set_references(0);
             self.make_unused(frame);
         }
         self.buddy.lock().give(self.pages, first, order);
@@ -286,23 +326,13 @@ impl Mm<'_> {
         self.hint_free(frame);
         let page = self.page(frame);
         // What the kernel last told the host goes on holding; all else was about the old content.
-        page.replace(page.flags() & PageFlags::HINTED | PageFlags::BUDDY);
+        page.replace(page.flags() & PageFlags::HINTED | PageFlags::FREE);
     }
 
     /// Gives a page that nobody has to the buddy allocator, if it is hinted already or nothing is.
     pub(super) fn give_unused(&self, frame: Frame) {
         self.make_unused(frame);
         self.buddy.lock().give(self.pages, frame, 0);
-    }
-
-    /// Refuses to free a page that is in use; returns its flags.
-    pub(super) fn check_free(&self, frame: Frame) -> PageFlags {
-        let page = self.page(frame);
-        let flags = page.flags();
-        if flags.intersects(IN_USE) || page.references() > 1 || page.mappings() != 0 {
-            refuse(frame, page);
-        }
-        flags
     }
 
     /// Free pages, those on the lists of CPUs included.
@@ -316,17 +346,23 @@ impl Mm<'_> {
 impl Mm<'_> {
     /// All free blocks, first frames and orders.
     pub(super) fn free_blocks(&self) -> std::collections::BTreeSet<(Frame, u32)> {
-        let buddy = self.buddy.lock();
-        let lists = buddy.free.iter().chain([&buddy.unmerged]);
-        let firsts = lists.flat_map(|list| {
-            core::iter::successors(list.first(), |frame| list.after(self.pages, *frame))
-        });
-        let order = |frame| block_order(self.page(frame)).expect("a block starts there");
-        firsts.map(|frame| (frame, order(frame))).collect()
+        let firsts = self.buddy.lock().first;
+        let blocks = firsts.into_iter().flat_map(|first| self.blocks(first));
+        let order = |page: &Page| block_order(page).expect("a block starts there");
+        let blocks = blocks.map(|frame| (frame, order(self.page(frame))));
+        blocks.collect()
+    }
+
+    /// The blocks of a list.
+    fn blocks(&self, first: u32) -> impl Iterator<Item = Frame> {
+        let known = |frame: u32| (frame != NOWHERE).then_some(Frame(frame));
+        let after = move |frame: &Frame| known(self.page(*frame).next.load(Relaxed));
+        core::iter::successors(known(first), after)
     }
 
     /// Blocks whose merging has been put off.
     pub(super) fn unmerged_block_count(&self) -> usize {
-        self.buddy.lock().unmerged.len()
+        let first = *self.buddy.lock().first(UNMERGED);
+        self.blocks(first).count()
     }
 }

@@ -41,12 +41,6 @@ impl List {
         link(self.last)
     }
 
-    /// The page behind a page of this list.
-    #[cfg(test)]
-    pub(super) fn after(&self, pages: &[Page], frame: Frame) -> Option<Frame> {
-        link(pages[frame.index()].next.load(Relaxed))
-    }
-
     /// Puts a page that is on no list in front.
     pub(super) fn push(&mut self, pages: &[Page], frame: Frame) {
         let page = &pages[frame.index()];

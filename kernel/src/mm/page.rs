@@ -41,13 +41,11 @@ bitflags! {
         const CACHED = 1 << 13;
         /// Looked up since reclaim last saw it.
         const REFERENCED = 1 << 14;
-        /// In a free block of the buddy allocator.
-        const BUDDY = 1 << 15;
+        /// Free: in a block of the buddy allocator, or on a CPU's list.
+        const FREE = 1 << 15;
         /// Locked in memory by a task.
         const MEMORY_LOCKED = 1 << 20;
-        /// On a CPU's list of free pages.
-        const LISTED = 1 << 18;
-        /// Reads as zero, said of a page on such a list.
+        /// Reads as zero, said of a page on a CPU's list.
         const ZERO = 1 << 19;
         /// High bit of the usage that this kernel set last ("Hinted").
         const HINTED_HIGH = 1 << 16;

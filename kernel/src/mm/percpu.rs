@@ -21,10 +21,10 @@
 use arch::Frame;
 use cmm::Usage;
 
-use super::buddy::PageAllocation;
+use super::buddy::{PageAllocation, check_free};
 use super::guard::Guard;
-use super::page::PageFlags;
-use super::{MOST_CPUS, Mm};
+use super::page::{Page, PageFlags};
+use super::{Hinting, MOST_CPUS, Mm};
 use crate::sync::{self, Mutex};
 
 /// Most pages on a list; a power of two.
@@ -40,15 +40,19 @@ const IDLE_STEPS: u32 = 32;
 type Batch = [Frame; BATCH];
 
 /// One list a CPU.
-pub(super) struct PageLists([Mutex<PageList>; MOST_CPUS]);
+pub(super) struct PageLists([Own; MOST_CPUS]);
 
 impl PageLists {
     pub(super) const fn new() -> Self {
-        Self([const { Mutex::new(PageList::new()) }; MOST_CPUS])
+        Self([const { Own(Mutex::new(PageList::new())) }; MOST_CPUS])
+    }
+
+    fn of(&self, cpu: usize) -> &Mutex<PageList> {
+        &self.0[cpu % MOST_CPUS].0
     }
 
     fn own(&self) -> &Mutex<PageList> {
-        &self.0[sync::this_cpu()]
+        self.of(sync::this_cpu())
     }
 }
 
@@ -61,6 +65,10 @@ struct PageList {
     count: usize,
 }
 
+/// A list in cache lines of its own: the next one is another CPU's.
+#[repr(align(256))]
+struct Own(Mutex<PageList>);
+
 impl PageList {
     const fn new() -> Self {
         Self {
@@ -70,20 +78,35 @@ impl PageList {
         }
     }
 
+    #[inline]
     fn is_full(&self) -> bool {
         self.count == MOST
     }
 
     /// Adds a page to a list that is not full.
+    #[inline]
     fn push(&mut self, frame: Frame) {
         self.ring[(self.oldest + self.count) % MOST] = frame;
         self.count += 1;
     }
 
     /// Takes the page that was freed last.
+    #[inline]
     fn pop(&mut self) -> Option<Frame> {
         self.count = self.count.checked_sub(1)?;
         Some(self.ring[(self.oldest + self.count) % MOST])
+    }
+
+    /// Takes a batch of those that were freed first from a full list, and adds a page.
+    #[inline]
+    fn exchange(&mut self, frame: Frame) -> Batch {
+        let oldest = self.oldest;
+        let batch = core::array::from_fn(|place| self.ring[(oldest + place) % MOST]);
+        // Behind all others in the ring is where the first one was.
+        self.ring[oldest % MOST] = frame;
+        self.oldest = (oldest + BATCH) % MOST;
+        self.count = MOST - BATCH + 1;
+        batch
     }
 
     /// Takes pages that were freed first; returns how many.
@@ -102,7 +125,7 @@ impl Mm<'_> {
     /// Takes a page with one reference, stable; `None` if none is free, and nothing is reclaimed for it.
     #[must_use]
     pub fn allocate_page(&self) -> Option<PageAllocation> {
-        let listed = self.page_lists.own().lock().pop();
+        let listed = sync::lock(self.page_lists.own()).pop();
         let frame = match listed {
             Some(frame) => frame,
             None => self.refill()?,
@@ -120,8 +143,10 @@ impl Mm<'_> {
         let mut batch = [Frame(0); BATCH];
         let count = self.buddy.lock().take_pages(self.pages, &mut batch);
         let (first, more) = batch[..count].split_first()?;
-        for frame in &batch[..count] {
-            self.make_listed(*frame);
+        if self.hinting() != Hinting::Off {
+            batch[..count]
+                .iter()
+                .for_each(|frame| self.make_listed(*frame));
         }
         self.stats.list_refills.add(1);
         self.stats.list_refilled.add(count as u64);
@@ -140,7 +165,7 @@ impl Mm<'_> {
         } else {
             PageFlags::empty()
         };
-        self.page(frame).replace(PageFlags::LISTED | zero);
+        self.page(frame).replace(PageFlags::FREE | zero);
     }
 
     /// Gives a page back to which only the caller has a reference.
@@ -148,33 +173,41 @@ impl Mm<'_> {
     /// # Panics
     /// If it is reserved, free already or in use: that would be our bug.
     pub fn free_allocated(&self, page: PageAllocation) {
-        self.check_free(page.frame);
-        self.page(page.frame).set_references(0);
-        self.free_page(page.frame);
+        let (frame, page) = (page.frame, self.page(page.frame));
+        let flags = check_free(frame, page);
+        page.set_references(0);
+        self.free_checked(frame, page, flags);
     }
 
     /// Gives a page back whose last reference is gone.
-    ///
-    /// A stable one enters this CPU's list. Any other is marked unused, and the state that comes back
-    /// decides: a page that the host has discarded waits until all CPUs have signed off.
     pub(super) fn free_page(&self, frame: Frame) {
-        let flags = self.check_free(frame);
-        match flags.usage() {
-            Usage::Stable => self.list_free(frame),
-            Usage::Unused => self.give_unused(frame),
-            Usage::Volatile | Usage::PotentiallyVolatile => {
-                self.page(frame).replace(flags & PageFlags::HINTED);
-                self.free_volatile(frame);
-            }
+        let page = self.page(frame);
+        self.free_checked(frame, page, check_free(frame, page));
+    }
+
+    /// A page that is stable enters this CPU's list, one that may be volatile does not.
+    #[inline]
+    fn free_checked(&self, frame: Frame, page: &Page, flags: PageFlags) {
+        if flags.intersects(PageFlags::HINTED) {
+            self.free_hinted(frame, flags);
+        } else {
+            self.list_free(frame, page);
         }
     }
 
-    fn free_volatile(&self, frame: Frame) {
+    /// Marks a page unused, if it is not yet, and the state that comes back decides: one that the host
+    /// has discarded waits until all CPUs have signed off.
+    #[cold]
+    fn free_hinted(&self, frame: Frame, flags: PageFlags) {
+        if flags.usage() == Usage::Unused {
+            return self.give_unused(frame);
+        }
+        self.page(frame).replace(flags & PageFlags::HINTED);
         let discarded = self.hint_unused(frame).is_discarded();
         if discarded && !self.has(Guard::SignOff) {
             // So that the damage shows: the next allocation gets it.
             self.hint_stable(frame);
-            self.list_free(frame);
+            self.list_free(frame, self.page(frame));
         } else if discarded && self.must_wait() {
             self.await_sign_off(frame);
         } else {
@@ -183,26 +216,30 @@ impl Mm<'_> {
     }
 
     /// Puts a stable page on this CPU's list; a list that is full gives pages to the buddy allocator.
-    fn list_free(&self, frame: Frame) {
-        self.page(frame).replace(PageFlags::LISTED);
-        let mut list = self.page_lists.own().lock();
-        if !list.is_full() {
-            return list.push(frame);
+    #[inline]
+    fn list_free(&self, frame: Frame, page: &Page) {
+        page.replace(PageFlags::FREE);
+        let mut list = sync::lock(self.page_lists.own());
+        if list.is_full() {
+            let batch = list.exchange(frame);
+            drop(list);
+            return self.drain(&batch);
         }
-        let mut batch = [Frame(0); BATCH];
-        let count = list.pop_oldest(&mut batch);
         list.push(frame);
-        drop(list);
+    }
+
+    /// Gives pages of a full list to the buddy allocator.
+    #[cold]
+    fn drain(&self, batch: &Batch) {
         self.stats.list_drains.add(1);
-        self.stats.list_drained.add(count as u64);
-        self.give_listed(&batch[..count]);
+        self.give_listed(batch);
     }
 
     /// Gives pages that were on a list to the buddy allocator.
-    #[cold]
+    #[inline]
     fn give_listed(&self, batch: &[Frame]) {
-        for frame in batch {
-            self.make_unused(*frame);
+        if self.hinting() != Hinting::Off {
+            batch.iter().for_each(|frame| self.make_unused(*frame));
         }
         self.buddy.lock().give_pages(self.pages, batch, STEPS);
     }
@@ -212,7 +249,7 @@ impl Mm<'_> {
         let mut total = 0;
         loop {
             let mut batch = [Frame(0); BATCH];
-            let count = self.page_lists.0[cpu].lock().pop_oldest(&mut batch);
+            let count = self.page_lists.of(cpu).lock().pop_oldest(&mut batch);
             if count == 0 {
                 self.stats.list_flushed.add(total as u64);
                 return total;
@@ -237,6 +274,7 @@ impl Mm<'_> {
 
     /// Pages on the lists of all CPUs.
     pub(super) fn listed_page_count(&self) -> usize {
-        self.page_lists.0.iter().map(|list| list.lock().count).sum()
+        let lists = self.page_lists.0.iter();
+        lists.map(|list| list.0.lock().count).sum()
     }
 }

@@ -76,10 +76,8 @@ pub struct Stats {
     pub list_refills: Counter,
     /// Pages that it got so.
     pub list_refilled: Counter,
-    /// Times that a full list gave pages to the buddy allocator.
+    /// Times that a full list gave pages to the buddy allocator, always as many.
     pub list_drains: Counter,
-    /// Pages that it gave so.
-    pub list_drained: Counter,
     /// Pages that lists gave because their CPU went idle or memory was short.
     pub list_flushed: Counter,
     /// Pages that were not cleared because the host said that they read as zero.

@@ -8,6 +8,16 @@ pub use core::sync::atomic;
 /// the one that does not run.
 pub type Mutex<T> = spin::mutex::SpinMutex<T, Yield>;
 
+/// Takes a lock that is hardly ever taken by anybody else: the waiting is out of the way.
+#[inline]
+pub fn lock<T>(mutex: &Mutex<T>) -> impl core::ops::DerefMut<Target = T> {
+    #[cold]
+    fn wait<T>(mutex: &Mutex<T>) -> spin::mutex::SpinMutexGuard<'_, T, Yield> {
+        mutex.lock()
+    }
+    mutex.try_lock().unwrap_or_else(|| wait(mutex))
+}
+
 /// How a CPU waits for another: it spins for a while, then gives its time slice to whoever needs it.
 #[derive(Debug)]
 pub struct Yield;
