@@ -2,7 +2,7 @@
 
 use std::io::Result;
 
-use kernel::work::churn::{Churn, Turn};
+use kernel::work::page_churn::{Churn, Turn};
 
 use crate::subjects::Subject;
 use crate::trace::{self, Meter};

@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use kernel::mm::Mm;
-use kernel::work::churn::{Churn, Turn};
+use kernel::work::page_churn::{Churn, Turn};
 
 use crate::subjects::manager;
 

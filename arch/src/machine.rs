@@ -9,6 +9,7 @@ pub mod control;
 pub mod cpu;
 pub mod diagnose;
 pub mod essa;
+mod exclusion;
 pub mod handler;
 pub mod key;
 pub mod sclp;

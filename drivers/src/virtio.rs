@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "none")]
 mod area;
+pub mod balloon;
 #[cfg(target_os = "none")]
 pub mod blk;
 #[cfg(target_os = "none")]

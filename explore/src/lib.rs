@@ -18,7 +18,7 @@ use kernel::mm::Guard;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::{Config, FailurePersistence, Runner};
 
-pub use rig::{KEY, Rig, key};
+pub use rig::{KEY, Rig, User, key};
 
 /// Schedules that are tried of each kind.
 const SCHEDULES: usize = 2000;

@@ -1,6 +1,8 @@
 //! A machine, its memory manager, and CPUs that do something.
 
 use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use arch::sim::{self, Machine};
 use arch::translation::{self, UserFault};
@@ -14,6 +16,8 @@ use shuttle::thread;
 
 /// Frames of the machine, the first of which is not free.
 const FRAMES: usize = 12;
+/// Slots of the swap area.
+const SLOTS: u32 = 4;
 /// The page that most scenarios are about.
 pub const KEY: Key = key(0);
 
@@ -29,16 +33,24 @@ fn content(key: Key) -> u8 {
 }
 
 /// The device: it has every page of the file, and keeps what is swapped out.
-struct Device;
+#[derive(Default)]
+struct Device(Mutex<HashMap<Key, [u8; PAGE_SIZE]>>);
 
 impl Store for Device {
     fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
+        // Not locked during the copy, in which other CPUs go on.
+        let kept = self.0.lock().unwrap().get(&key).copied();
+        let page = kept.unwrap_or([content(key); PAGE_SIZE]);
         // SAFETY: the page is new and locked.
-        unsafe { storage::copy_in(to.address(), &[content(key); PAGE_SIZE]) }
+        unsafe { storage::copy_in(to.address(), &page) }
         Ok(())
     }
 
-    fn write(&self, _: Key, _: Frame) -> Result<(), StoreError> {
+    fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {
+        let mut page = [0; PAGE_SIZE];
+        // SAFETY: the page is stable while it is written.
+        unsafe { storage::copy_out(from.address(), &mut page) }
+        self.0.lock().unwrap().insert(key, page);
         Ok(())
     }
 }
@@ -74,7 +86,10 @@ impl Rig {
         // SAFETY: freed below, after everybody who uses it has ended; leaked if the scenario fails.
         let shared: &'static Mm<'static> = unsafe { &*mm };
         shared.add_free(Frame(1), FRAMES as u32 - 1);
-        shared.set_store(&Device);
+        let device = Box::into_raw(Box::<Device>::default());
+        // SAFETY: as above.
+        shared.set_store(unsafe { &*device });
+        shared.add_swap(SLOTS);
         if let Some(guard) = without {
             shared.take_out(guard);
         }
@@ -89,6 +104,7 @@ impl Rig {
         // SAFETY: all CPUs have ended, and nothing of the memory manager is left.
         unsafe {
             drop(Box::from_raw(mm));
+            drop(Box::from_raw(device));
             drop(Box::from_raw(pages_at));
         }
     }
@@ -150,6 +166,8 @@ impl Rig {
             0,
             "pages wait for a sign-off that never comes"
         );
+        let (slots, free) = self.mm.swap_slots();
+        assert_eq!(slots, free, "a slot has a user that is gone");
         let cached = self.mm.cached_page_count();
         assert_eq!(
             self.mm.free_page_count() + cached,
@@ -247,7 +265,7 @@ impl User {
     }
 
     /// Maps the file's first pages.
-    pub fn space(&self, pages: usize, writable: bool) -> std::sync::Arc<Space> {
+    pub fn space(&self, pages: usize, writable: bool) -> Arc<Space> {
         let area = Area {
             start: 0,
             pages,
@@ -297,6 +315,37 @@ impl User {
             content(key(page as u32)),
             "a mapping shows somebody else's page"
         );
+    }
+
+    /// A space of so many pages of anonymous memory.
+    pub fn memory(&self, pages: usize) -> Arc<Space> {
+        let area = Area {
+            start: 0,
+            pages,
+            backing: Backing::Anonymous,
+            writable: true,
+            shared: false,
+            locked: false,
+        };
+        self.mm.new_space(pages, vec![area])
+    }
+
+    /// Takes what memory can do without, anonymous pages too.
+    pub fn swap_out(&self) {
+        while self.mm.shrink_cache() > 0 {}
+    }
+
+    /// Loads from a page of memory, which must be what was stored.
+    pub fn load_byte(&self, space: &Space, page: usize, expected: u8) {
+        let byte = self.access(space, page, || translation::load(space.tables(), page, 0));
+        assert_eq!(byte, expected, "memory has changed");
+    }
+
+    /// Stores into a page of a space, where [`User::load_byte`] does not look.
+    pub fn store_beside(&self, space: &Space, page: usize, byte: u8) {
+        self.access(space, page, || {
+            translation::store(space.tables(), page, 99, byte)
+        });
     }
 
     /// Stores into a page of a space.

@@ -3,9 +3,9 @@
 use alloc::format;
 use alloc::string::String;
 
-use boot::params::Params;
+use boot::params::{Error, Parameter, Params, ValueError};
 
-use crate::mm::{Discards, Hinting, Probe};
+use crate::mm::{Discards, Hinting, MAX_ORDER, Probe};
 
 /// What the kernel may hint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +47,8 @@ pub enum Work {
     Swap,
     /// Waits.
     Idle,
+    /// Finds out what becomes of pages that are reported as free.
+    Reporting,
 }
 
 impl Work {
@@ -59,6 +61,7 @@ impl Work {
             Self::Disks => "disks",
             Self::Swap => "swap",
             Self::Idle => "idle",
+            Self::Reporting => "reporting",
         }
     }
 }
@@ -74,6 +77,65 @@ pub enum DiskChoice {
     Diag250,
     /// In the bundle.
     Memory,
+}
+
+/// What the balloon device is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BalloonControl {
+    /// Whether free pages are reported; if nothing is said, in place of ESSA.
+    pub reporting: Option<bool>,
+    /// Least order of a block that is reported.
+    pub order: u32,
+    /// Time from one round of reports to the next, in milliseconds.
+    pub interval_ms: u64,
+    /// Whether the device's target is followed; it is if nothing is said.
+    pub balloon: Option<bool>,
+}
+
+/// Longest time from one round of reports to the next, in milliseconds: an hour.
+const LONGEST_INTERVAL: u64 = 3_600_000;
+
+impl BalloonControl {
+    /// Blocks of 128 KiB and more: smaller ones come and go too fast, and are most of the requests and
+    /// little of the memory. A host that discards by larger pages takes what is large enough for it.
+    const DEFAULT: Self = Self {
+        reporting: None,
+        order: 5,
+        interval_ms: 500,
+        balloon: None,
+    };
+
+    /// Whether free pages are to be reported by a kernel that gives these hints.
+    #[must_use]
+    pub fn reports(&self, hinting: Hinting) -> bool {
+        self.reporting.unwrap_or(hinting == Hinting::Off)
+    }
+
+    /// Whether somebody wants the device to be used, and should know if it is not.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        self.reporting == Some(true) || self.balloon == Some(true)
+    }
+
+    fn set<'a>(&mut self, parameter: &Parameter<'a>) -> Result<(), Error<'a>> {
+        match parameter.key {
+            "reporting" => self.reporting = Some(parameter.one_of("off|on", [false, true])?),
+            "reporting-order" => self.order = within(parameter, 0, MAX_ORDER.into())? as u32,
+            "reporting-ms" => self.interval_ms = within(parameter, 1, LONGEST_INTERVAL)?,
+            "balloon" => self.balloon = Some(parameter.one_of("off|on", [false, true])?),
+            _ => return Err(parameter.unknown()),
+        }
+        Ok(())
+    }
+}
+
+/// A number that has to be in a range.
+fn within<'a>(parameter: &Parameter<'a>, least: u64, most: u64) -> Result<u64, Error<'a>> {
+    match parameter.integer()? {
+        number if number < least => Err(parameter.bad(ValueError::TooSmall)),
+        number if number > most => Err(parameter.bad(ValueError::TooLarge)),
+        number => Ok(number),
+    }
 }
 
 /// What the kernel is told.
@@ -95,6 +157,8 @@ pub struct Control {
     pub seed: u64,
     /// Where the files are.
     pub disk: DiskChoice,
+    /// What the balloon device is used for.
+    pub balloon: BalloonControl,
     /// The guard that a negative test takes out.
     #[cfg(feature = "controls")]
     pub take_out: Option<crate::mm::Guard>,
@@ -115,6 +179,7 @@ impl Control {
             disjoint: false,
             seed: 1,
             disk: DiskChoice::Auto,
+            balloon: BalloonControl::DEFAULT,
             #[cfg(feature = "controls")]
             take_out: None,
         };
@@ -127,10 +192,7 @@ impl Control {
         Ok(control)
     }
 
-    fn set<'a>(
-        &mut self,
-        parameter: &boot::params::Parameter<'a>,
-    ) -> Result<(), boot::params::Error<'a>> {
+    fn set<'a>(&mut self, parameter: &Parameter<'a>) -> Result<(), Error<'a>> {
         match parameter.key {
             "cmma" => {
                 let all = [Cmma::Off, Cmma::Unused, Cmma::Full, Cmma::Force];
@@ -138,13 +200,14 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|disks|swap|idle",
+                    "verify|measure|disks|swap|idle|reporting",
                     [
                         Work::Verify,
                         Work::Measure,
                         Work::Disks,
                         Work::Swap,
                         Work::Idle,
+                        Work::Reporting,
                     ],
                 )?;
             }
@@ -169,7 +232,7 @@ impl Control {
                 let guards = [MakeStable, DiscardFault, SignOff];
                 self.take_out = Some(parameter.one_of(choices, guards)?);
             }
-            _ => return Err(parameter.unknown()),
+            _ => return self.balloon.set(parameter),
         }
         Ok(())
     }
@@ -216,11 +279,34 @@ mod tests {
     }
 
     #[test]
+    fn free_pages_are_reported_in_place_of_essa_unless_something_is_said() {
+        let control = |line| Control::read(line).unwrap().balloon;
+        let default = control("");
+        assert!(default.reports(Hinting::Off) && !default.is_asked_for());
+        assert!(!default.reports(Hinting::Unused) && !default.reports(Hinting::Full));
+        let on = control("reporting=on reporting-order=12 reporting-ms=20");
+        assert!(on.reports(Hinting::Full) && on.is_asked_for());
+        assert_eq!((on.order, on.interval_ms, on.balloon), (12, 20, None));
+        let off = control("reporting=off balloon=off");
+        assert!(!off.reports(Hinting::Off) && !off.is_asked_for());
+        assert!(control("balloon=on").is_asked_for());
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (line, word) in [
             ("cmma=maybe", "cmma"),
             ("passes=two", "passes"),
             ("colour=1", "colour"),
+            ("reporting=maybe", "reporting"),
+            (
+                "reporting-order=13",
+                "reporting-order=13: the value is too large",
+            ),
+            ("reporting-order=x", "reporting-order"),
+            ("reporting-ms=0", "reporting-ms=0: the value is too small"),
+            ("reporting-ms=3600001", "too large"),
+            ("balloon=half", "balloon"),
         ] {
             let error = Control::read(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

@@ -14,6 +14,8 @@ pub mod sync;
 pub mod work;
 
 #[cfg(target_os = "none")]
+pub mod balloon;
+#[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]
 pub mod report;

@@ -6,6 +6,7 @@
 //! alone, except that a CPU's list of discarded pages is locked in front of the sign-off rounds
 //! (`signoff`).
 
+mod balloon;
 mod buddy;
 mod cache;
 mod discard;
@@ -17,6 +18,7 @@ mod page;
 mod percpu;
 mod probe;
 mod reclaim;
+mod reporting;
 mod signoff;
 mod space;
 mod state;
@@ -34,6 +36,7 @@ use core::sync::atomic::AtomicU32;
 
 use arch::Frame;
 
+pub use balloon::{BATCH, Batch};
 pub use buddy::{MAX_ORDER, PageAllocation};
 pub use cache::{Filling, Lookup, MaybeDiscarded, StableRef};
 pub use guard::Guard;
@@ -42,6 +45,7 @@ pub use optimistic::Optimistic;
 pub use page::{Page, PageFlags};
 pub use percpu::BATCH as PAGE_BATCH;
 pub use probe::{Discards, Probe, probe};
+pub use reporting::FreeBlock;
 pub use signoff::{LATENCIES, SignOffStats};
 #[cfg(target_os = "none")]
 pub(crate) use space::FIRST_SEGMENT;
@@ -50,6 +54,7 @@ pub use state::Discarded;
 pub use stats::{Counter, Stats};
 pub use store::{Store, StoreError};
 
+use balloon::Balloon;
 use buddy::Buddy;
 use hash::CacheHash;
 use list::List;
@@ -91,6 +96,7 @@ pub struct Mm<'a> {
     pages: &'a [Page],
     hinting: Hinting,
     buddy: Mutex<Buddy>,
+    balloon: Mutex<Balloon>,
     cache: Mutex<CacheHash>,
     lru: Mutex<List>,
     /// Counters of what happened.
@@ -123,6 +129,7 @@ impl<'a> Mm<'a> {
             pages,
             hinting,
             buddy: Mutex::new(Buddy::new()),
+            balloon: Mutex::new(Balloon::new()),
             cache: Mutex::new(CacheHash::new()),
             lru: Mutex::new(List::new()),
             stats: Stats::default(),

@@ -37,6 +37,8 @@ pub struct Boot {
     pub discards: &'static str,
     /// What is hinted.
     pub hinting: &'static str,
+    /// What tells the host which pages are free.
+    pub back_end: &'static str,
     /// Where the files are.
     pub disk: &'static str,
     /// How many files.
@@ -118,6 +120,16 @@ struct Guest<'a> {
     spin_us: u64,
     switches: u64,
     cpus_taken_off: u64,
+    swapped_in: u64,
+    pages_written: u64,
+    write_errors: u64,
+    swap_full: u64,
+    copies_on_write: u64,
+    pages_reused: u64,
+    reported_blocks: u64,
+    reported_pages: u64,
+    ballooned_pages: usize,
+    withdrawn_pages: u64,
 }
 
 /// What all CPUs have counted, added up.
@@ -272,6 +284,16 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
             spin_us: sum(|counters| counters.spun.get()) / UNITS_PER_MICROSECOND,
             switches: sum(|counters| counters.switches.get()),
             cpus_taken_off: smp::hotplug::TAKEN_OFF.get(),
+            swapped_in: stats.swapped_in.get(),
+            pages_written: stats.pages_written.get(),
+            write_errors: stats.write_errors.get(),
+            swap_full: stats.swap_full.get(),
+            copies_on_write: stats.copies_on_write.get(),
+            pages_reused: stats.reused.get(),
+            reported_blocks: stats.reported_blocks.get(),
+            reported_pages: stats.reported_pages.get(),
+            ballooned_pages: mm.ballooned_page_count(),
+            withdrawn_pages: stats.withdrawn.get(),
         },
     );
 }

@@ -13,6 +13,7 @@ use boot::start::{Start, image_end};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
 use drivers::{console, logger, record, sclp};
 
+use crate::balloon::{self, Balloon};
 use crate::control::{Cmma, Control, DiskChoice, Work};
 use crate::fs::archive::Archive;
 use crate::fs::store::Devices;
@@ -165,6 +166,7 @@ fn run(
     let disk = disk(start, control.disk)?;
     let archive = Archive::open(disk, mm).map_err(|error| error.to_string())?;
     let archive: &'static Archive<'static> = Box::leak(Box::new(archive));
+    let balloon = Balloon::find(&control.balloon, mm);
     report::boot(&Boot {
         image: "kernel",
         version: env!("CARGO_PKG_VERSION"),
@@ -175,10 +177,14 @@ fn run(
         essa: found.essa,
         discards: found.discards.name(),
         hinting: mm.hinting().name(),
+        back_end: balloon::back_end(mm.hinting(), balloon.as_ref()),
         disk: archive.disk_name(),
         files: archive.index().len(),
         bytes: archive.index().total_size(),
     });
+    if let Some(balloon) = balloon {
+        balloon.start();
+    }
     let since_entry = (clock::now() - start.entry_tod) / UNITS_PER_MICROSECOND;
     report::work(control.work.name(), since_entry);
     Ok(do_work(control, archive))
@@ -224,6 +230,7 @@ fn do_work(control: &Control, archive: &'static Archive<'static>) -> bool {
         Work::Verify => verify(control, archive, &mut outcome),
         Work::Measure => work::measure::run(archive.mm()).err(),
         Work::Disks => work::disks::run(archive.mm(), control.seed).err(),
+        Work::Reporting => work::reporting::run(archive.mm()).err(),
         Work::Swap => swap(control, archive, &mut outcome),
         Work::Idle => {
             work::idle::run();

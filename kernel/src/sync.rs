@@ -51,6 +51,18 @@ pub fn poll() {
     crate::task::poll();
 }
 
+/// Lets another thread get on, which may be one that waits for a CPU: for threads that wait for what a
+/// sleeping thread has, and hold no lock.
+pub fn let_others_run() {
+    #[cfg(target_os = "none")]
+    {
+        crate::task::poll();
+        crate::task::yield_now();
+    }
+    #[cfg(not(target_os = "none"))]
+    relax();
+}
+
 /// The number of the running CPU, from 0: among those of this kernel, whatever their addresses.
 #[cfg(target_os = "none")]
 #[must_use]

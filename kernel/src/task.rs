@@ -96,9 +96,10 @@ pub fn poll() {
     let cpu = Cpu::current();
     if time::is_tick_due(cpu) {
         time::take_tick(cpu);
-        let wanted = cpu.yield_wanted.load(Ordering::Relaxed);
-        if wanted || cpu.offline_wanted.load(Ordering::SeqCst) {
-            yield_now();
-        }
+    }
+    // The tick may have been taken by its interruption, while a task ran.
+    let wanted = cpu.yield_wanted.load(Ordering::Relaxed);
+    if wanted || cpu.offline_wanted.load(Ordering::SeqCst) {
+        yield_now();
     }
 }

@@ -131,7 +131,7 @@ impl Task {
     /// The address of a page behind the stack.
     #[must_use]
     pub fn address(page: usize) -> u64 {
-        ((crate::mm::FIRST_SEGMENT << 8 | STACK_PAGES) + page << PAGE_SHIFT) as u64
+        (((crate::mm::FIRST_SEGMENT << 8) + STACK_PAGES + page) << PAGE_SHIFT) as u64
     }
 
     /// The arguments of the call that the task has made.

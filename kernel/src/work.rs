@@ -1,12 +1,14 @@
 //! What the unikernel does.
 
-pub mod churn;
 #[cfg(target_os = "none")]
 pub mod disks;
 #[cfg(target_os = "none")]
 pub mod idle;
 #[cfg(target_os = "none")]
 pub mod measure;
+pub mod page_churn;
+#[cfg(target_os = "none")]
+pub mod reporting;
 #[cfg(target_os = "none")]
 pub mod share;
 #[cfg(target_os = "none")]

@@ -193,6 +193,8 @@ pub enum Work {
     Swap,
     /// Waits.
     Idle,
+    /// Finds out what becomes of pages that are reported as free.
+    Reporting,
 }
 
 impl Work {
@@ -205,6 +207,7 @@ impl Work {
             Self::Disks => "disks",
             Self::Swap => "swap",
             Self::Idle => "idle",
+            Self::Reporting => "reporting",
         }
     }
 }
@@ -305,6 +308,10 @@ pub struct QemuOptions {
     /// Make one instruction one nanosecond: exact and repeatable, but slower.
     #[arg(long)]
     pub icount: bool,
+    /// Give the bare kernel a balloon device, which it reports free pages to and whose target it
+    /// follows.
+    #[arg(long, requires = "bare")]
+    pub balloon: bool,
     /// Which console the machine has, and each guest's.
     #[arg(long, value_enum, default_value_t)]
     pub console: Console,
@@ -318,6 +325,18 @@ pub struct QemuOptions {
     )]
     pub append: String,
 
+    /// Properties of the balloon device.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        hide = true,
+        requires = "balloon",
+        default_value = "free-page-reporting=on,deflate-on-oom=on"
+    )]
+    pub balloon_properties: String,
+    /// Where QEMU listens for commands (QMP); the machine waits for `cont` before it starts.
+    #[arg(long, value_name = "SOCKET", hide = true)]
+    pub qmp: Option<PathBuf>,
     /// What the guests do.
     #[arg(long, value_enum, default_value_t, hide = true)]
     pub work: Work,
@@ -400,6 +419,7 @@ mod tests {
             vec!["xtask", "qemu", "--passes", "0"],
             vec!["xtask", "qemu", "--hinting", "most"],
             vec!["xtask", "qemu", "--bare", "--guest", "x"],
+            vec!["xtask", "qemu", "--balloon"],
             vec!["xtask", "fly"],
         ] {
             assert!(Arguments::try_parse_from(&bad).is_err(), "{bad:?}");

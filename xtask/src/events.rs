@@ -192,6 +192,8 @@ records! {
         discards: Discards,
         /// Hints that the kernel gives: off, unused, full.
         hinting: String,
+        /// What tells the host which pages are free: none, essa, reporting, essa+reporting.
+        back_end: String,
         /// Where the files come from: virtio, diag250, memory.
         disk: String,
         /// Number of files.
@@ -331,6 +333,26 @@ records! {
         switches: u64,
         /// CPUs that were taken offline.
         cpus_taken_off: u64,
+        /// Pages read from the swap area.
+        swapped_in: u64,
+        /// Pages written to files and to the swap area.
+        pages_written: u64,
+        /// Writes that failed.
+        write_errors: u64,
+        /// Anonymous pages that found no free slot.
+        swap_full: u64,
+        /// Pages copied because somebody wrote to a private mapping.
+        copies_on_write: u64,
+        /// Pages that their last user took for himself.
+        pages_reused: u64,
+        /// Free blocks reported to the balloon device.
+        reported_blocks: u64,
+        /// Pages of these blocks.
+        reported_pages: u64,
+        /// Pages in the balloon at the end.
+        ballooned_pages: u64,
+        /// Pages taken out of the balloon because memory ran short.
+        withdrawn_pages: u64,
     }
     /// Kernel or host: why it cannot go on.
     Error {

@@ -38,6 +38,7 @@ pub fn layout(header: &[String], rows: &[Vec<String>]) -> String {
 
 /// A row of the guests' table: its name, and its cell for a guest.
 type Row = (&'static str, Cell);
+type Count = fn(&Guest) -> u64;
 type Cell = fn(&Guest, Option<&HostGuest>) -> String;
 
 /// What every guest did, one column a guest; nothing if no guest lived to report.
@@ -59,6 +60,12 @@ pub fn guests(collector: &Collector) -> String {
             .iter()
             .map(|(id, report)| cell(report, collector.host_guest(*id)));
         rows.push(once(name.to_owned()).chain(cells).collect());
+    }
+    for (name, count) in of_the_balloon() {
+        if reports.iter().any(|(_, guest)| count(guest) > 0) {
+            let cells = reports.iter().map(|(_, guest)| grouped(count(guest)));
+            rows.push(once(name.to_owned()).chain(cells).collect());
+        }
     }
     let used: BTreeSet<&String> = reports
         .iter()
@@ -99,6 +106,15 @@ fn counters() -> [Row; 8] {
         }),
         ("reloads", |guest, _| grouped(guest.reloads)),
         ("mismatches", |guest, _| grouped(guest.mismatches)),
+    ]
+}
+
+/// Counters that are 0 without a balloon device.
+fn of_the_balloon() -> [(&'static str, Count); 3] {
+    [
+        ("free pages reported", |guest| guest.reported_pages),
+        ("pages in the balloon", |guest| guest.ballooned_pages),
+        ("pages taken back in need", |guest| guest.withdrawn_pages),
     ]
 }
 

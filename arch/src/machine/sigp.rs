@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use super::clock;
+use super::{clock, exclusion};
 
 /// An order for a CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +50,25 @@ pub enum Answer {
 /// What the order makes the CPU do must be sound: what it runs may stop, and what it starts must be
 /// prepared.
 pub unsafe fn signal(cpu: u16, order: Order, parameter: u32) -> Answer {
+    match order {
+        // These the other CPU need not do anything for.
+        Order::Sense | Order::ExternalCall | Order::EmergencySignal => {
+            // SAFETY: the caller's promise.
+            unsafe { execute(cpu, order, parameter) }
+        }
+        // A CPU that stops itself does not come back from it.
+        // SAFETY: as above.
+        _ if cpu == super::cpu::address() => unsafe { execute(cpu, order, parameter) },
+        // SAFETY: as above.
+        _ => exclusion::order(|| unsafe { execute(cpu, order, parameter) }),
+    }
+}
+
+/// SIGNAL PROCESSOR.
+///
+/// # Safety
+/// As for [`signal`].
+unsafe fn execute(cpu: u16, order: Order, parameter: u32) -> Answer {
     let (status, cc): (u64, u64);
     // SAFETY: registers 2 and 3 are status and parameter; the caller vouches for the effect.
     unsafe {

@@ -2,6 +2,7 @@
 
 use core::arch::asm;
 
+use super::exclusion;
 use crate::addr::Absolute;
 
 /// Marks a page-table entry invalid and flushes the translation of `virtual_address` from the TLBs
@@ -16,7 +17,7 @@ use crate::addr::Absolute;
 pub unsafe fn invalidate_page(page_table: Absolute, virtual_address: u64) {
     let mut old = 0_u8;
     // SAFETY: changes one entry of a table that the caller owns; the mask is or-ed with nothing.
-    unsafe {
+    exclusion::invalidate(|| unsafe {
         asm!(
             "ipte {table}, {address}",
             "stosm 0({old}), 0x00",
@@ -25,7 +26,7 @@ pub unsafe fn invalidate_page(page_table: Absolute, virtual_address: u64) {
             old = in(reg_addr) &raw mut old,
             options(nostack),
         );
-    }
+    });
 }
 
 /// Flushes this CPU's TLB.

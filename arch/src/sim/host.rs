@@ -17,6 +17,7 @@ pub(super) struct Host {
     eviction: Eviction,
     random: u64,
     pub(super) essa_counts: [u64; 8],
+    pub(super) key_count: u64,
     pub(super) discards: u64,
     pub(super) discard_faults: u64,
 }
@@ -48,6 +49,7 @@ impl Host {
             eviction: Eviction::Never,
             random: 1,
             essa_counts: [0; 8],
+            key_count: 0,
             discards: 0,
             discard_faults: 0,
         }

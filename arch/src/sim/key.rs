@@ -9,10 +9,16 @@ pub const CHANGE: u8 = 0x02;
 /// The key of a frame.
 #[must_use]
 pub fn get(frame: Frame) -> u8 {
-    with_host(|host| if host.is_changed(frame) { CHANGE } else { 0 })
+    with_host(|host| {
+        host.key_count += 1;
+        if host.is_changed(frame) { CHANGE } else { 0 }
+    })
 }
 
 /// Sets the key of a frame.
 pub fn set(frame: Frame, key: u8) {
-    with_host(|host| host.set_changed(frame, key & CHANGE != 0));
+    with_host(|host| {
+        host.key_count += 1;
+        host.set_changed(frame, key & CHANGE != 0);
+    });
 }

@@ -103,6 +103,12 @@ impl Machine {
         self.host().essa_counts
     }
 
+    /// Key instructions executed so far.
+    #[must_use]
+    pub fn key_count(&self) -> u64 {
+        self.host().key_count
+    }
+
     /// Returns how many volatile pages have been discarded.
     #[must_use]
     pub fn discards(&self) -> u64 {

@@ -5,21 +5,21 @@ use core::cell::{Cell, UnsafeCell};
 
 use arch::{Absolute, clock};
 use virtio_spec::blk::T;
-use virtio_spec::{DeviceStatus, Id, le32, le64};
+use virtio_spec::{Id, le32, le64};
 
 use super::ccw::{Device, Found, Step};
-use super::queue::{Piece, Queue, SIZE, SLOTS, Slot};
+use super::queue::{Piece, Queue, Slot};
 use crate::block::{BLOCK_SIZE, BlockError, Cause};
 
 /// Feature bit of a read-only device.
 const READ_ONLY: u64 = 1 << 5;
 /// Feature bit of a device that may hold writes back until it is told to flush.
 const FLUSH: u64 = 1 << 9;
-/// Feature bit of a device that follows version 1 of the specification.
-const VERSION_1: u64 = 1 << 32;
 
 /// The only queue.
 const QUEUE: u16 = 0;
+/// Its kind: a request has a header, data and a status.
+type Requests = Queue<16, 3>;
 /// Most bytes of one request; what is longer becomes several, which run at the same time.
 const MOST: usize = 64 * 1024;
 
@@ -43,8 +43,8 @@ pub struct VirtioBlk {
     number: u16,
     /// In front of what it knows the addresses of: dropping it resets the device first.
     device: Device,
-    queue: Queue,
-    requests: Box<UnsafeCell<[Request; SLOTS]>>,
+    queue: Requests,
+    requests: Box<UnsafeCell<[Request; Requests::SLOTS]>>,
     blocks: u64,
     features: u64,
     /// Why the device was given up.
@@ -75,29 +75,15 @@ impl VirtioBlk {
         if Id::from(device.kind()) != Id::Block {
             return Err("it is not a block device");
         }
-        let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
-        device.set_status(status)?;
-        let offered = device.features()?;
-        if offered & VERSION_1 == 0 {
-            return Err("it does not follow version 1 of virtio");
-        }
-        let features = offered & (VERSION_1 | READ_ONLY | FLUSH);
-        device.accept_features(features)?;
-        status |= DeviceStatus::FEATURES_OK;
-        device.set_status(status)?;
-        if let Some(now) = device.status()?
-            && !now.contains(DeviceStatus::FEATURES_OK)
-        {
-            return Err("it does not agree to the features");
-        }
+        let (_, features) = device.agree(READ_ONLY | FLUSH)?;
         let blocks = u64::from_le_bytes(device.config()?);
-        if device.queue_size(QUEUE)? < SIZE {
+        if device.queue_size(QUEUE)? < Requests::ENTRIES {
             return Err("its queue is too small");
         }
-        let queue = Queue::new();
-        device.set_queue(QUEUE, SIZE, queue.parts())?;
+        let queue = Requests::new();
+        device.set_queue(QUEUE, Requests::ENTRIES, queue.parts())?;
         device.set_indicators()?;
-        device.set_status(status | DeviceStatus::DRIVER_OK)?;
+        device.start_working()?;
         let request = Request {
             kind: le32::from(0),
             reserved: le32::from(0),
@@ -108,7 +94,7 @@ impl VirtioBlk {
             number,
             device,
             queue,
-            requests: Box::new(UnsafeCell::new([request; SLOTS])),
+            requests: Box::new(UnsafeCell::new([request; Requests::SLOTS])),
             blocks,
             features,
             lost: Cell::new(None),

@@ -17,6 +17,7 @@ mod command {
     pub(super) const READ_FEATURES: u8 = 0x12;
     pub(super) const WRITE_FEATURES: u8 = 0x11;
     pub(super) const READ_CONFIG: u8 = 0x22;
+    pub(super) const WRITE_CONFIG: u8 = 0x21;
     pub(super) const WRITE_STATUS: u8 = 0x31;
     pub(super) const READ_STATUS: u8 = 0x72;
     pub(super) const READ_QUEUE: u8 = 0x32;
@@ -31,6 +32,13 @@ const VIRTIO: u16 = 0x3832;
 /// the specification; from revision 2 on the status can be read.
 const REVISIONS: [u16; 2] = [STATUS_REVISION, 1];
 const STATUS_REVISION: u16 = 2;
+
+/// Feature bit of a device that follows version 1 of the specification.
+const VERSION_1: u64 = 1 << 32;
+/// The status of a device with whose driver features are agreed.
+const AGREED: DeviceStatus = DeviceStatus::ACKNOWLEDGE
+    .union(DeviceStatus::DRIVER)
+    .union(DeviceStatus::FEATURES_OK);
 
 /// What stands for a device that cannot be used: the step that failed.
 pub(super) type Step = &'static str;
@@ -54,6 +62,8 @@ pub(super) struct Device {
     kind: u8,
     /// Whether a command failed such that the device cannot be told to forget the area.
     gone: Cell<bool>,
+    /// Whether the configuration has changed, and nobody has asked since.
+    changed: Cell<bool>,
 }
 
 /// How long a device may take to answer, in TOD units: half a minute.
@@ -123,6 +133,7 @@ impl Device {
             revision: 0,
             kind: 0,
             gone: Cell::new(false),
+            changed: Cell::new(false),
         };
         let sense = device.read::<7>(command::SENSE_ID)?;
         if u16::from_be_bytes([sense[1], sense[2]]) != VIRTIO {
@@ -136,6 +147,14 @@ impl Device {
             .ok_or("it is older than version 1 of virtio")?;
         device.reset()?;
         Ok(Found::Virtio(device))
+    }
+
+    /// Whether the subchannel still has a device.
+    pub(super) fn is_there(&self) -> bool {
+        let mut schib = Schib::default();
+        // SAFETY: storing a subchannel starts nothing.
+        let stored = unsafe { channel::store(self.id, &mut schib) };
+        stored == 0 && schib.device().is_some()
     }
 
     /// The virtio device type.
@@ -153,12 +172,36 @@ impl Device {
         self.run(command::RESET, &[])
     }
 
-    pub(super) fn set_status(&self, status: DeviceStatus) -> Result<(), Step> {
+    /// Agrees on those of the features `wanted` that the device offers; returns all that it offers,
+    /// and those.
+    pub(super) fn agree(&self, wanted: u64) -> Result<(u64, u64), Step> {
+        self.set_status(AGREED - DeviceStatus::FEATURES_OK)?;
+        let offered = self.features()?;
+        if offered & VERSION_1 == 0 {
+            return Err("it does not follow version 1 of virtio");
+        }
+        let features = offered & (VERSION_1 | wanted);
+        self.accept_features(features)?;
+        self.set_status(AGREED)?;
+        match self.status()? {
+            Some(now) if !now.contains(DeviceStatus::FEATURES_OK) => {
+                Err("it does not agree to the features")
+            }
+            _ => Ok((offered, features)),
+        }
+    }
+
+    /// Says that the driver is ready; queues and indicators are known to the device by now.
+    pub(super) fn start_working(&self) -> Result<(), Step> {
+        self.set_status(AGREED | DeviceStatus::DRIVER_OK)
+    }
+
+    fn set_status(&self, status: DeviceStatus) -> Result<(), Step> {
         self.run(command::WRITE_STATUS, &[status.bits()])
     }
 
     /// The status, where the device lets it be read.
-    pub(super) fn status(&self) -> Result<Option<DeviceStatus>, Step> {
+    fn status(&self) -> Result<Option<DeviceStatus>, Step> {
         if self.revision < STATUS_REVISION {
             return Ok(None);
         }
@@ -178,7 +221,7 @@ impl Device {
     }
 
     /// Tells the device which of its features are used.
-    pub(super) fn accept_features(&self, features: u64) -> Result<(), Step> {
+    fn accept_features(&self, features: u64) -> Result<(), Step> {
         for index in 0..2 {
             let [a, b, c, d] = ((features >> (32 * index)) as u32).to_le_bytes();
             self.run(command::WRITE_FEATURES, &[a, b, c, d, index])?;
@@ -189,6 +232,24 @@ impl Device {
     /// The first bytes of the configuration space.
     pub(super) fn config<const N: usize>(&self) -> Result<[u8; N], Step> {
         self.read(command::READ_CONFIG)
+    }
+
+    /// Overwrites the first bytes of the configuration space.
+    pub(super) fn write_config(&self, bytes: &[u8]) -> Result<(), Step> {
+        self.run(command::WRITE_CONFIG, bytes)
+    }
+
+    /// Whether the configuration may have changed since this was asked last.
+    pub(super) fn take_config_change(&self) -> bool {
+        self.note_change();
+        self.changed.replace(false)
+    }
+
+    /// Takes notice of a change of configuration or status; returns whether there was one.
+    fn note_change(&self) -> bool {
+        let changed = self.area.take_device_change();
+        self.changed.set(self.changed.get() || changed);
+        changed
     }
 
     /// Most entries of a queue.
@@ -232,7 +293,7 @@ impl Device {
     /// The error says that nothing will: the device is in need of a reset, or gone.
     pub(super) fn wait(&self, began: u64) -> Result<(), Step> {
         self.fetch_status(began)?;
-        if self.area.take_device_change()
+        if self.note_change()
             && let Some(status) = self.status()?
             && status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
         {
@@ -285,6 +346,8 @@ impl Device {
     }
 
     /// Runs one command on a payload of `count` bytes that starts with `bytes`.
+    // Called from everywhere, and never in a hurry.
+    #[inline(never)]
     fn transfer(&self, command: u8, bytes: &[u8], count: usize) -> Result<(), Step> {
         let mut payload = [0; PAYLOAD];
         payload[..bytes.len()].copy_from_slice(bytes);

@@ -12,33 +12,14 @@ use arch::Absolute;
 use virtio_spec::virtq::{AvailF, Desc, DescF, UsedElem, UsedF};
 use virtio_spec::{le16, le32, le64};
 
-/// Entries of the rings, a power of two.
-pub(super) const SIZE: u16 = 16;
-/// Most pieces of a request.
-pub(super) const CHAIN: usize = 3;
-/// Most requests under way.
-pub(super) const SLOTS: usize = SIZE as usize / CHAIN;
-
 /// Number of a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Slot(u16);
 
 impl Slot {
-    /// The slot as an index below [`SLOTS`].
+    /// The slot as an index below [`Queue::SLOTS`].
     pub(super) const fn index(self) -> usize {
         self.0 as usize
-    }
-
-    /// Number of the first descriptor of its chain, by which the device knows the request.
-    const fn head(self) -> u16 {
-        self.0 * CHAIN as u16
-    }
-
-    /// The slot whose chain starts with a descriptor.
-    fn of_head(head: u32) -> Option<Self> {
-        (0..SLOTS as u16)
-            .map(Self)
-            .find(|slot| u32::from(slot.head()) == head)
     }
 }
 
@@ -62,37 +43,52 @@ impl fmt::Display for Bogus {
 }
 
 #[repr(C, align(4096))]
-struct Rings {
-    descriptors: [Desc; SIZE as usize],
-    available: Available,
-    used: Used,
+struct Rings<const SIZE: usize> {
+    descriptors: [Desc; SIZE],
+    available: Available<SIZE>,
+    used: Used<SIZE>,
 }
 
 #[repr(C, align(2))]
-struct Available {
+struct Available<const SIZE: usize> {
     flags: AvailF,
     index: le16,
-    ring: [le16; SIZE as usize],
+    ring: [le16; SIZE],
 }
 
 #[repr(C, align(4))]
-struct Used {
+struct Used<const SIZE: usize> {
     flags: UsedF,
     index: le16,
-    ring: [UsedElem; SIZE as usize],
+    ring: [UsedElem; SIZE],
 }
 
 /// The queue. The device reads and writes the rings, so they are accessed through volatile pointers.
-pub(super) struct Queue {
-    rings: Box<UnsafeCell<Rings>>,
+///
+/// `SIZE` is the number of entries of the rings, a power of two, and `CHAIN` the most pieces that a
+/// request has.
+pub(super) struct Queue<const SIZE: usize, const CHAIN: usize> {
+    rings: Box<UnsafeCell<Rings<SIZE>>>,
     /// How many requests were offered, modulo 2^16: the available ring's index.
     offered: Cell<u16>,
     /// How many completed requests were taken, modulo 2^16.
     taken: Cell<u16>,
-    under_way: Cell<[bool; SLOTS]>,
+    /// One bit a slot.
+    under_way: Cell<u32>,
 }
 
-impl Queue {
+impl<const SIZE: usize, const CHAIN: usize> Queue<SIZE, CHAIN> {
+    /// Entries, as the device is told.
+    pub(super) const ENTRIES: u16 = {
+        assert!(SIZE.is_power_of_two() && SIZE <= 1 << 15);
+        SIZE as u16
+    };
+    /// Most requests under way.
+    pub(super) const SLOTS: usize = {
+        assert!(CHAIN > 0 && SIZE / CHAIN > 0 && SIZE / CHAIN <= u32::BITS as usize);
+        SIZE / CHAIN
+    };
+
     pub(super) fn new() -> Self {
         let descriptor = Desc {
             addr: le64::from(0),
@@ -105,23 +101,23 @@ impl Queue {
             len: le32::from(0),
         };
         let rings = Rings {
-            descriptors: [descriptor; SIZE as usize],
+            descriptors: [descriptor; SIZE],
             available: Available {
                 flags: AvailF::empty(),
                 index: le16::from(0),
-                ring: [le16::from(0); SIZE as usize],
+                ring: [le16::from(0); SIZE],
             },
             used: Used {
                 flags: UsedF::empty(),
                 index: le16::from(0),
-                ring: [element; SIZE as usize],
+                ring: [element; SIZE],
             },
         };
         Self {
             rings: Box::new(UnsafeCell::new(rings)),
             offered: Cell::new(0),
             taken: Cell::new(0),
-            under_way: Cell::new([false; SLOTS]),
+            under_way: Cell::new(0),
         }
     }
 
@@ -140,8 +136,20 @@ impl Queue {
 
     /// A slot for another request, if there is one.
     pub(super) fn free_slot(&self) -> Option<Slot> {
-        let free = self.under_way.get().iter().position(|busy| !busy)?;
-        Some(Slot(free as u16))
+        let free = self.under_way.get().trailing_ones();
+        ((free as usize) < Self::SLOTS).then_some(Slot(free as u16))
+    }
+
+    /// Number of the first descriptor of a slot's chain, by which the device knows the request.
+    const fn head(slot: Slot) -> u16 {
+        slot.0 * CHAIN as u16
+    }
+
+    /// The slot whose chain starts with a descriptor.
+    fn slot_of(head: u32) -> Option<Slot> {
+        (0..Self::SLOTS as u16)
+            .map(Slot)
+            .find(|slot| u32::from(Self::head(*slot)) == head)
     }
 
     /// Offers a request in a free slot: one to [`CHAIN`] pieces, those that the device writes last.
@@ -152,7 +160,7 @@ impl Queue {
         assert!(self.mark(slot, true), "the slot comes from `free_slot`");
         assert!((1..=CHAIN).contains(&pieces.len()), "a chain has room");
         let rings = self.rings.get();
-        let head = slot.head();
+        let head = Self::head(slot);
         for (number, piece) in (head..).zip(pieces) {
             let last = usize::from(number - head) + 1 == pieces.len();
             let mut flags = DescF::empty();
@@ -169,7 +177,7 @@ impl Queue {
                 (&raw mut (*rings).descriptors[usize::from(number)]).write_volatile(descriptor);
             }
         }
-        let entry = usize::from(self.offered.get() % SIZE);
+        let entry = usize::from(self.offered.get() % Self::ENTRIES);
         self.offered.set(self.offered.get().wrapping_add(1));
         // SAFETY: the device reads the entry only after the index has said that it is there, and the
         // fence keeps this order.
@@ -194,10 +202,10 @@ impl Queue {
         }
         // What the index announces, and what the device stored for the request, is read after it.
         fence(Ordering::SeqCst);
-        let entry = usize::from(self.taken.get() % SIZE);
+        let entry = usize::from(self.taken.get() % Self::ENTRIES);
         // SAFETY: the index says that the device has written the entry.
         let element = unsafe { (&raw const (*rings).used.ring[entry]).read_volatile() };
-        let slot = Slot::of_head(element.id.into()).ok_or(Bogus)?;
+        let slot = Self::slot_of(element.id.into()).ok_or(Bogus)?;
         if !self.mark(slot, false) {
             return Err(Bogus);
         }
@@ -207,10 +215,10 @@ impl Queue {
 
     /// Marks a slot as under way or free; returns whether that changed it.
     fn mark(&self, slot: Slot, busy: bool) -> bool {
-        let mut all = self.under_way.get();
-        let before = core::mem::replace(&mut all[slot.index()], busy);
-        self.under_way.set(all);
-        before != busy
+        let (all, bit) = (self.under_way.get(), 1 << slot.index());
+        self.under_way
+            .set(if busy { all | bit } else { all & !bit });
+        (all & bit != 0) != busy
     }
 }
 

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Lists are last in, first out: pages that were hinted last, which the host is least likely to have
-//! taken, are reused first.
+//! taken, are reused first. Blocks that were reported to a balloon device (`reporting`) have lists of
+//! their own, and are used only if there is no other of their order: their content is gone for certain.
 //!
 //! A block that comes back merges with its buddy up to [`MAX_ORDER`] times. Pages that a full list of a
 //! CPU gives (`percpu`) come several at a time, and whoever frees a page must not wait for all their
@@ -39,23 +40,33 @@ const IN_USE: PageFlags = PageFlags::RESERVED
     .union(PageFlags::WRITEBACK)
     .union(PageFlags::PRIVATE)
     .union(PageFlags::LOCKED)
+    .union(PageFlags::BALLOONED)
     .union(PageFlags::STATE_CHANGE);
 
-/// The list of blocks that may have a free buddy; all others are those of an order, and numbered by it.
+/// Bits of an order: all others of a mask of lists belong to lists of another kind.
+const ORDERS: u32 = (1 << (MAX_ORDER + 1)) - 1;
+/// The list of blocks that may have a free buddy. The list of an order has the order's number.
 const UNMERGED: u32 = MAX_ORDER + 1;
+/// What the number of a list of reported blocks has beyond their order.
+const REPORTED: u32 = 16;
 /// Places for lists: a power of two, so that no number of a list needs to be checked.
-const LISTS: usize = 16;
-const _: () = assert!((UNMERGED as usize) < LISTS);
+const LISTS: usize = 32;
+const _: () = assert!(UNMERGED < REPORTED && ((REPORTED | MAX_ORDER) as usize) < LISTS);
 
 /// Free blocks.
 pub(super) struct Buddy {
-    /// The first blocks of the lists: by order, and that of blocks whose merging has been put off.
+    /// The first blocks of the lists: by order, the reported ones by order, and that of blocks whose
+    /// merging has been put off.
     ///
     /// Not a `List`: who has neither an end nor a length has less to do at each step of a merge.
     first: [u32; LISTS],
     /// Lists on which there are blocks, a bit each.
     available: u32,
     free_pages: usize,
+    /// Pages of free blocks that are being reported, and are on no list meanwhile.
+    pub(super) reporting: usize,
+    /// How many blocks have come back from being reported.
+    pub(super) returned: u64,
 }
 
 /// A block of pages.
@@ -82,12 +93,19 @@ fn block_order(page: &Page) -> Option<u32> {
     (page.block.load(Relaxed) & 0xff).checked_sub(1)
 }
 
+/// Whether a reported free block of that order starts at a page.
+pub(super) fn is_reported_block(page: &Page, order: u32) -> bool {
+    page.block.load(Relaxed) == tag(order, REPORTED | order)
+}
+
 impl Buddy {
     pub(super) const fn new() -> Self {
         Self {
             first: [NOWHERE; LISTS],
             available: 0,
             free_pages: 0,
+            reporting: 0,
+            returned: 0,
         }
     }
 
@@ -111,9 +129,9 @@ impl Buddy {
         self.available |= 1 << list;
     }
 
-    /// Takes a block off its list.
+    /// Takes a block off its list; returns which list that was.
     #[inline]
-    fn remove(&mut self, pages: &[Page], page: &Page) {
+    fn remove(&mut self, pages: &[Page], page: &Page) -> u32 {
         let list = page.block.load(Relaxed) >> 8;
         page.block.store(0, Relaxed);
         let (previous, next) = (page.previous.load(Relaxed), page.next.load(Relaxed));
@@ -129,27 +147,32 @@ impl Buddy {
                 self.available &= !(1 << list);
             }
         }
+        list
     }
 
-    /// The block that was freed last of the least order that is at least `order`.
+    /// The block that was freed last of the least order that is at least `order`, reported only if there
+    /// is no other of that order; with its order.
     #[inline]
     fn find(&mut self, pages: &[Page], order: u32) -> Option<(Frame, u32)> {
-        let list = (self.available >> order << order).trailing_zeros();
-        let frame = Frame(*self.first(list));
-        if list <= MAX_ORDER {
-            return Some((frame, list));
+        let either = (self.available | self.available >> REPORTED) & ORDERS;
+        let found = (either >> order << order).trailing_zeros();
+        if found <= MAX_ORDER {
+            let list = found + REPORTED * u32::from(self.available & 1 << found == 0);
+            return Some((Frame(*self.first(list)), found));
         }
+        let frame = Frame(*self.first(UNMERGED));
         // None is beyond all frames.
         let found = block_order(pages.get(frame.index())?)?;
         (found >= order).then_some((frame, found))
     }
 
     /// Takes a block that was found, less what is beyond its first 2^`order` pages, which stays free:
-    /// it is unused already.
+    /// it is unused already, and if it was reported, it still is.
     fn split(&mut self, pages: &[Page], (frame, found): (Frame, u32), order: u32) {
-        self.remove(pages, &pages[frame.index()]);
+        let reported = self.remove(pages, &pages[frame.index()]) & REPORTED;
         for smaller in (order..found).rev() {
-            self.push(pages, Frame(frame.0 + (1 << smaller)), smaller, smaller);
+            let rest = Frame(frame.0 + (1 << smaller));
+            self.push(pages, rest, smaller, reported | smaller);
         }
         self.free_pages -= 1 << order;
     }
@@ -188,10 +211,26 @@ impl Buddy {
         count
     }
 
+    /// Takes a largest block that was not reported, of an order of at least `least`; with its order.
+    pub(super) fn take_unreported(&mut self, pages: &[Page], least: u32) -> Option<(Frame, u32)> {
+        self.settle(pages, &mut { UNLIMITED });
+        let order = ((self.available & ORDERS) >> least << least).checked_ilog2()?;
+        let frame = Frame(*self.first(order));
+        self.remove(pages, &pages[frame.index()]);
+        self.free_pages -= 1 << order;
+        Some((frame, order))
+    }
+
     /// Puts a block back, merged with its buddies as far as they are free.
     pub(super) fn give(&mut self, pages: &[Page], frame: Frame, order: u32) {
         self.free_pages += 1 << order;
-        self.merge(pages, frame, order, &mut { UNLIMITED });
+        self.merge(pages, frame, order, 0, &mut { UNLIMITED });
+    }
+
+    /// As [`Buddy::give`], of a block that was reported; a merged one counts as reported if all of it was.
+    pub(super) fn give_reported(&mut self, pages: &[Page], frame: Frame, order: u32) {
+        self.free_pages += 1 << order;
+        self.merge(pages, frame, order, REPORTED, &mut { UNLIMITED });
     }
 
     /// Puts pages back, in no more than `steps` merges; what is left of those goes to unmerged blocks.
@@ -199,7 +238,7 @@ impl Buddy {
     pub(super) fn give_pages(&mut self, pages: &[Page], given: &[Frame], mut steps: u32) {
         self.free_pages += given.len();
         for frame in given {
-            self.merge(pages, *frame, 0, &mut steps);
+            self.merge(pages, *frame, 0, 0, &mut steps);
         }
         if self.has_unmerged() {
             self.settle(pages, &mut steps);
@@ -207,9 +246,11 @@ impl Buddy {
     }
 
     /// Merges a block that is on no list with its buddies, and puts the outcome on one.
+    ///
+    /// `reported` is [`REPORTED`] if the block was; none is that is left unmerged.
     #[inline(always)]
-    fn merge(&mut self, pages: &[Page], frame: Frame, order: u32, steps: &mut u32) {
-        let (mut frame, mut order) = (frame, order);
+    fn merge(&mut self, pages: &[Page], frame: Frame, order: u32, reported: u32, steps: &mut u32) {
+        let (mut frame, mut order, mut reported) = (frame, order, reported);
         while order < MAX_ORDER {
             let buddy = pages.get(frame.index() ^ (1 << order));
             let Some(buddy) = buddy.filter(|page| is_block(page.block.load(Relaxed), order)) else {
@@ -219,11 +260,11 @@ impl Buddy {
                 return self.push(pages, frame, order, UNMERGED);
             }
             *steps -= 1;
-            self.remove(pages, buddy);
+            reported &= self.remove(pages, buddy);
             frame = Frame(frame.0 & !(1 << order));
             order += 1;
         }
-        self.push(pages, frame, order, order);
+        self.push(pages, frame, order, reported | order);
     }
 
     /// Merges blocks that are unmerged yet, in so many steps; returns whether there are any left.
@@ -237,7 +278,7 @@ impl Buddy {
             let page = &pages[frame.index()];
             if let Some(order) = block_order(page) {
                 self.remove(pages, page);
-                self.merge(pages, frame, order, steps);
+                self.merge(pages, frame, order, 0, steps);
             }
         }
         self.has_unmerged()
@@ -335,10 +376,14 @@ impl Mm<'_> {
         self.buddy.lock().give(self.pages, frame, 0);
     }
 
-    /// Free pages, those on the lists of CPUs included.
+    /// Free pages, those on the lists of CPUs and those that are being reported included.
     #[must_use]
     pub fn free_page_count(&self) -> usize {
-        self.buddy.lock().free_pages + self.listed_page_count()
+        let in_blocks = {
+            let buddy = self.buddy.lock();
+            buddy.free_pages + buddy.reporting
+        };
+        in_blocks + self.listed_page_count()
     }
 }
 

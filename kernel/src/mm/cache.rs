@@ -119,7 +119,7 @@ impl Mm<'_> {
     /// Drops both references to a page that was filled for nothing and is in no cache.
     fn give_up(&self, frame: Frame) {
         self.page(frame)
-            .reset(PageFlags::LOCKED | PageFlags::UP_TO_DATE);
+            .reset(PageFlags::LOCKED | PageFlags::UP_TO_DATE | PageFlags::SWAP_CACHE);
         self.put_page(frame);
         self.put_page(frame);
     }
@@ -129,7 +129,7 @@ impl Mm<'_> {
         if self.page(frame).flags().contains(PageFlags::CACHED) {
             self.make_volatile(frame, 2);
         }
-        self.put_page(frame);
+        self.put_anonymous(frame);
     }
 }
 
@@ -315,7 +315,8 @@ impl<'m> Filling<'m> {
 impl Drop for Filling<'_> {
     /// Gives the page up: what was to fill it has failed.
     fn drop(&mut self) {
-        self.mm.page(self.frame).reset(PageFlags::LOCKED);
+        let page = self.mm.page(self.frame);
+        page.reset(PageFlags::LOCKED | PageFlags::SWAP_CACHE);
         self.mm.put_page(self.frame);
     }
 }

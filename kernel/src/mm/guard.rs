@@ -42,6 +42,10 @@ pub enum Guard {
     ProtectParent,
     /// A CPU that goes idle signs off after it has said so, and one that leaves idle says so first.
     IdleOrder,
+    /// An allocation waits for blocks that are being reported.
+    AwaitReport,
+    /// An allocation tries again when such a block has come back since it last did.
+    ReportReturned,
 }
 
 #[cfg(feature = "controls")]

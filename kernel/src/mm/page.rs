@@ -47,6 +47,8 @@ bitflags! {
         const MEMORY_LOCKED = 1 << 20;
         /// Reads as zero, said of a page on a CPU's list.
         const ZERO = 1 << 19;
+        /// In the balloon.
+        const BALLOONED = 1 << 21;
         /// High bit of the usage that this kernel set last ("Hinted").
         const HINTED_HIGH = 1 << 16;
         /// Low bit of the usage that this kernel set last ("Hinted").

@@ -86,7 +86,8 @@ impl Mm<'_> {
             // Whoever tried while it was off the list was refused.
             self.make_volatile(frame, 2);
         }
-        self.put_page(frame);
+        // Whoever found it locked meanwhile has left the rest to us.
+        self.put_anonymous(frame);
         removed
     }
 
@@ -109,9 +110,12 @@ impl Mm<'_> {
     }
 
     /// As [`Mm::allocate_pages`], with pages of the cache making room if there is none.
+    // Called from everywhere.
+    #[inline(never)]
     #[must_use]
     pub fn allocate_reclaiming(&self, order: u32) -> Option<PageAllocation> {
         let mut since = sync::microseconds();
+        let mut returned = None;
         loop {
             let block = match order {
                 0 => self.allocate_page(),
@@ -120,15 +124,20 @@ impl Mm<'_> {
             if block.is_some() {
                 return block;
             }
-            // Pages that wait for sign-off come soon: the cache need not lose more for them.
+            // Pages that wait for sign-off come soon, and so do blocks that are being reported: the
+            // cache need not lose more for them.
             let waited = sync::microseconds() - since;
-            if waited < PATIENCE && self.hurry_sign_off() {
+            if waited < PATIENCE && (self.hurry_sign_off() || self.await_report(&mut returned)) {
                 continue;
             }
             let taken = self.shrink_cache();
             // What is on the lists of CPUs is in no block, and other CPUs do not see it.
             let listed = self.drain_all_page_lists();
-            if taken + listed == 0 && !self.hurry_sign_off() {
+            if taken + listed == 0
+                && !self.hurry_sign_off()
+                && !self.await_report(&mut returned)
+                && self.withdraw_from_balloon() == 0
+            {
                 return None;
             }
             since = sync::microseconds();

@@ -31,7 +31,6 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use arch::table::PageTables;
-use arch::{Frame, key};
 
 pub use area::{Area, Backing};
 pub use fault::MapError;
@@ -52,11 +51,6 @@ pub struct Space {
     /// Held by who changes a table.
     lock: Mutex<()>,
     areas: Mutex<Arc<Vec<Area>>>,
-}
-
-/// Resets the change bit of a page that the caller keeps from being discarded.
-fn reset_change(frame: Frame) {
-    key::set(frame, key::get(frame) & !key::CHANGE);
 }
 
 impl Space {

@@ -186,6 +186,16 @@ impl Mm<'_> {
         possible
     }
 
+    /// Makes a page potentially volatile that is volatile, because it is about to be mapped writable.
+    /// The caller has StateChange. A page that is discarded stays so.
+    pub(super) fn mind_changes(&self, frame: Frame) {
+        let page = self.page(frame);
+        if page.hinted() == Usage::Volatile {
+            let _ = self.essa(Orc::SetPotentiallyVolatile, frame);
+            page.set_hinted(Usage::PotentiallyVolatile);
+        }
+    }
+
     /// Makes a page stable. The caller took a reference before, of which no make_volatile knows.
     ///
     /// # Errors

@@ -82,6 +82,12 @@ pub struct Stats {
     pub list_flushed: Counter,
     /// Pages that were not cleared because the host said that they read as zero.
     pub clears_skipped: Counter,
+    /// Free blocks reported to the balloon device.
+    pub reported_blocks: Counter,
+    /// Pages of these blocks.
+    pub reported_pages: Counter,
+    /// Pages taken from the balloon because memory was short.
+    pub withdrawn: Counter,
 }
 
 impl Stats {

@@ -1,10 +1,13 @@
 //! Memory management on the simulated machine.
 
+mod balloon;
 mod buddy;
 mod cache;
 mod percpu;
 mod probe;
 mod reclaim;
+mod reporting;
+mod space;
 mod state;
 
 use arch::sim::{self, Entered, Machine};

@@ -27,7 +27,7 @@ impl Mm<'_> {
     fn write_stable(&self, frame: Frame) -> Result<bool, StoreError> {
         let page = self.page(frame);
         while !self.lock_page(frame) {
-            sync::relax();
+            sync::let_others_run();
         }
         // From here on, a store through a mapping is a fault, which makes the page dirty once more.
         self.protect_everywhere(frame);
@@ -51,13 +51,19 @@ impl Mm<'_> {
             return;
         }
         if flags.contains(PageFlags::CACHED) {
-            let written_to = flags.intersects(PageFlags::DIRTY | PageFlags::WRITABLE);
+            // Without a store there is nowhere to write to: the page stays.
+            let written_to = flags.intersects(PageFlags::DIRTY | PageFlags::WRITABLE)
+                && self.store.get().is_some();
             if written_to && !flags.contains(PageFlags::ANON) && self.make_stable(frame).is_ok() {
                 // What fails stays dirty, and is counted.
                 let _ = self.write_stable(frame);
             }
         } else if flags.contains(PageFlags::ANON) && self.has_swap() && self.lock_page(frame) {
-            self.swap_out(frame);
+            // It may have left the swap cache for good, or its task may have locked it in memory.
+            let now = page.flags();
+            if !now.intersects(stays | PageFlags::CACHED | PageFlags::DISCARDED) {
+                self.swap_out(frame);
+            }
             self.unlock_page(frame);
         }
     }
@@ -73,7 +79,7 @@ impl Mm<'_> {
                     self.page(frame).reset(PageFlags::DIRTY);
                     self.unlock_page(frame);
                 } else {
-                    sync::relax();
+                    sync::let_others_run();
                 }
                 self.put_page(frame);
             }

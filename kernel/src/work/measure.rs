@@ -17,9 +17,9 @@ use crate::{sync, task};
 
 /// How often each path is taken.
 const COUNT: u64 = 1000;
-/// The page that is measured with; no file has that number.
+/// The page that is measured with; no file has that number, nor a piece of shared memory.
 const KEY: Key = Key {
-    file: u32::MAX,
+    file: i32::MAX as u32,
     index: 0,
 };
 const CONTENT: [u8; PAGE_SIZE] = [0x5a; PAGE_SIZE];

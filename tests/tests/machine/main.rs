@@ -5,13 +5,16 @@
 //! output's documentation.
 
 mod bad_input;
+mod balloon;
 mod controls;
 mod cpus;
 mod fake;
 mod files;
 mod hercules;
+mod monitor;
 mod runs;
 mod support;
+mod tasks;
 mod toolchains;
 mod vcpus;
 
@@ -28,9 +31,11 @@ fn main() -> ExitCode {
     let tests = [
         runs::tests(),
         bad_input::tests(),
+        balloon::tests(),
         controls::tests(),
         cpus::tests(),
         fake::tests(),
+        tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),
         hercules::tests(),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::thread;
 
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
@@ -119,6 +120,23 @@ pub(crate) fn run(arguments: &[&str]) -> Result<Run, Failed> {
 /// As [`run`], in a directory that the caller keeps.
 pub(crate) fn run_in(folder: &TempDir, arguments: &[&str]) -> Result<Run, Failed> {
     read_run(folder, qemu(folder, arguments))
+}
+
+/// As [`run_in`], doing something else meanwhile, whose failure comes first.
+pub(crate) fn run_while(
+    folder: &TempDir,
+    arguments: &[&str],
+    meanwhile: impl FnOnce() -> Verdict,
+) -> Result<Run, Failed> {
+    thread::scope(|scope| {
+        let run = scope.spawn(|| run_in(folder, arguments));
+        let verdict = meanwhile();
+        let run = run.join().expect("a run does not panic");
+        match (verdict, run) {
+            (Ok(()), run) => run,
+            (Err(failed), run) => Err(format!("{failed:?}\n{run:#?}").into()),
+        }
+    })
 }
 
 /// As [`run`], with a time limit in seconds.

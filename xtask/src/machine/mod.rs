@@ -20,6 +20,9 @@ pub const WRITABLE: u16 = 0x0101;
 /// Device number of the guests' swap space.
 pub const SWAP: u16 = 0x0102;
 
+/// Device number of the balloon.
+pub const BALLOON: u16 = 0x0110;
+
 /// A disk of the machine: a raw image.
 #[derive(Clone, Debug)]
 pub struct Disk {
@@ -48,6 +51,10 @@ pub struct Machine {
     pub parameters: String,
     /// Its disks.
     pub disks: Vec<Disk>,
+    /// Properties of its balloon device, if it has one.
+    pub balloon: Option<String>,
+    /// Where QEMU listens for commands, of which the first has to start the machine.
+    pub qmp: Option<PathBuf>,
     /// Its console.
     pub console: Console,
     /// Whether it waits for a debugger at port 1234.
@@ -86,6 +93,16 @@ impl Machine {
         }
         for disk in &self.disks {
             command.args(disk.arguments());
+        }
+        if let Some(properties) = &self.balloon {
+            let device = format!("virtio-balloon-ccw,id=balloon,devno=fe.0.{BALLOON:04x}");
+            command.args(["-device", &format!("{device},{properties}")]);
+        }
+        if let Some(socket) = &self.qmp {
+            let mut address = OsString::from("unix:");
+            address.push(escape(socket));
+            address.push(",server=on,wait=off");
+            command.arg("-qmp").arg(address).arg("-S");
         }
         if !self.parameters.is_empty() {
             command.args(["-append", &self.parameters]);
@@ -160,6 +177,8 @@ mod tests {
                 path: "a,b.img".into(),
                 read_only: true,
             }],
+            balloon: None,
+            qmp: None,
             console: Console::Ascii,
             gdb: false,
             icount: false,
@@ -180,6 +199,26 @@ mod tests {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert!(!line.contains("-icount") && !line.contains("-initrd") && !line.contains(" -s "));
+    }
+
+    #[test]
+    fn a_balloon_and_a_monitor_are_options() {
+        let without = shell_line(&machine().command());
+        assert!(!without.contains("balloon") && !without.contains("-qmp"));
+        let line = shell_line(
+            &Machine {
+                balloon: Some("free-page-reporting=on".into()),
+                qmp: Some("a,b/qmp".into()),
+                ..machine()
+            }
+            .command(),
+        );
+        for part in [
+            "virtio-balloon-ccw,id=balloon,devno=fe.0.0110,free-page-reporting=on",
+            "-qmp unix:a,,b/qmp,server=on,wait=off -S",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
     }
 
     #[test]

@@ -112,6 +112,8 @@ impl Scenario<'_> {
             } else {
                 disks(files, folder)?
             },
+            balloon: options.balloon.then(|| options.balloon_properties.clone()),
+            qmp: options.qmp.clone(),
             console: options.console,
             gdb: options.gdb,
             icount: options.icount,

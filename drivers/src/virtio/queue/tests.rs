@@ -4,6 +4,14 @@ use core::slice;
 
 use super::*;
 
+/// Entries of the rings here.
+const SIZE: u16 = 16;
+/// Pieces of a request here.
+const CHAIN: usize = 3;
+const SLOTS: usize = Queue::SLOTS;
+
+type Queue = super::Queue<{ SIZE as usize }, CHAIN>;
+
 /// The device's side, which knows the rings by the layout in the specification only.
 struct Device<'q> {
     queue: &'q Queue,
@@ -197,4 +205,37 @@ fn a_slot_is_used_once() {
     let queue = Queue::new();
     let slot = offer(&queue, 0);
     queue.offer(slot, &pieces(1));
+}
+
+#[test]
+fn a_request_may_fill_the_whole_queue() {
+    let queue = super::Queue::<32, 32>::new();
+    let all: Vec<Piece> = (0..32)
+        .map(|number| Piece {
+            address: Absolute(number << 20),
+            length: 4096 << (number % 13),
+            to_driver: true,
+        })
+        .collect();
+    // Twice around, so that the rings wrap with it.
+    for round in 0..64_u16 {
+        let slot = queue.free_slot().expect("nothing is under way");
+        queue.offer(slot, &all[..1 + usize::from(round) % 32]);
+        assert_eq!(queue.free_slot(), None);
+        let rings = queue.rings.get();
+        // SAFETY: nobody else accesses the rings.
+        unsafe {
+            (*rings).used.ring[usize::from(round % 32)].id = le32::from(0);
+            (*rings).used.index = le16::from(round + 1);
+            let last = usize::from(round) % 32;
+            let flags = (*rings).descriptors[last].flags;
+            assert_eq!(flags, DescF::WRITE, "the chain ends there");
+            assert!(last == 0 || (*rings).descriptors[last - 1].flags.contains(DescF::NEXT));
+            assert_eq!(
+                u64::from((*rings).descriptors[last].addr),
+                (last as u64) << 20
+            );
+        }
+        assert_eq!(queue.take(), Ok(Some(slot)));
+    }
 }

@@ -2,13 +2,13 @@
 
 use core::fmt;
 
-use arch::Frame;
+use arch::{Frame, key};
 
 use super::super::guard::Guard;
 use super::super::hash::Key;
 use super::super::page::PageFlags;
 use super::super::{Discarded, Lookup, MaybeDiscarded, Mm, StableRef, StoreError};
-use super::{Area, Space, reset_change};
+use super::{Area, Space};
 use crate::sync;
 
 /// Why a page cannot be mapped.
@@ -41,6 +41,11 @@ impl From<StoreError> for MapError {
     }
 }
 
+/// Resets the change bit of a page that the caller keeps from being discarded.
+fn reset_change(frame: Frame) {
+    key::set(frame, key::get(frame) & !key::CHANGE);
+}
+
 /// How far a step has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
@@ -70,7 +75,7 @@ impl Mm<'_> {
             match self.map_step(space, number, &area, store, &mut held)? {
                 Step::Done => return Ok(()),
                 Step::Next => {}
-                Step::Wait => sync::relax(),
+                Step::Wait => sync::let_others_run(),
             }
         }
     }
@@ -95,7 +100,7 @@ impl Mm<'_> {
             if let Some(page) = mapped {
                 return Ok(page);
             }
-            sync::relax();
+            sync::let_others_run();
         }
     }
 
@@ -158,14 +163,13 @@ impl Mm<'_> {
         key: Key,
         store: bool,
     ) -> Result<Step, MapError> {
-        let established = if store {
-            let stable = self.stable_page(key)?;
-            self.establish(space, number, stable.frame(), true)
-        } else if let Some(found) = self.lookup_no_discard(key) {
-            self.establish(space, number, MaybeDiscarded::frame(&found), false)
+        // The page is mapped as it is, so mapping it costs no change of its state: if the host has
+        // discarded it, the access will say so.
+        let established = if let Some(found) = self.lookup_no_discard(key) {
+            self.establish(space, number, MaybeDiscarded::frame(&found), store)
         } else {
             let stable = self.read_page(key)?;
-            self.establish(space, number, stable.frame(), false)
+            self.establish(space, number, stable.frame(), store)
         };
         Ok(established.map_or(Step::Wait, |()| Step::Done))
     }
@@ -241,6 +245,7 @@ impl Mm<'_> {
                 reset_change(frame);
             }
             page.set(PageFlags::WRITABLE);
+            self.mind_changes(frame);
         });
     }
 }

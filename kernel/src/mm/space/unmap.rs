@@ -6,42 +6,32 @@ use super::super::Mm;
 use super::super::guard::Guard;
 use super::super::page::PageFlags;
 use super::super::swap::slot_of;
-use super::{Space, reset_change};
+use super::Space;
 
 impl Mm<'_> {
-    /// Removes a mapping, or the slot's number that an entry keeps.
+    /// Removes a mapping, whose reference is dropped in the end, or the slot's number that an entry keeps.
     pub(super) fn unmap(&self, space: &Space, number: usize) {
-        let kept = {
-            let _table = space.lock.lock();
-            let kept = space.tables.get(number).number();
-            if kept.is_some() {
-                space.tables.keep(number, None);
-            }
-            kept
-        };
-        match kept {
-            Some(slot) => self.put_slot_and_page(slot),
-            None => self.unmap_if(space, number, |_| true),
-        }
-    }
-
-    /// Removes a mapping of a frame that is `wanted`; its reference is dropped in the end.
-    ///
-    /// If the page is being taken away from its mappings, because it is in the swap cache and goes, the
-    /// entry keeps the slot's number.
-    fn unmap_if(&self, space: &Space, number: usize, wanted: impl Fn(Frame) -> bool) {
-        let (frame, was_last) = {
+        let mapped = {
             let _table = space.lock.lock();
             let entry = space.tables.get(number);
-            let Some(frame) = entry.frame().filter(|frame| wanted(*frame)) else {
-                return;
-            };
-            space.tables.invalidate(number);
-            space.tables.keep(number, None);
-            (frame, self.count_mapping_away(frame, entry.is_protected()))
+            if let Some(frame) = entry.frame() {
+                space.tables.invalidate(number);
+                space.tables.keep(number, None);
+                Ok((frame, self.count_mapping_away(frame, entry.is_protected())))
+            } else {
+                space.tables.keep(number, None);
+                Err(entry.number())
+            }
         };
-        self.forget_writable(frame, was_last);
-        self.put_anonymous(frame);
+        match mapped {
+            Ok((frame, was_last)) => {
+                self.forget_writable(frame, was_last);
+                self.put_anonymous(frame);
+            }
+            Err(kept) => kept
+                .into_iter()
+                .for_each(|slot| self.put_slot_and_page(slot)),
+        }
     }
 
     /// Counts a mapping less whose entry is invalid now; returns whether it was the last.
@@ -79,15 +69,17 @@ impl Mm<'_> {
     /// The page is stable before the bit is reset: a potentially volatile page that looks clean may be
     /// discarded.
     fn transfer_change(&self, frame: Frame) {
-        if key::get(frame) & key::CHANGE == 0 {
+        let found = key::get(frame);
+        if found & key::CHANGE == 0 {
             return;
         }
+        let reset_change = || key::set(frame, found & !key::CHANGE);
         if !self.has(Guard::ChangeOrder) {
-            reset_change(frame);
+            reset_change();
         }
         if self.make_stable(frame).is_ok() {
             self.page(frame).set(PageFlags::DIRTY);
-            reset_change(frame);
+            reset_change();
         }
     }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::super::buddy::PageAllocation;
 use super::super::{Hinting, MAX_ORDER, PAGE_BATCH, PageFlags, frames};
 use super::Rig;
-use crate::work::churn::{Churn, Turn};
+use crate::work::page_churn::{Churn, Turn};
 
 const CPUS: usize = 3;
 

@@ -1,0 +1,146 @@
+//! Anonymous memory: swapping out and in, children, and freeing slots, under every schedule.
+
+use std::sync::Arc;
+
+use explore::{Rig, fails_without, holds};
+use kernel::mm::{Guard, Space};
+
+fn play(cpus: impl IntoIterator<Item = shuttle::thread::JoinHandle<()>>) {
+    for cpu in cpus {
+        cpu.join().unwrap();
+    }
+}
+
+/// A space whose only page was written and is in the swap cache, volatile.
+fn swapped(rig: &Rig) -> Arc<Space> {
+    rig.now(|cpu| {
+        let space = cpu.memory(1);
+        cpu.store(&space, 0, 1);
+        cpu.swap_out();
+        cpu.load_byte(&space, 0, 1);
+        space
+    })
+}
+
+/// The last user of a page in the swap cache writes to it, while the host discards it.
+mod discard_against_freeing_the_slot {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        let space = swapped(rig);
+        let its = space.clone();
+        let writing = rig.cpu(move |cpu| {
+            cpu.store_beside(&its, 0, 2);
+            cpu.load_byte(&its, 0, 1);
+        });
+        play([writing, rig.host(3)]);
+        rig.now(|cpu| cpu.mm.end_space(&space));
+    }
+
+    #[test]
+    fn holds_with_the_page_made_stable() {
+        holds(scenario);
+    }
+
+    #[test]
+    fn fails_without_the_page_made_stable() {
+        fails_without(
+            Guard::StableBeforeSlot,
+            &["not in the page cache"],
+            scenario,
+        );
+    }
+}
+
+/// A parent writes after a child was made: the child has what was there before.
+mod writing_after_a_copy {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        let space = rig.now(|cpu| {
+            let space = cpu.memory(1);
+            cpu.store(&space, 0, 1);
+            space
+        });
+        let child = rig.now(|cpu| cpu.mm.copy_space(&space));
+        let (parents, childs) = (space.clone(), child.clone());
+        play([
+            rig.cpu(move |cpu| cpu.store(&parents, 0, 2)),
+            rig.cpu(move |cpu| cpu.load_byte(&childs, 0, 1)),
+        ]);
+        rig.now(|cpu| {
+            cpu.load_byte(&space, 0, 2);
+            cpu.mm.end_space(&child);
+            cpu.mm.end_space(&space);
+        });
+    }
+
+    #[test]
+    fn holds_with_the_parent_protected() {
+        holds(scenario);
+    }
+
+    #[test]
+    fn fails_without_the_parent_protected() {
+        fails_without(Guard::ProtectParent, &["memory has changed"], scenario);
+    }
+}
+
+/// A page is swapped out while its parent copies it, and while the child and the parent use it.
+mod swapping_out_against_a_copy {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        let space = rig.now(|cpu| {
+            let space = cpu.memory(1);
+            cpu.store(&space, 0, 1);
+            space
+        });
+        let its = space.clone();
+        let copying = rig.cpu(move |cpu| {
+            let child = cpu.mm.copy_space(&its);
+            cpu.load_byte(&child, 0, 1);
+            cpu.store(&child, 0, 3);
+            cpu.load_byte(&its, 0, 1);
+            cpu.mm.end_space(&child);
+        });
+        play([copying, rig.cpu(|cpu| cpu.swap_out()), rig.host(2)]);
+        rig.now(|cpu| {
+            cpu.load_byte(&space, 0, 1);
+            cpu.mm.end_space(&space);
+        });
+    }
+
+    #[test]
+    fn holds() {
+        super::holds(scenario);
+    }
+}
+
+/// Two CPUs swap the same page in, one of them to write it, while it is swapped out again.
+mod two_cpus_swap_in {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        let space = swapped(rig);
+        let child = rig.now(|cpu| cpu.mm.copy_space(&space));
+        let (parents, childs) = (space.clone(), child.clone());
+        play([
+            rig.cpu(move |cpu| cpu.store(&parents, 0, 2)),
+            rig.cpu(move |cpu| cpu.load_byte(&childs, 0, 1)),
+            rig.cpu(|cpu| cpu.swap_out()),
+            rig.host(2),
+        ]);
+        rig.now(|cpu| {
+            cpu.load_byte(&space, 0, 2);
+            cpu.load_byte(&child, 0, 1);
+            cpu.mm.end_space(&child);
+            cpu.mm.end_space(&space);
+        });
+    }
+
+    #[test]
+    fn holds() {
+        super::holds(scenario);
+    }
+}

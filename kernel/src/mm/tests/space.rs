@@ -1,0 +1,137 @@
+//! What mapping and unmapping costs: changes of page states, and key instructions.
+
+use std::sync::Arc;
+
+use arch::translation;
+use arch::{Frame, PAGE_SIZE, storage};
+
+use super::super::{Area, Backing, Hinting, Key, Space, Store, StoreError};
+use super::{Rig, key};
+
+/// Pages of the file that is mapped.
+const PAGES: usize = 4;
+
+/// Every page is there, and takes what is written.
+struct Device;
+
+impl Store for Device {
+    fn read(&self, _: Key, to: Frame) -> Result<(), StoreError> {
+        // SAFETY: the page is new and locked.
+        unsafe { storage::copy_in(to.address(), &[0x55; PAGE_SIZE]) }
+        Ok(())
+    }
+
+    fn write(&self, _: Key, _: Frame) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A file that is in the cache, volatile, and a space that shows it.
+fn rig(shared: bool) -> (Rig, Arc<Space>) {
+    let rig = Rig::new(32, Hinting::Full);
+    rig.mm.set_store(&Device);
+    for index in 0..PAGES {
+        rig.fill_and_leave(key(index as u32));
+    }
+    let area = Area {
+        start: 0,
+        pages: PAGES,
+        backing: Backing::File {
+            file: key(0).file,
+            first: 0,
+        },
+        writable: true,
+        shared,
+        locked: false,
+    };
+    let space = rig.mm.new_space(PAGES, vec![area]);
+    (rig, space)
+}
+
+impl Rig {
+    /// ESSA and key instructions that some work takes.
+    fn cost(&self, work: impl FnOnce()) -> (u64, u64) {
+        let before = (self.essa_count(), self.machine.key_count());
+        work();
+        let after = (self.essa_count(), self.machine.key_count());
+        (after.0 - before.0, after.1 - before.1)
+    }
+
+    /// Volatile pages that a host discards which wants all it may have.
+    fn discarded(&self) -> usize {
+        let before = self.machine.discards();
+        self.machine.evict_all();
+        (self.machine.discards() - before) as usize
+    }
+}
+
+#[test]
+fn a_minor_read_fault_and_its_unmap_cost_nothing() {
+    let (rig, space) = rig(true);
+    for page in 0..PAGES {
+        let cost = rig.cost(|| rig.mm.map_page(&space, page, false).unwrap());
+        assert_eq!(cost, (0, 0), "a fault");
+    }
+    assert_eq!(rig.cost(|| rig.mm.unmap_range(&space, 0..PAGES)), (0, 0));
+    assert_eq!(rig.discarded(), PAGES, "they were volatile all the time");
+}
+
+#[test]
+fn the_first_writable_mapping_costs_one_essa_and_the_second_none() {
+    let (rig, space) = rig(true);
+    let first = rig.cost(|| rig.mm.map_page(&space, 0, true).unwrap());
+    assert_eq!(first.0, 1);
+    let other = rig.mm.copy_space(&space);
+    let second = rig.cost(|| rig.mm.map_page(&other, 0, true).unwrap());
+    assert_eq!(second, (0, 0));
+}
+
+#[test]
+fn the_last_unmap_of_a_writable_page_reads_the_key_and_resets_a_change() {
+    let (rig, space) = rig(true);
+    for changed in [false, true] {
+        rig.mm.map_page(&space, 0, true).unwrap();
+        if changed {
+            translation::store(space.tables(), 0, 0, 7).unwrap();
+        }
+        let cost = rig.cost(|| rig.mm.unmap_range(&space, 0..1));
+        // Only what was written is made stable, and has its change bit reset.
+        assert_eq!(cost, if changed { (1, 2) } else { (0, 1) });
+        let area = Area {
+            start: 0,
+            pages: 1,
+            backing: Backing::File {
+                file: key(0).file,
+                first: 0,
+            },
+            writable: true,
+            shared: true,
+            locked: false,
+        };
+        rig.mm.map_area(&space, area);
+    }
+}
+
+#[test]
+fn a_page_that_was_written_is_not_discarded_before_it_is_on_the_device() {
+    let (rig, space) = rig(true);
+    rig.mm.map_page(&space, 0, true).unwrap();
+    translation::store(space.tables(), 0, 0, 7).unwrap();
+    assert_eq!(rig.discarded(), PAGES - 1);
+    assert_eq!(translation::load(space.tables(), 0, 0), Ok(7));
+    assert_eq!(rig.mm.write_back(key(0)), Ok(true));
+    assert_eq!(rig.mm.write_back(key(0)), Ok(false), "it is clean now");
+    assert_eq!(rig.discarded(), 1, "and may go");
+}
+
+#[test]
+fn pages_of_a_file_that_was_locked_in_memory_stay_stable() {
+    let (rig, space) = rig(false);
+    rig.machine.evict_all();
+    rig.mm.lock_range(&space, 0..2).unwrap();
+    assert_eq!(rig.discarded(), 0);
+    rig.mm.unlock_range(&space, 0..2);
+    drop(rig.mm.lookup_stable(key(3)));
+    drop(rig.fill(key(3), 1));
+    assert_eq!(rig.discarded(), 0, "other pages of the file, too");
+}

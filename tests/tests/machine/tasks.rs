@@ -1,0 +1,47 @@
+//! Tasks in the problem state: spaces of their own, more memory than there is, children.
+
+use libtest_mimic::Trial;
+
+use crate::check;
+use crate::files;
+use crate::support::{Run, run, trial};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut tests = vec![trial(
+        "tasks::beyond_memory_while_cpus_go_off_and_on",
+        || swapped(&["--cpus", "3", "--machine-cpus", "3", "--hotplug"]).map(drop),
+    )];
+    for cpus in ["1", "2", "4"] {
+        let name = format!("tasks::beyond_memory_on_{cpus}");
+        tests.push(trial(name, move || {
+            swapped(&["--cpus", cpus, "--machine-cpus", cpus]).map(drop)
+        }));
+    }
+    tests
+}
+
+/// Every page was what its task had made it, and pages went to the swap disk and came back.
+fn swapped(more: &[&str]) -> Result<Run, libtest_mimic::Failed> {
+    let common = [
+        "--bare", "--memory", "8M", "--work", "swap", "--passes", "2",
+    ];
+    let files = ["--files", files::directory()];
+    let run = run(&[&common[..], &files[..], more].concat())?;
+    run.must_be_good()?;
+    for guest in run.guests() {
+        check!(guest.bytes_verified > 300_000, "{guest:?}");
+        check!(
+            guest.swapped_in > 500 && guest.pages_written > 500,
+            "{guest:?}"
+        );
+        check!(
+            guest.copies_on_write > 500 && guest.pages_reused > 500,
+            "{guest:?}"
+        );
+        check!(
+            guest.write_errors + guest.swap_full + guest.mismatches == 0,
+            "{guest:?}"
+        );
+    }
+    Ok(run)
+}
