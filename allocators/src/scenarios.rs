@@ -1,106 +1,105 @@
 //! What is asked of each allocator.
 
-use std::io::Result;
-
 use kernel::work::page_churn::{Churn, Turn};
 
+use crate::meter::Meter;
+use crate::storage::Storage;
 use crate::subjects::Subject;
-use crate::trace::{self, Meter};
 
 /// Turns of churn before counting, which bring an allocator into the state that it stays in.
 const SETTLING: usize = 200_000;
 /// Turns that are counted.
-const COUNTED: usize = 2000;
+const COUNTED: usize = 100_000;
 /// Operations of one kind that are counted where the worst one is looked for.
 const TRIED: usize = 128;
 /// The same for all.
 const SEED: u128 = 0x5eed;
 
 /// What churn costs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
-    /// Instructions of an allocation and a free.
-    pub(crate) pair: f64,
+    /// Pairs of an allocation and a free.
+    pub(crate) count: u64,
+    /// Instructions of all of them.
+    pub(crate) instructions: u64,
     /// Instructions of the one operation that took most.
-    pub(crate) worst: u32,
+    pub(crate) worst: u64,
 }
 
-/// Instructions of churn with so many pages live on average, among `pages`.
-pub(crate) fn churn<S: Subject>(
-    pages: usize,
-    live: usize,
-    make: impl FnOnce(usize) -> S,
-) -> Result<Cost> {
-    let counts = trace::count(|meter| {
-        let mut subject = make(pages);
-        let mut churn = Churn::new(live, SEED);
-        for _ in 0..live {
-            churn.add(subject.allocate().expect("there is memory"));
-        }
-        for _ in 0..SETTLING {
-            turn(&mut churn, &mut subject, None);
-        }
-        meter.begin();
-        for _ in 0..COUNTED {
-            turn(&mut churn, &mut subject, Some(meter));
-        }
-    })?;
-    Ok(Cost {
-        pair: 2.0 * counts.iter().map(|count| f64::from(*count)).sum::<f64>() / counts.len() as f64,
-        worst: worst(&counts),
-    })
+impl Cost {
+    fn add(&mut self, instructions: u64) {
+        self.instructions += instructions;
+        self.worst = self.worst.max(instructions);
+    }
 }
 
-fn worst(counts: &[u32]) -> u32 {
-    counts.iter().copied().max().unwrap_or(0)
+/// Churn with so many pages live on average.
+pub(crate) fn churn<S: Subject>(meter: &Meter, subject: &mut S, live: usize) -> Cost {
+    let mut churn = Churn::new(live, SEED);
+    for _ in 0..live {
+        churn.add(subject.allocate().expect("there is memory"));
+    }
+    let mut settling = Cost::default();
+    for _ in 0..SETTLING {
+        turn(meter, &mut churn, subject, &mut settling);
+    }
+    let mut cost = Cost {
+        count: COUNTED as u64 / 2,
+        ..Cost::default()
+    };
+    for _ in 0..COUNTED {
+        turn(meter, &mut churn, subject, &mut cost);
+    }
+    cost
 }
 
-/// One turn, counted if there is a meter.
-fn turn<S: Subject>(churn: &mut Churn<usize>, subject: &mut S, meter: Option<&Meter>) {
+fn turn<S: Subject>(meter: &Meter, churn: &mut Churn<usize>, subject: &mut S, cost: &mut Cost) {
     match churn.turn() {
         Turn::Allocate => {
-            let page = match meter {
-                Some(meter) => meter.operation(|| subject.allocate()),
-                None => subject.allocate(),
-            };
+            let (page, instructions) = meter.count(|| subject.allocate());
+            cost.add(instructions);
             churn.add(page.expect("there is memory"));
         }
-        Turn::Free(page) => match meter {
-            Some(meter) => meter.operation(|| subject.free(page)),
-            None => subject.free(page),
-        },
+        Turn::Free(page) => cost.add(meter.count(|| subject.free(page)).1),
     }
 }
 
 /// Instructions of the worst operation where the memory is free but for one page in 2^`order`: these
 /// come back, each of which may merge with all around it, and then pages are taken again, all of which
 /// may have to be split off.
-pub(crate) fn holes<S: Subject>(
-    pages: usize,
-    order: u32,
-    make: impl FnOnce(usize) -> S,
-) -> Result<u32> {
-    let counts = trace::count(|meter| {
-        let mut subject = make(pages);
-        let all: Vec<usize> = std::iter::from_fn(|| subject.allocate()).collect();
-        let (mut held, mut others) = (Vec::new(), Vec::new());
-        for (index, page) in all.into_iter().enumerate() {
-            let hole = index % (1 << order) == 0;
-            if hole { &mut held } else { &mut others }.push(page);
+pub(crate) fn holes<S: Subject>(meter: &Meter, subject: &mut S, pages: usize, order: u32) -> u64 {
+    let mut storage = Storage::new(pages * size_of::<usize>());
+    let places = storage.places::<usize>(pages);
+    let mut count = 0;
+    while count < pages
+        && let Some(page) = subject.allocate()
+    {
+        places[count].write(page);
+        count += 1;
+    }
+    let mut held = [0; TRIED];
+    let mut holding = 0;
+    for (index, place) in places[..count].iter().enumerate() {
+        // SAFETY: it has just been written.
+        let page = unsafe { place.assume_init() };
+        if index % (1 << order) != 0 {
+            subject.free(page);
+        } else if holding < TRIED {
+            held[holding] = page;
+            holding += 1;
         }
-        others.into_iter().for_each(|page| subject.free(page));
-        free_and_take(meter, &mut subject, &held);
-    })?;
-    Ok(worst(&counts))
+    }
+    free_and_take(meter, subject, &held[..holding])
 }
 
-/// Frees pages, as many as are tried at most, then allocates as many.
-fn free_and_take<S: Subject>(meter: &Meter, subject: &mut S, held: &[usize]) {
-    meter.begin();
-    for page in held.iter().take(TRIED) {
-        meter.operation(|| subject.free(*page));
+/// Frees pages, then allocates; returns the worst operation.
+fn free_and_take<S: Subject>(meter: &Meter, subject: &mut S, held: &[usize]) -> u64 {
+    let mut cost = Cost::default();
+    for page in held {
+        cost.add(meter.count(|| subject.free(*page)).1);
     }
     for _ in 0..TRIED {
-        meter.operation(|| subject.allocate());
+        cost.add(meter.count(|| subject.allocate()).1);
     }
+    cost.worst
 }

@@ -18,6 +18,8 @@
 //!
 //! A list's lock is taken alone: nobody takes another lock with it held.
 
+use alloc::boxed::Box;
+
 use arch::Frame;
 use cmm::Usage;
 
@@ -39,12 +41,17 @@ const IDLE_STEPS: u32 = 32;
 /// Pages that go together.
 type Batch = [Frame; BATCH];
 
-/// One list a CPU.
-pub(super) struct PageLists([Own; MOST_CPUS]);
+/// One list a CPU: as many as would fill a stack.
+pub(super) struct PageLists(Box<[Own; MOST_CPUS]>);
 
 impl PageLists {
-    pub(super) const fn new() -> Self {
-        Self([const { Own(Mutex::new(PageList::new())) }; MOST_CPUS])
+    pub(super) fn new() -> Self {
+        let lists = (0..MOST_CPUS).map(|_| Own(Mutex::new(PageList::new())));
+        let lists: Box<[Own]> = lists.collect();
+        match lists.try_into() {
+            Ok(lists) => Self(lists),
+            Err(_) => unreachable!("there are as many as CPUs"),
+        }
     }
 
     fn of(&self, cpu: usize) -> &Mutex<PageList> {
