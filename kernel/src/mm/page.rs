@@ -169,7 +169,7 @@ impl Page {
     /// Replaces all flags of a page without references. Nobody else changes any, so that this need not
     /// be one operation with the reading of them, which is expensive.
     pub(super) fn replace(&self, flags: PageFlags) {
-        self.flags.store(flags.bits(), Ordering::SeqCst);
+        self.flags.store(flags.bits(), Ordering::Release);
     }
 
     /// Sets one flag; returns whether it was set already.

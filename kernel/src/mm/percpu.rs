@@ -132,7 +132,7 @@ impl Mm<'_> {
     /// Takes a page with one reference, stable; `None` if none is free, and nothing is reclaimed for it.
     #[must_use]
     pub fn allocate_page(&self) -> Option<PageAllocation> {
-        let listed = sync::lock(self.page_lists.own()).pop();
+        let listed = self.page_lists.own().lock().pop();
         let frame = match listed {
             Some(frame) => frame,
             None => self.refill()?,
@@ -226,7 +226,7 @@ impl Mm<'_> {
     #[inline]
     fn list_free(&self, frame: Frame, page: &Page) {
         page.replace(PageFlags::FREE);
-        let mut list = sync::lock(self.page_lists.own());
+        let mut list = self.page_lists.own().lock();
         if list.is_full() {
             let batch = list.exchange(frame);
             drop(list);

@@ -20,11 +20,6 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Takes a lock that is hardly ever taken by anybody else.
-pub fn lock<T>(mutex: &Mutex<T>) -> shuttle::sync::MutexGuard<'_, T> {
-    mutex.lock()
-}
-
 /// Lets another CPU get on.
 pub fn relax() {
     shuttle::thread::yield_now();
