@@ -27,6 +27,9 @@ use super::{Mm, frames};
 /// As many steps as it takes.
 const UNLIMITED: u32 = u32::MAX;
 
+/// What it costs, in steps of merging, to take a block off its list and to put it on another.
+const SETTLE: u32 = 2;
+
 /// Largest order: blocks of 2^12 pages, 16 MiB.
 pub const MAX_ORDER: u32 = 12;
 
@@ -43,8 +46,8 @@ const IN_USE: PageFlags = PageFlags::RESERVED
     .union(PageFlags::BALLOONED)
     .union(PageFlags::STATE_CHANGE);
 
-/// Bits of an order: all others of a mask of lists belong to lists of another kind.
-const ORDERS: u32 = (1 << (MAX_ORDER + 1)) - 1;
+/// The bits of the orders' own lists.
+const ORDERS: u32 = !(u32::MAX >> (MAX_ORDER + 1));
 /// The list of blocks that may have a free buddy. The list of an order has the order's number.
 const UNMERGED: u32 = MAX_ORDER + 1;
 /// What the number of a list of reported blocks has beyond their order.
@@ -60,13 +63,20 @@ pub(super) struct Buddy {
     ///
     /// Not a `List`: who has neither an end nor a length has less to do at each step of a merge.
     first: [u32; LISTS],
-    /// Lists on which there are blocks, a bit each.
+    /// Lists on which there are blocks, a bit each: see [`bit`].
     available: u32,
     free_pages: usize,
     /// Pages of free blocks that are being reported, and are on no list meanwhile.
     pub(super) reporting: usize,
     /// How many blocks have come back from being reported.
     pub(super) returned: u64,
+}
+
+/// A block that can be taken: the first of a list.
+#[derive(Clone, Copy)]
+struct Found {
+    list: u32,
+    order: u32,
 }
 
 /// A block of pages.
@@ -83,6 +93,9 @@ const fn tag(order: u32, list: u32) -> u32 {
     list << 8 | (order + 1)
 }
 
+/// From the tag of an order on its list to that of the next order.
+const TAG_STEP: u32 = tag(1, 1) - tag(0, 0);
+
 /// Whether a free block of that order starts at a page of which that is said.
 const fn is_block(tag: u32, order: u32) -> bool {
     tag & 0xff == order + 1
@@ -91,6 +104,12 @@ const fn is_block(tag: u32, order: u32) -> bool {
 /// The order of the block that starts at a page, if one does.
 fn block_order(page: &Page) -> Option<u32> {
     (page.block.load(Relaxed) & 0xff).checked_sub(1)
+}
+
+/// The bit of a list. The first one is the leftmost, as this machine numbers bits: what is leftmost an
+/// instruction finds.
+const fn bit(list: u32) -> u32 {
+    1 << 31 >> list
 }
 
 /// Whether a reported free block of that order starts at a page.
@@ -126,7 +145,7 @@ impl Buddy {
         if let Some(next) = pages.get(next as usize) {
             next.previous.store(frame.0, Relaxed);
         }
-        self.available |= 1 << list;
+        self.available |= bit(list);
     }
 
     /// Takes a block off its list; returns which list that was.
@@ -144,47 +163,78 @@ impl Buddy {
         } else {
             *self.first(list) = next;
             if after.is_none() {
-                self.available &= !(1 << list);
+                self.available &= !bit(list);
             }
         }
         list
     }
 
-    /// The block that was freed last of the least order that is at least `order`, reported only if there
-    /// is no other of that order; with its order.
+    /// Takes the first block of a list that has one.
     #[inline]
-    fn find(&mut self, pages: &[Page], order: u32) -> Option<(Frame, u32)> {
-        let either = (self.available | self.available >> REPORTED) & ORDERS;
-        let found = (either >> order << order).trailing_zeros();
-        if found <= MAX_ORDER {
-            let list = found + REPORTED * u32::from(self.available & 1 << found == 0);
-            return Some((Frame(*self.first(list)), found));
+    fn pop(&mut self, pages: &[Page], list: u32) -> Frame {
+        let frame = Frame(*self.first(list));
+        let page = &pages[frame.index()];
+        page.block.store(0, Relaxed);
+        let next = page.next.load(Relaxed);
+        *self.first(list) = next;
+        match pages.get(next as usize) {
+            Some(next) => next.previous.store(NOWHERE, Relaxed),
+            None => self.available &= !bit(list),
         }
-        let frame = Frame(*self.first(UNMERGED));
-        // None is beyond all frames.
-        let found = block_order(pages.get(frame.index())?)?;
-        (found >= order).then_some((frame, found))
+        frame
     }
 
-    /// Takes a block that was found, less what is beyond its first 2^`order` pages, which stays free:
-    /// it is unused already, and if it was reported, it still is.
-    fn split(&mut self, pages: &[Page], (frame, found): (Frame, u32), order: u32) {
-        let reported = self.remove(pages, &pages[frame.index()]) & REPORTED;
-        for smaller in (order..found).rev() {
-            let rest = Frame(frame.0 + (1 << smaller));
-            self.push(pages, rest, smaller, reported | smaller);
+    /// Where the block is that was freed last of the least order that is at least `order`, reported only
+    /// if there is no other of that order.
+    #[inline]
+    fn find(&mut self, pages: &[Page], order: u32) -> Option<Found> {
+        let either = (self.available | self.available << REPORTED) & ORDERS;
+        let order_found = (either << order >> order).leading_zeros();
+        if order_found <= MAX_ORDER {
+            let reported = REPORTED * u32::from(self.available & bit(order_found) == 0);
+            return Some(Found {
+                list: reported | order_found,
+                order: order_found,
+            });
         }
-        self.free_pages -= 1 << order;
+        let list = UNMERGED;
+        // None is beyond all frames.
+        let found = block_order(pages.get(*self.first(list) as usize)?)?;
+        (found >= order).then_some(Found { list, order: found })
+    }
+
+    /// Puts all of a block that was taken but its first 2^`order` pages on lists again: it is unused
+    /// already, and if it was reported, it still is.
+    ///
+    /// It was the smallest that would do, so the lists that get the rest are empty.
+    fn split(&mut self, pages: &[Page], frame: Frame, found: Found, order: u32) {
+        let reported = found.list & REPORTED;
+        let lists = (reported | order) as usize..(reported | found.order) as usize;
+        let block = &pages[frame.index()..];
+        let (mut tag, mut size) = (tag(order, reported | order), 1_usize << order);
+        for list in &mut self.first[lists] {
+            // The rest of a block twice as large.
+            *list = frame.0 + size as u32;
+            let page = &block[size];
+            page.block.store(tag, Relaxed);
+            page.previous.store(NOWHERE, Relaxed);
+            page.next.store(NOWHERE, Relaxed);
+            tag += TAG_STEP;
+            size *= 2;
+        }
+        self.available |= (bit(order) - bit(found.order)) << 1 >> reported;
     }
 
     /// Takes a block, splitting a larger one if there is none of the order.
     pub(super) fn take(&mut self, pages: &[Page], order: u32) -> Option<Frame> {
         let found = self.find(pages, order).or_else(|| {
-            self.settle(pages, &mut { UNLIMITED });
+            self.settle(pages, UNLIMITED);
             self.find(pages, order)
         })?;
-        self.split(pages, found, order);
-        Some(found.0)
+        let frame = self.pop(pages, found.list);
+        self.split(pages, frame, found, order);
+        self.free_pages -= 1 << order;
+        Some(frame)
     }
 
     /// Takes pages, as many as there is room for in `taken` and as come without much work; returns how
@@ -193,30 +243,34 @@ impl Buddy {
     /// Small blocks go whole, which takes no splitting; only if there is none, one that is larger than
     /// needed is split, once.
     pub(super) fn take_pages(&mut self, pages: &[Page], taken: &mut [Frame]) -> usize {
-        let mut count = 0;
-        while let Some(wanted) = (taken.len() - count).checked_ilog2() {
+        let most = taken.len();
+        let mut places = taken.iter_mut();
+        while let Some(wanted) = places.len().checked_ilog2() {
             let Some(found) = self.find(pages, 0) else {
                 break;
             };
-            if count > 0 && found.1 > wanted {
+            if found.order > wanted && places.len() < most {
                 break;
             }
-            let order = found.1.min(wanted);
-            self.split(pages, found, order);
-            for frame in frames(found.0, order) {
-                taken[count] = frame;
-                count += 1;
+            let first = self.pop(pages, found.list);
+            if found.order > wanted {
+                self.split(pages, first, found, wanted);
+            }
+            for (frame, place) in frames(first, found.order.min(wanted)).zip(places.by_ref()) {
+                *place = frame;
             }
         }
+        let count = most - places.len();
+        self.free_pages -= count;
         count
     }
 
     /// Takes a largest block that was not reported, of an order of at least `least`; with its order.
     pub(super) fn take_unreported(&mut self, pages: &[Page], least: u32) -> Option<(Frame, u32)> {
-        self.settle(pages, &mut { UNLIMITED });
-        let order = ((self.available & ORDERS) >> least << least).checked_ilog2()?;
-        let frame = Frame(*self.first(order));
-        self.remove(pages, &pages[frame.index()]);
+        self.settle(pages, UNLIMITED);
+        let enough = (self.available & ORDERS) << least >> least;
+        let order = 31_u32.checked_sub(enough.trailing_zeros())?;
+        let frame = self.pop(pages, order);
         self.free_pages -= 1 << order;
         Some((frame, order))
     }
@@ -224,69 +278,79 @@ impl Buddy {
     /// Puts a block back, merged with its buddies as far as they are free.
     pub(super) fn give(&mut self, pages: &[Page], frame: Frame, order: u32) {
         self.free_pages += 1 << order;
-        self.merge(pages, frame, order, 0, &mut { UNLIMITED });
+        self.merge(pages, frame, order, 0, UNLIMITED);
     }
 
     /// As [`Buddy::give`], of a block that was reported; a merged one counts as reported if all of it was.
     pub(super) fn give_reported(&mut self, pages: &[Page], frame: Frame, order: u32) {
         self.free_pages += 1 << order;
-        self.merge(pages, frame, order, REPORTED, &mut { UNLIMITED });
+        self.merge(pages, frame, order, REPORTED, UNLIMITED);
     }
 
     /// Puts pages back, in no more than `steps` merges; what is left of those goes to unmerged blocks.
     #[inline]
-    pub(super) fn give_pages(&mut self, pages: &[Page], given: &[Frame], mut steps: u32) {
+    pub(super) fn give_pages(&mut self, pages: &[Page], given: &[Frame], steps: u32) {
         self.free_pages += given.len();
-        for frame in given {
-            self.merge(pages, *frame, 0, 0, &mut steps);
-        }
+        let left = given
+            .iter()
+            .fold(steps, |steps, frame| self.merge(pages, *frame, 0, 0, steps));
         if self.has_unmerged() {
-            self.settle(pages, &mut steps);
+            self.settle(pages, left);
         }
     }
 
-    /// Merges a block that is on no list with its buddies, and puts the outcome on one.
+    /// Merges a block that is on no list with its buddies, and puts the outcome on one; returns how many
+    /// of `steps` are left.
     ///
     /// `reported` is [`REPORTED`] if the block was; none is that is left unmerged.
     #[inline(always)]
-    fn merge(&mut self, pages: &[Page], frame: Frame, order: u32, reported: u32, steps: &mut u32) {
-        let (mut frame, mut order, mut reported) = (frame, order, reported);
+    fn merge(
+        &mut self,
+        pages: &[Page],
+        frame: Frame,
+        order: u32,
+        reported: u32,
+        steps: u32,
+    ) -> u32 {
+        let (mut frame, mut order, mut reported, mut steps) = (frame, order, reported, steps);
         while order < MAX_ORDER {
             let buddy = pages.get(frame.index() ^ (1 << order));
             let Some(buddy) = buddy.filter(|page| is_block(page.block.load(Relaxed), order)) else {
                 break;
             };
-            if *steps == 0 {
-                return self.push(pages, frame, order, UNMERGED);
+            if steps == 0 {
+                self.push(pages, frame, order, UNMERGED);
+                return 0;
             }
-            *steps -= 1;
+            steps -= 1;
             reported &= self.remove(pages, buddy);
             frame = Frame(frame.0 & !(1 << order));
             order += 1;
         }
         self.push(pages, frame, order, reported | order);
+        steps
     }
 
     /// Merges blocks that are unmerged yet, in so many steps; returns whether there are any left.
     ///
-    /// A block whose buddy has been taken meanwhile costs a step, too.
+    /// A block costs [`SETTLE`] steps and those of its merges.
     #[cold]
-    pub(super) fn settle(&mut self, pages: &[Page], steps: &mut u32) -> bool {
-        while *steps > 0 && self.has_unmerged() {
-            *steps -= 1;
-            let frame = Frame(*self.first(UNMERGED));
-            let page = &pages[frame.index()];
-            if let Some(order) = block_order(page) {
-                self.remove(pages, page);
-                self.merge(pages, frame, order, 0, steps);
-            }
+    pub(super) fn settle(&mut self, pages: &[Page], steps: u32) -> bool {
+        let mut steps = steps;
+        while steps >= SETTLE && self.has_unmerged() {
+            let first = &pages[*self.first(UNMERGED) as usize];
+            let Some(order) = block_order(first) else {
+                unreachable!("a block starts where a list says");
+            };
+            let frame = self.pop(pages, UNMERGED);
+            steps = self.merge(pages, frame, order, 0, steps - SETTLE);
         }
         self.has_unmerged()
     }
 
     #[inline]
     fn has_unmerged(&self) -> bool {
-        self.available & 1 << UNMERGED != 0
+        self.available & bit(UNMERGED) != 0
     }
 }
 

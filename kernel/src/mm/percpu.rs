@@ -33,10 +33,12 @@ use crate::sync::{self, Mutex};
 const MOST: usize = 64;
 /// Pages that go to or come from the buddy allocator at a time, at most.
 pub const BATCH: usize = 4;
-/// Merges that whoever drains a list does at most: as many as pages come, on average, and some more.
-const STEPS: u32 = BATCH as u32 + 2;
+/// Merges that whoever drains a list does at most. Churn needs fewer, on average.
+const STEPS: u32 = 3;
 /// Merges of an idle CPU with the lock held.
 const IDLE_STEPS: u32 = 32;
+
+const _: () = assert!(MOST.is_power_of_two() && MOST.is_multiple_of(BATCH));
 
 /// Pages that go together.
 type Batch = [Frame; BATCH];
@@ -104,26 +106,34 @@ impl PageList {
         Some(self.ring[(self.oldest + self.count) % MOST])
     }
 
+    /// The batch of those that were freed first, if there are as many. It is in one piece: the oldest is
+    /// always at a multiple of its size.
+    #[inline]
+    fn oldest_batch(&self) -> Batch {
+        let batches = self.ring.as_chunks().0;
+        batches[self.oldest % MOST / BATCH]
+    }
+
     /// Takes a batch of those that were freed first from a full list, and adds a page.
     #[inline]
     fn exchange(&mut self, frame: Frame) -> Batch {
-        let oldest = self.oldest;
-        let batch = core::array::from_fn(|place| self.ring[(oldest + place) % MOST]);
+        let batch = self.oldest_batch();
         // Behind all others in the ring is where the first one was.
-        self.ring[oldest % MOST] = frame;
-        self.oldest = (oldest + BATCH) % MOST;
+        self.ring[self.oldest % MOST] = frame;
+        self.oldest = (self.oldest + BATCH) % MOST;
         self.count = MOST - BATCH + 1;
         batch
     }
 
     /// Takes pages that were freed first; returns how many.
     fn pop_oldest(&mut self, batch: &mut Batch) -> usize {
+        *batch = self.oldest_batch();
         let count = self.count.min(BATCH);
-        for place in &mut batch[..count] {
-            *place = self.ring[self.oldest % MOST];
-            self.oldest = (self.oldest + 1) % MOST;
-        }
         self.count -= count;
+        self.oldest = match self.count {
+            0 => 0,
+            _ => (self.oldest + BATCH) % MOST,
+        };
         count
     }
 }
@@ -156,7 +166,9 @@ impl Mm<'_> {
                 .for_each(|frame| self.make_listed(*frame));
         }
         self.stats.list_refills.add(1);
-        self.stats.list_refilled.add(count as u64);
+        if count < BATCH {
+            self.stats.list_refills_short.add((BATCH - count) as u64);
+        }
         let mut list = self.page_lists.own().lock();
         // What was freed last is to be used first.
         for frame in more.iter().rev() {
@@ -271,7 +283,7 @@ impl Mm<'_> {
     pub fn drain_page_list(&self) {
         self.flush(sync::this_cpu());
         // In pieces, so that no other CPU waits for all of it.
-        while self.buddy.lock().settle(self.pages, &mut { IDLE_STEPS }) {}
+        while self.buddy.lock().settle(self.pages, IDLE_STEPS) {}
     }
 
     /// As [`Mm::drain_page_list`], of all CPUs: memory is short. Returns how many pages that were.

@@ -14,6 +14,8 @@ use crate::sync;
 const PATIENCE: u64 = 5000;
 /// Pages that one round takes, so that not every allocation has to.
 const BATCH: usize = 32;
+/// Second chances that one round gives: however many pages were looked up, it need not look at them all.
+const SECOND_CHANCES: usize = 8 * BATCH;
 
 impl Mm<'_> {
     /// Takes up to a batch of pages out of the page cache; returns how many.
@@ -24,8 +26,10 @@ impl Mm<'_> {
         let mut taken = 0;
         // Twice around the list: the first time may only take second chances away.
         let mut patience = 2 * self.lru.lock().len();
+        let mut chances = SECOND_CHANCES;
         while taken < BATCH && patience > 0 {
-            let mut victims = self.isolate_victims(BATCH - taken, &mut patience);
+            let most = BATCH - taken;
+            let mut victims = self.isolate_victims(most, &mut patience, &mut chances);
             while let Some(frame) = victims.first() {
                 victims.remove(self.pages, frame);
                 taken += usize::from(self.reclaim_isolated(frame));
@@ -36,8 +40,9 @@ impl Mm<'_> {
     }
 
     /// Takes up to `most` pages off the cold end of the LRU list, each with a reference; whoever was
-    /// looked up lately moves to the warm end. Every page that is looked at costs patience.
-    fn isolate_victims(&self, most: usize, patience: &mut usize) -> List {
+    /// looked up lately moves to the warm end, as long as there are chances. Every page that is looked at
+    /// costs patience.
+    fn isolate_victims(&self, most: usize, patience: &mut usize, chances: &mut usize) -> List {
         let mut victims = List::new();
         let mut lru = self.lru.lock();
         while victims.len() < most && *patience > 0 {
@@ -50,7 +55,9 @@ impl Mm<'_> {
             if page
                 .reset(PageFlags::REFERENCED)
                 .contains(PageFlags::REFERENCED)
+                && *chances > 0
             {
+                *chances -= 1;
                 lru.rotate(self.pages, frame);
                 continue;
             }

@@ -74,8 +74,8 @@ pub struct Stats {
     pub reused: Counter,
     /// Times that a CPU's list of free pages got pages from the buddy allocator.
     pub list_refills: Counter,
-    /// Pages that it got so.
-    pub list_refilled: Counter,
+    /// Pages that it would have got so in addition, had there been enough at hand each time.
+    pub list_refills_short: Counter,
     /// Times that a full list gave pages to the buddy allocator, always as many.
     pub list_drains: Counter,
     /// Pages that lists gave because their CPU went idle or memory was short.
