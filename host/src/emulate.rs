@@ -28,6 +28,8 @@ mod sclp;
 mod sigp;
 #[cfg(target_os = "none")]
 mod table;
+#[cfg(target_os = "none")]
+mod translation;
 
 #[cfg(target_os = "none")]
 pub use machine::{instruction, is_at};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::Disks;
-use crate::mem::{AccessError, GuestMemory};
+use crate::mem::{AccessError, GuestMemory, Virtual, address_space_control};
 use crate::memory::FramePool;
 use crate::vcpu::external::{self, External};
 use crate::vcpu::orders::Deed;
@@ -27,6 +27,11 @@ pub struct Counters {
     /// Time that its CPUs ran, in TOD units.
     pub cpu_time: u64,
 }
+
+/// Low addresses that can be protected: so many at the start of the first two pages.
+const LOW: u64 = 512;
+/// Size of a page, the bit that the addresses of the first two differ in.
+const PAGE_SIZE: u64 = arch::PAGE_SIZE as u64;
 
 /// A guest.
 pub struct Guest {
@@ -159,6 +164,38 @@ impl Machine<'_> {
     /// The CPU, to change it.
     pub fn vcpu_mut(&mut self) -> &mut Vcpu {
         &mut self.guest.vcpus[self.cpu]
+    }
+
+    /// The guest real address of a logical one: through the guest's DAT if that is on.
+    ///
+    /// # Errors
+    /// The exception that the access is for the guest, or there is no frame for a table.
+    pub fn real(&mut self, address: u64, store: bool) -> Result<u64, AccessError> {
+        let control = address_space_control(&self.vcpu().psw);
+        self.real_in(control, address, store)
+    }
+
+    /// As [`Machine::real`], of one of the CPU's address spaces.
+    ///
+    /// # Errors
+    /// As for [`Machine::real`].
+    pub fn real_in(&mut self, control: u8, address: u64, store: bool) -> Result<u64, AccessError> {
+        let vcpu = self.vcpu();
+        let access = Virtual {
+            space: vcpu.space(control),
+            control,
+            address,
+            store,
+        };
+        // Whoever stores behind these begins no page there.
+        if store && address & !PAGE_SIZE < LOW && vcpu.is_low_protected(control) {
+            return Err(access.low_address_protection().into());
+        }
+        if !vcpu.has_dat() {
+            return Ok(address);
+        }
+        let to = self.guest.memory.translate(self.pool, &access)?;
+        Ok(to.real)
     }
 
     /// Copies out of real storage.

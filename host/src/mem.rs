@@ -2,18 +2,25 @@
 //! which the guest runs.
 //!
 //! State changes go through `cmm`; this module keeps frame, change bit, key and translation in step
-//! with them. Translations are made when a page is first touched and taken away when its frame is.
+//! with them. Translations are made when a page is first touched and taken away when its frame is: those
+//! of a guest with DAT off in its tables, those of one with DAT on in shadows of its own tables.
 
 mod entry;
 #[cfg(target_os = "none")]
 mod guest;
 pub mod prefix;
+pub mod shadow;
 #[cfg(target_os = "none")]
 mod tables;
+#[cfg(target_os = "none")]
+mod translate;
+pub mod walk;
 
 pub use entry::{Hinting, PageEntry, PageFlags};
 #[cfg(target_os = "none")]
-pub use guest::{Counters, GuestMemory};
+pub use guest::{Counters, GuestMemory, pieces};
+#[cfg(target_os = "none")]
+pub use translate::{Virtual, address_space_control};
 
 use arch::program;
 

@@ -74,6 +74,7 @@ struct GuestSummary {
     discard_faults: u64,
     addressing_faults: u64,
     zero_fills: u64,
+    shadow_recycled: u64,
     exits: BTreeMap<&'static str, u64>,
     essa: BTreeMap<String, u64>,
     diagnose: BTreeMap<String, u64>,
@@ -175,6 +176,7 @@ fn summary(guest: &Guest) -> GuestSummary {
         discard_faults: counters.discard_faults,
         addressing_faults: counters.addressing_faults,
         zero_fills: memory.zero_fills,
+        shadow_recycled: guest.memory.recycled(),
         exits: counters.exits.clone(),
         essa: essa.map(|(orc, count)| (orc.to_string(), *count)).collect(),
         diagnose: counters

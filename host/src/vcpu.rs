@@ -10,8 +10,9 @@ pub mod run;
 pub mod signal;
 
 use arch::interruption::Context;
-use arch::{Psw, PswMask};
+use arch::{Psw, PswMask, cr0};
 
+use crate::mem::walk::Space;
 use orders::Deed;
 
 /// Bits of the PSW that the guest changes without the host's help: condition code, program mask,
@@ -162,21 +163,70 @@ impl Vcpu {
         };
     }
 
+    /// Bits of the PSW that the guest changes without the host's help now.
+    fn live(&self) -> u64 {
+        if self.has_dat() {
+            LIVE | PswMask::ASC.bits()
+        } else {
+            LIVE
+        }
+    }
+
     /// Brings the real PSW in line with the guest's, before the guest runs.
     pub fn sync_to_real(&mut self) {
         // Disabled for I/O: the interruption belongs to the CPU that waits for its disk request.
         let enabled = PswMask::EXTERNAL.union(PswMask::MACHINE_CHECK);
         let real = PswMask::PROBLEM.union(PswMask::DAT).union(enabled);
         self.context.psw = Psw {
-            mask: real.bits() | (self.psw.mask & LIVE),
+            mask: real.bits() | (self.psw.mask & self.live()),
             address: self.psw.address,
         };
     }
 
     /// Takes over what the guest changed in the real PSW while it ran.
     pub fn sync_from_real(&mut self) {
-        self.psw.mask = (self.psw.mask & !LIVE) | (self.context.psw.mask & LIVE);
+        let live = self.live();
+        self.psw.mask = (self.psw.mask & !live) | (self.context.psw.mask & live);
         self.psw.address = self.context.psw.address;
+    }
+
+    /// Whether the guest has DAT on.
+    #[must_use]
+    pub fn has_dat(&self) -> bool {
+        self.psw.contains(PswMask::DAT)
+    }
+
+    /// The address space that an address-space control names: 0 primary, 2 secondary, 3 home.
+    #[must_use]
+    pub fn space(&self, control: u8) -> Space {
+        let register = match control {
+            2 => 7,
+            3 => 13,
+            _ => 1,
+        };
+        Space {
+            asce: self.control[register],
+            enhanced: self.control[0] & cr0::ENHANCED_DAT != 0,
+        }
+    }
+
+    /// The spaces that control registers 1, 7 and 13 are for, if the guest has DAT on.
+    #[must_use]
+    pub fn spaces(&self) -> Option<[Space; 3]> {
+        self.has_dat()
+            .then(|| [0, 2, 3].map(|control| self.space(control)))
+    }
+
+    /// Whether stores into the first 512 bytes of the first two pages of a space are forbidden.
+    #[must_use]
+    pub fn is_low_protected(&self, control: u8) -> bool {
+        self.has_low_protection() && !(self.has_dat() && self.space(control).is_private())
+    }
+
+    /// Whether low-address protection is on, for the spaces that it applies to.
+    #[must_use]
+    pub fn has_low_protection(&self) -> bool {
+        self.control[0] & cr0::LOW_ADDRESS_PROTECTION != 0
     }
 
     /// Whether the guest is in its problem state.
@@ -263,7 +313,7 @@ mod tests {
         vcpu.start_at(0x1_0000);
         assert!(vcpu.can_execute(0));
         vcpu.psw.set(PswMask::WAIT | PswMask::EXTERNAL, true);
-        vcpu.control[0] = arch::cr0::CLOCK_COMPARATOR;
+        vcpu.control[0] = cr0::CLOCK_COMPARATOR;
         vcpu.clock_comparator = 5;
         let due = external::due(&vcpu, &Floating::default(), 6);
         assert!(

@@ -38,6 +38,14 @@ pub fn enable_cr0(bits: u64) {
     unsafe { set::<0>(get::<0>() | bits) }
 }
 
+/// Turns low-address protection on or off. Images store into these places when they begin, and only then.
+pub fn protect_low_addresses(on: bool) {
+    let rest = get::<0>() & !cr0::LOW_ADDRESS_PROTECTION;
+    let bit = if on { cr0::LOW_ADDRESS_PROTECTION } else { 0 };
+    // SAFETY: running code stores nothing there any more.
+    unsafe { set::<0>(rest | bit) }
+}
+
 /// Resets the given bits of control register 0.
 pub fn disable_cr0(bits: u64) {
     // SAFETY: as for `enable_cr0`.

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::machine::with_host;
 use crate::addr::{Absolute, PAGE_SHIFT};
-use crate::dat::{PAGE_TABLE_ENTRIES, PageEntry};
+use crate::dat::{PAGE_TABLE_ENTRIES, PageEntry, SegmentEntry};
 use crate::table::PageTables;
 
 /// Why an access of the problem state was not done.
@@ -29,6 +29,24 @@ pub unsafe fn invalidate_page(page_table: Absolute, virtual_address: u64) {
     // SAFETY: the caller's table.
     let entry = unsafe { &*table.add(number) };
     with_host(|_| entry.fetch_or(PageEntry::INVALID.0, Ordering::SeqCst));
+}
+
+/// Marks a region- or segment-table entry invalid.
+///
+/// # Safety
+/// As on the machine: it must designate a table.
+pub unsafe fn invalidate_table_entry(designation: u64, virtual_address: u64) {
+    let (origin, kind) = (designation & !0xfff, designation >> 2 & 3);
+    let number = virtual_address >> (20 + 11 * kind) & 0x7ff;
+    let at = (origin + 8 * number) as usize;
+    // SAFETY: the caller's table.
+    let entry = unsafe { &*core::ptr::with_exposed_provenance::<AtomicU64>(at) };
+    with_host(|_| entry.fetch_or(SegmentEntry::INVALID.0, Ordering::SeqCst));
+}
+
+/// Flushes the translations of an address space: nothing is kept here.
+pub fn flush_space(_: u64) {
+    with_host(|_| ());
 }
 
 /// Loads a byte of the problem state's storage.

@@ -1,4 +1,4 @@
-//! Control registers, prefix, and what concerns real storage and translation.
+//! Control registers, prefix, and what concerns real storage.
 
 use arch::{PAGE_SIZE, program, storage};
 
@@ -11,7 +11,7 @@ fn registers((first, last): (usize, usize)) -> impl Iterator<Item = usize> {
     (0..count).map(move |n| (first + n) % 16)
 }
 
-fn check_alignment(address: u64, to: u64) -> Result<(), Trap> {
+pub(super) fn check_alignment(address: u64, to: u64) -> Result<(), Trap> {
     if address.is_multiple_of(to) {
         Ok(())
     } else {
@@ -98,79 +98,6 @@ pub(super) fn stap(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     machine.write(address, &own.to_be_bytes())
 }
 
-/// PURGE TLB: the guest has no translations of its own.
-pub(super) fn ptlb(_: &mut Machine<'_>, _: &Instruction) -> Result<(), Trap> {
-    Ok(())
-}
-
-/// INVALIDATE PAGE TABLE ENTRY: marks the entry; there is no translation of the guest's to flush.
-pub(super) fn ipte(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let (table, page) = instruction.rre();
-    let origin = machine.gpr(table) & !0x7ff;
-    let entry = origin + ((machine.gpr(page) >> arch::PAGE_SHIFT) & 0xff) * 8;
-    let value = u64::from_be_bytes(machine.read(entry)?) | arch::dat::PageEntry::INVALID.0;
-    machine.write(entry, &value.to_be_bytes())
-}
-
-/// INVALIDATE DAT TABLE ENTRY: as IPTE, of a higher table; with the clearing option nothing is marked.
-pub(super) fn idte(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    /// Bit 52 of the second operand: clear by address-space-control element only.
-    const CLEARING_BY_ASCE: u64 = 0x800;
-    let (table, index) = (instruction.rre().0, usize::from(instruction.rrf_third()));
-    let operand = machine.gpr(instruction.rre().1);
-    if operand & CLEARING_BY_ASCE != 0 {
-        return Ok(());
-    }
-    let _ = index;
-    let entry = (machine.gpr(table) & !0xfff) + ((operand >> 20) & 0x7ff) * 8;
-    let value = u64::from_be_bytes(machine.read(entry)?) | arch::dat::SegmentEntry::INVALID.0;
-    machine.write(entry, &value.to_be_bytes())
-}
-
-fn load_real(machine: &mut Machine<'_>, register: usize, address: u64, wide: bool) {
-    if wide {
-        machine.set_gpr(register, address);
-    } else {
-        machine.set_gpr_low(register, address as u32);
-    }
-    machine.set_cc(0);
-}
-
-/// LOAD REAL ADDRESS: with the guest's DAT tables, which no guest of this host turns on, the manual
-/// translates by control register 1; without any the address is special-operation.
-pub(super) fn lra(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let (register, index) = instruction.rs();
-    let address = machine.indexed(index, instruction.base(2));
-    load_real(machine, register, address, false);
-    Ok(())
-}
-
-/// LOAD REAL ADDRESS (long displacement).
-pub(super) fn lray(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let (register, index) = instruction.rs();
-    let address = machine.indexed(index, instruction.long_base());
-    load_real(machine, register, address, false);
-    Ok(())
-}
-
-/// LOAD REAL ADDRESS (64).
-pub(super) fn lrag(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let (register, index) = instruction.rs();
-    let address = machine.indexed(index, instruction.long_base());
-    load_real(machine, register, address, true);
-    Ok(())
-}
-
-/// STORE REAL ADDRESS.
-pub(super) fn strag(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let (to, of) = (
-        machine.address(instruction.base(2)),
-        machine.address(instruction.base(4)),
-    );
-    check_alignment(to, 8)?;
-    machine.write(to, &of.to_be_bytes())
-}
-
 /// TEST BLOCK: clears the frame; every frame is usable.
 pub(super) fn tb(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.register_address(instruction.rre().1) & !(PAGE_SIZE as u64 - 1);
@@ -189,7 +116,7 @@ pub(super) fn lura(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     let (register, at) = instruction.rre();
     let address = machine.register_address(at);
     check_alignment(address, 4)?;
-    let value = u32::from_be_bytes(machine.read(address)?);
+    let value = u32::from_be_bytes(machine.read_real(address)?);
     machine.set_gpr_low(register, value);
     Ok(())
 }
@@ -199,7 +126,7 @@ pub(super) fn lurag(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     let (register, at) = instruction.rre();
     let address = machine.register_address(at);
     check_alignment(address, 8)?;
-    let value = u64::from_be_bytes(machine.read(address)?);
+    let value = u64::from_be_bytes(machine.read_real(address)?);
     machine.set_gpr(register, value);
     Ok(())
 }
@@ -210,7 +137,7 @@ pub(super) fn stura(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     let address = machine.register_address(at);
     check_alignment(address, 4)?;
     let value = machine.gpr(register) as u32;
-    machine.write(address, &value.to_be_bytes())
+    machine.write_real(address, &value.to_be_bytes())
 }
 
 /// STORE USING REAL ADDRESS (64).
@@ -219,5 +146,5 @@ pub(super) fn sturg(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     let address = machine.register_address(at);
     check_alignment(address, 8)?;
     let value = machine.gpr(register);
-    machine.write(address, &value.to_be_bytes())
+    machine.write_real(address, &value.to_be_bytes())
 }

@@ -67,7 +67,7 @@ fn ipl(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), Tra
         0 | 1 => {
             // Subsystem reset, and the PSW at absolute 0. The other CPUs stop.
             machine.set_prefix(0);
-            let short = u64::from_be_bytes(machine.read::<8>(0)?);
+            let short = u64::from_be_bytes(machine.read_real::<8>(0)?);
             for cpu in 0..machine.guest.vcpus.len() {
                 machine.order(cpu, Deed::InitialReset);
             }

@@ -21,7 +21,7 @@ pub(super) fn stidp(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
 /// STORE FACILITY LIST.
 pub(super) fn stfl(machine: &mut Machine<'_>, _: &Instruction) -> Result<(), Trap> {
     let address = core::mem::offset_of!(arch::Lowcore, facilities) as u64;
-    machine.write(address, &FACILITIES.to_be_bytes())
+    machine.write_real(address, &FACILITIES.to_be_bytes())
 }
 
 /// STORE SYSTEM INFORMATION: the current level is 3, a virtual machine.

@@ -18,9 +18,11 @@ pub(super) fn iske(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     Ok(())
 }
 
-/// INSERT VIRTUAL STORAGE KEY: without DAT as ISKE, less reference and change bits.
+/// INSERT VIRTUAL STORAGE KEY: as ISKE by logical address, less reference and change bits.
 pub(super) fn ivsk(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let page = operand(machine, instruction)?;
+    let address = machine.register_address(instruction.rre().1);
+    let real = machine.real(address, false)?;
+    let page = machine.page(real)?;
     let key = machine.guest.memory.key(page) & 0xf8;
     insert(machine, instruction, key);
     Ok(())

@@ -5,13 +5,20 @@ use arch::program;
 use super::decode::{self, Instruction};
 use super::table;
 pub(super) use crate::guest::Machine;
-use crate::mem::{AccessError, GuestFault};
+use crate::mem::{AccessError, GuestFault, address_space_control, pieces};
 use crate::vcpu::{End, interruption};
 
 /// EXECUTE.
 const EX: u8 = 0x44;
 /// EXECUTE RELATIVE LONG.
 const EXRL: u16 = 0xc600;
+
+/// Address-space control: the primary space.
+pub(super) const PRIMARY: u8 = 0;
+/// Address-space control: the secondary space.
+pub(super) const SECONDARY: u8 = 2;
+/// Address-space control: the home space.
+pub(super) const HOME: u8 = 3;
 
 /// Why an instruction was not completed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,16 +83,58 @@ impl Machine<'_> {
         self.vcpu().wrap(self.gpr(number))
     }
 
-    /// Reads an operand.
+    /// Reads an operand at a logical address.
     pub(super) fn read<const N: usize>(&mut self, address: u64) -> Result<[u8; N], Trap> {
+        let mut bytes = [0; N];
+        let control = address_space_control(&self.vcpu().psw);
+        self.load(control, address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads an operand at a real address.
+    pub(super) fn read_real<const N: usize>(&mut self, address: u64) -> Result<[u8; N], Trap> {
         let mut bytes = [0; N];
         self.copy_out(address, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// Writes an operand, all of it or nothing.
+    /// Writes an operand at a logical address, all of it or nothing.
     pub(super) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Trap> {
+        let control = address_space_control(&self.vcpu().psw);
+        self.store(control, address, bytes)
+    }
+
+    /// Writes an operand at a real address, all of it or nothing.
+    pub(super) fn write_real(&mut self, address: u64, bytes: &[u8]) -> Result<(), Trap> {
         self.copy_in(address, bytes)?;
+        Ok(())
+    }
+
+    /// Copies out of one of the CPU's address spaces.
+    pub(super) fn load(
+        &mut self,
+        control: u8,
+        address: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), Trap> {
+        for (at, range) in pieces(address, buffer.len()) {
+            let real = self.real_in(control, self.vcpu().wrap(at), false)?;
+            self.copy_out(real, &mut buffer[range])?;
+        }
+        Ok(())
+    }
+
+    /// Copies into one of the CPU's address spaces, all of it or nothing.
+    pub(super) fn store(&mut self, control: u8, address: u64, bytes: &[u8]) -> Result<(), Trap> {
+        for (at, _) in pieces(address, bytes.len()) {
+            let real = self.real_in(control, self.vcpu().wrap(at), true)?;
+            let page = self.page(real)?;
+            self.guest.memory.resolve(self.pool, self.cpu, page, true)?;
+        }
+        for (at, range) in pieces(address, bytes.len()) {
+            let real = self.real_in(control, self.vcpu().wrap(at), true)?;
+            self.copy_in(real, &bytes[range])?;
+        }
         Ok(())
     }
 
@@ -126,9 +175,14 @@ fn fetch(machine: &mut Machine<'_>, at: u64) -> Result<Instruction, Trap> {
 
 fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
     let mut bytes = [0; 6];
-    machine.copy_out(at, &mut bytes[..2])?;
+    // From the primary space, but in the home-space mode from that.
+    let control = match address_space_control(&machine.vcpu().psw) {
+        HOME => HOME,
+        _ => PRIMARY,
+    };
+    machine.load(control, at, &mut bytes[..2])?;
     let length = decode::length(bytes[0]);
-    machine.copy_out(at.wrapping_add(2), &mut bytes[2..length])?;
+    machine.load(control, at.wrapping_add(2), &mut bytes[2..length])?;
     Ok(bytes)
 }
 

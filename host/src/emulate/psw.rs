@@ -84,3 +84,23 @@ pub(super) fn spka(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     psw.mask = (psw.mask & !(15 << shift)) | (key << shift);
     Ok(())
 }
+
+/// SET ADDRESS SPACE CONTROL, and its fast form.
+pub(super) fn sac(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let code = machine.address(instruction.base(2)) >> 8 & 15;
+    let vcpu = machine.vcpu();
+    // Primary, secondary, access registers, home.
+    let control = match code {
+        _ if !vcpu.has_dat() => return Err(Trap::exception(program::SPECIAL_OPERATION)),
+        0 => PswMask::empty(),
+        1 => PswMask::ASC_HIGH,
+        3 if vcpu.is_problem_state() => {
+            return Err(Trap::exception(program::PRIVILEGED_OPERATION));
+        }
+        3 => PswMask::ASC,
+        _ => return Err(Trap::exception(program::SPECIFICATION)),
+    };
+    let psw = &mut machine.vcpu_mut().psw;
+    psw.mask = psw.mask & !PswMask::ASC.bits() | control.bits();
+    Ok(())
+}

@@ -51,7 +51,7 @@ pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
         machine.set_cc(2);
         return Ok(());
     }
-    let length = usize::from(u16::from_be_bytes(machine.read(address)?)).max(HEADER);
+    let length = usize::from(u16::from_be_bytes(machine.read_real(address)?)).max(HEADER);
     if length > 4096 - (address as usize & 0xfff) {
         return finish(machine, address, &INVALID_LENGTH.to_be_bytes(), 6);
     }
@@ -64,7 +64,7 @@ pub(super) fn servc(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
 
 /// Stores the answer from `offset` on and makes the service signal pending.
 fn finish(machine: &mut Machine<'_>, address: u64, bytes: &[u8], offset: u64) -> Result<(), Trap> {
-    machine.write(address + offset, bytes)?;
+    machine.write_real(address + offset, bytes)?;
     machine.guest.floating.service_signal = Some(address as u32);
     machine.guest.alert_for_floating(machine.cpu, clock::now());
     machine.set_cc(0);

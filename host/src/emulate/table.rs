@@ -2,7 +2,10 @@
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
-use super::{channel, clock, control, diagnose, essa, facility, key, move_spaces, psw, sclp, sigp};
+use super::{
+    channel, clock, control, diagnose, essa, facility, key, move_spaces, psw, sclp, sigp,
+    translation,
+};
 
 /// A function that executes one instruction.
 type Execute = fn(&mut Machine<'_>, &Instruction) -> Result<(), Trap>;
@@ -40,7 +43,7 @@ static TABLE: &[Entry] = &[
     privileged(0xac00, psw::stnsm),
     privileged(0xad00, psw::stosm),
     privileged(0xae00, sigp::sigp),
-    privileged(0xb100, control::lra),
+    privileged(0xb100, translation::lra),
     privileged(0xb202, facility::stidp),
     privileged(0xb204, clock::sck),
     privileged(0xb206, clock::sckc),
@@ -48,12 +51,13 @@ static TABLE: &[Entry] = &[
     privileged(0xb208, clock::spt),
     privileged(0xb209, clock::stpt),
     privileged(0xb20a, psw::spka),
-    privileged(0xb20d, control::ptlb),
+    privileged(0xb20d, translation::ptlb),
     privileged(0xb210, control::spx),
     privileged(0xb211, control::stpx),
     privileged(0xb212, control::stap),
+    general(0xb219, psw::sac),
     privileged(0xb220, sclp::servc),
-    privileged(0xb221, control::ipte),
+    privileged(0xb221, translation::ipte),
     general(0xb223, key::ivsk),
     privileged(0xb229, key::iske),
     privileged(0xb22a, key::rrbe),
@@ -71,6 +75,8 @@ static TABLE: &[Entry] = &[
     privileged(0xb23b, channel::not_operational),
     privileged(0xb246, control::stura),
     privileged(0xb24b, control::lura),
+    privileged(0xb250, translation::csp),
+    general(0xb279, psw::sac),
     privileged(0xb27d, facility::stsi),
     privileged(0xb2b1, facility::stfl),
     privileged(0xb2b2, psw::lpswe),
@@ -78,14 +84,15 @@ static TABLE: &[Entry] = &[
     privileged(0xb700, control::lctl),
     privileged(0xb905, control::lurag),
     privileged(0xb925, control::sturg),
-    privileged(0xb98e, control::idte),
+    privileged(0xb98a, translation::cspg),
+    privileged(0xb98e, translation::idte),
     general(0xb9ab, essa::essa),
-    general(0xc800, move_spaces::special_operation),
-    general(0xda00, move_spaces::special_operation),
-    general(0xdb00, move_spaces::special_operation),
-    privileged(0xe303, control::lrag),
-    privileged(0xe313, control::lray),
-    privileged(0xe502, control::strag),
+    general(0xc800, move_spaces::mvcos),
+    general(0xda00, move_spaces::mvcp),
+    general(0xdb00, move_spaces::mvcs),
+    privileged(0xe303, translation::lrag),
+    privileged(0xe313, translation::lray),
+    privileged(0xe502, translation::strag),
     privileged(0xeb25, control::stctg),
     privileged(0xeb2f, control::lctlg),
 ];

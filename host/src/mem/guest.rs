@@ -8,6 +8,7 @@ use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, key, program, storage};
 use cmm::{Access, EssaResult, HostEvent, Orc, Usage};
 
 use super::entry::{Hinting, PageEntry, PageFlags};
+use super::shadow::{self, Shadow};
 use super::tables::Tables;
 use super::{AccessError, GuestFault, prefix};
 use crate::memory::FramePool;
@@ -32,6 +33,8 @@ pub struct Counters {
 pub struct GuestMemory {
     pages: Vec<PageEntry>,
     tables: Tables,
+    /// For CPUs with DAT on.
+    pub(super) shadow: Shadow,
     hinting: Hinting,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
@@ -49,6 +52,7 @@ impl GuestMemory {
         Self {
             pages: vec![PageEntry::UNTOUCHED; (bytes >> PAGE_SHIFT) as usize],
             tables: Tables::new(bytes, cpus),
+            shadow: Shadow::new(bytes, cpus, shadow::quota(bytes)),
             hinting,
             queue: VecDeque::new(),
             counters: Counters::default(),
@@ -101,6 +105,9 @@ impl GuestMemory {
     /// Sets a CPU's prefix, an address that is a multiple of 8 KiB and inside the guest. The TLB is to
     /// be purged before that CPU runs again.
     pub fn set_prefix(&mut self, cpu: usize, prefix: u32) {
+        for prefix in [self.prefix(cpu), prefix] {
+            self.shadow.purge(&|key| key.prefix == prefix);
+        }
         self.tables.set_prefix(cpu, prefix);
     }
 
@@ -110,17 +117,17 @@ impl GuestMemory {
         self.tables.prefix(cpu)
     }
 
-    /// Makes a guest absolute page available for an access and maps it for a CPU.
+    /// Makes a guest absolute page available for an access; returns its frame, and whether it must be
+    /// mapped read-only.
     ///
     /// # Errors
     /// The exception that the access is for the guest, or there is no frame.
-    pub fn resolve(
+    pub(super) fn bring_in(
         &mut self,
         pool: &mut FramePool,
-        cpu: usize,
         page: u32,
         store: bool,
-    ) -> Result<Frame, AccessError> {
+    ) -> Result<(Frame, bool), AccessError> {
         let dialect = self.hinting.dialect();
         let entry = self
             .pages
@@ -148,13 +155,28 @@ impl GuestMemory {
         if store {
             entry.flags |= PageFlags::CHANGED;
         }
-        let (frame, protected) = (entry.frame, entry.is_write_protected());
+        let there = (entry.frame, entry.is_write_protected());
+        self.note_discardable(page);
+        Ok(there)
+    }
+
+    /// Makes a guest absolute page available for an access and maps it for a CPU with DAT off.
+    ///
+    /// # Errors
+    /// The exception that the access is for the guest, or there is no frame.
+    pub fn resolve(
+        &mut self,
+        pool: &mut FramePool,
+        cpu: usize,
+        page: u32,
+        store: bool,
+    ) -> Result<Frame, AccessError> {
+        let (frame, protected) = self.bring_in(pool, page, store)?;
         let real = prefix::swap(self.prefix(cpu), page);
         let mapped = self.tables.get(cpu, real);
         if mapped.frame() != Some(frame) || mapped.is_protected() != protected {
             self.tables.map(cpu, real, frame, protected);
         }
-        self.note_discardable(page);
         Ok(frame)
     }
 
@@ -286,6 +308,7 @@ impl GuestMemory {
             key::set(frame, 0);
             if protected {
                 self.tables.protect(page);
+                self.shadow.protect(page);
             }
         }
         self.note_discardable(page);
@@ -385,6 +408,7 @@ impl GuestMemory {
     fn drop_frame(&mut self, pool: &mut FramePool, page: u32) {
         // From here on no CPU of the guest can get at it.
         self.tables.unmap(page);
+        self.shadow.unmap(page);
         if let Some(frame) = self.pages[page as usize].resident() {
             pool.give(frame);
         }
@@ -396,7 +420,7 @@ fn offset(address: u64) -> u64 {
 }
 
 /// Cuts a range of storage at page boundaries: address and range of the buffer.
-fn pieces(start: u64, length: usize) -> impl Iterator<Item = (u64, core::ops::Range<usize>)> {
+pub fn pieces(start: u64, length: usize) -> impl Iterator<Item = (u64, core::ops::Range<usize>)> {
     let mut done = 0;
     core::iter::from_fn(move || {
         (done < length).then(|| {

@@ -103,12 +103,18 @@ impl Host {
         self.physical[me].is_idle = is_idle;
     }
 
-    /// What control register 1 must hold for a virtual CPU, and what changes when the TLB is out of
-    /// date for it.
+    /// Whether low-address protection must be on while a virtual CPU runs.
     #[must_use]
-    pub fn space(&self, id: Id) -> (u64, u32) {
-        let guest = &self.guests[id.guest];
-        (guest.memory.asce(id.cpu), guest.vcpus[id.cpu].spaces)
+    pub fn has_low_protection(&self, id: Id) -> bool {
+        self.guests[id.guest].vcpus[id.cpu].has_low_protection()
+    }
+
+    /// What control registers 1, 7 and 13 must hold for a virtual CPU that is going to run, and what
+    /// changes when the TLB is out of date for it.
+    pub fn spaces(&mut self, id: Id) -> ([u64; 3], u32) {
+        let guest = &mut self.guests[id.guest];
+        let vcpu = &guest.vcpus[id.cpu];
+        (guest.memory.enter(id.cpu, vcpu.spaces()), vcpu.spaces)
     }
 
     fn machine(&mut self, id: Id) -> Machine<'_> {
@@ -231,6 +237,7 @@ impl Host {
         let vcpu = machine.vcpu_mut();
         vcpu.context = context;
         vcpu.sync_from_real();
+        machine.guest.memory.leave(id.cpu);
         if machine.guest.end.is_some() {
             // Another CPU of it has ended it meanwhile.
             return;

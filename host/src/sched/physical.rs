@@ -123,8 +123,12 @@ struct Worker {
     host: &'static HostLock,
     /// Its number among those of the host.
     me: usize,
-    /// The virtual CPU that control register 1 is loaded for, and the state of its space.
+    /// The virtual CPU whose spaces are loaded, and the state of its real addresses.
     loaded: Option<(Id, u32)>,
+    /// What control registers 1, 7 and 13 hold.
+    asces: [u64; 3],
+    /// Whether low-address protection is on. It may stay so in the host, which stores nothing there.
+    is_protected: bool,
 }
 
 impl Worker {
@@ -137,6 +141,8 @@ impl Worker {
             host,
             me,
             loaded: None,
+            asces: [0; 3],
+            is_protected: false,
         }
     }
 
@@ -159,7 +165,7 @@ impl Worker {
     fn run_slice(&mut self, mut host: Guard, id: Id) -> Guard {
         let mut slice_end = Host::slice_end(clock::now());
         while let Next::Enter(mut context, until) = host.next(self.me, id, &mut slice_end) {
-            self.load(&host, id);
+            self.load(&mut host, id);
             drop(host);
             arm(until);
             let begin = clock::now();
@@ -175,13 +181,30 @@ impl Worker {
         host
     }
 
-    /// Makes a virtual CPU's space this CPU's. Only if it is not: emulators flush the whole TLB for it.
-    fn load(&mut self, host: &Host, id: Id) {
-        let (asce, state) = host.space(id);
+    /// Makes a virtual CPU's spaces this CPU's. Only those that are not: emulators flush the whole TLB
+    /// for each.
+    fn load(&mut self, host: &mut Host, id: Id) {
+        let is_protected = host.has_low_protection(id);
+        if self.is_protected != is_protected {
+            self.is_protected = is_protected;
+            control::protect_low_addresses(is_protected);
+        }
+        let (asces, state) = host.spaces(id);
+        let old = core::mem::replace(&mut self.asces, asces);
+        // SAFETY: the host runs with DAT off; the tables are the guest's own, or map nothing.
+        unsafe {
+            if old[0] != asces[0] {
+                control::set::<1>(asces[0]);
+            }
+            if old[1] != asces[1] {
+                control::set::<7>(asces[1]);
+            }
+            if old[2] != asces[2] {
+                control::set::<13>(asces[2]);
+            }
+        }
         if self.loaded != Some((id, state)) {
             self.loaded = Some((id, state));
-            // SAFETY: the host runs with DAT off; the tables are the guest's own.
-            unsafe { control::set::<1>(asce) }
             // What is left of this space from an earlier time may be out of date.
             translation::purge_tlb();
         }

@@ -18,6 +18,9 @@ const RESERVED: u64 = !(PswMask::all().bits()
     | (15 << arch::psw::field::PROGRAM_MASK_SHIFT)
     | 0x0000_0080_0000_0000);
 
+/// Address-space control: by access registers.
+const ACCESS_REGISTERS: u64 = PswMask::ASC_LOW.bits();
+
 /// Stores the details of an interruption and swaps PSWs, all by guest real address.
 fn interrupt(
     machine: &mut Machine<'_>,
@@ -60,9 +63,9 @@ pub fn load_psw(machine: &mut Machine<'_>, psw: Psw) {
         machine
             .guest
             .finish(End::Misbehaved("it loaded an invalid PSW"));
-    } else if psw.contains(PswMask::DAT) {
+    } else if psw.contains(PswMask::DAT) && psw.mask & PswMask::ASC.bits() == ACCESS_REGISTERS {
         machine.guest.finish(End::Misbehaved(
-            "it turned DAT on, which this host does not offer",
+            "it turned the access-register mode on, which this host does not offer",
         ));
     } else if psw.contains(PswMask::PER) {
         machine.guest.finish(End::Misbehaved(
@@ -105,13 +108,16 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
     let identification = fault.identification.unwrap_or_default().to_be_bytes();
     let code = [u16::from(length), fault.code].map(u16::to_be_bytes);
     let code: [u8; 4] = [code[0][0], code[0][1], code[1][0], code[1][1]];
-    let mut details: [(usize, &[u8]); 2] = [(offset_of!(Lowcore, program_ilc), &code), (0, &[])];
-    if fault.identification.is_some() {
-        details[1] = (offset_of!(Lowcore, translation_exception), &identification);
-    }
+    let details: [(usize, &[u8]); 3] = [
+        (offset_of!(Lowcore, program_ilc), &code),
+        (offset_of!(Lowcore, translation_exception), &identification),
+        // No access register was used.
+        (offset_of!(Lowcore, exception_access_id), &[0]),
+    ];
+    let count = if fault.identification.is_some() { 3 } else { 1 };
     let result = interrupt(
         machine,
-        &details,
+        &details[..count],
         offset_of!(Lowcore, program_old),
         offset_of!(Lowcore, program_new),
     );

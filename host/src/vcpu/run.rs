@@ -1,14 +1,14 @@
 //! Entering a guest, and what to do when it comes out again.
 
 use arch::interruption::{Class, Context};
-use arch::{cpu, handler, lowcore_field, program};
+use arch::{PAGE_SIZE, cpu, handler, lowcore_field, program};
 
 use super::{End, interruption};
 use crate::emulate;
 use crate::guest::Machine;
-use crate::mem::{AccessError, GuestFault};
+use crate::mem::{AccessError, GuestFault, Virtual};
 
-/// Second byte of MOVE WITH OPTIONAL SPECIFICATIONS, which emulators refuse in the problem state.
+/// First two bytes of MOVE WITH OPTIONAL SPECIFICATIONS, which emulators refuse in the problem state.
 const MVCOS: u16 = 0xc800;
 
 /// Runs a guest until something interrupts it; details of that stand in this CPU's lowcore.
@@ -70,9 +70,16 @@ fn program_exit(machine: &mut Machine<'_>) {
         }
         program::PROTECTION => {
             machine.guest.count_exit("protection");
-            protected_page(machine, length);
+            let access = faulting_access(machine, true);
+            if is_low_address(machine, &access) {
+                interruption::program(machine, access.low_address_protection(), length);
+            } else {
+                protected_page(machine, length);
+            }
         }
-        program::ADDRESSING if emulate::is_at(machine, length, MVCOS) => {
+        program::ADDRESSING | program::SPECIAL_OPERATION
+            if emulate::is_at(machine, length, MVCOS) =>
+        {
             machine.guest.count_exit("mvcos");
             emulate::instruction(machine, length, program::OPERATION);
         }
@@ -88,12 +95,6 @@ fn program_exit(machine: &mut Machine<'_>) {
     }
 }
 
-/// The page that the translation-exception identification names, if the guest can have it at all.
-fn faulting_page(machine: &Machine<'_>) -> Result<u32, GuestFault> {
-    let address = lowcore_field!(translation_exception) & !0xfff;
-    machine.guest.memory.page_of(machine.cpu, address)
-}
-
 /// An access to a page that is not mapped: it becomes available, or the guest gets the exception.
 ///
 /// The exception that brought us here nullified the instruction. An addressing exception suppresses,
@@ -103,8 +104,8 @@ fn missing_page(machine: &mut Machine<'_>, length: u8) {
     access(machine, store, length);
 }
 
-/// A store to a page that is mapped read-only because it is clean: now it is changed. The guest has
-/// no other protection, for it runs with access key 0. The exception suppressed the instruction, so
+/// A store to a page that is mapped read-only: because it is clean, and now it is changed, or because
+/// the guest's own tables say so. There is no other protection, for guests run with access key 0. The exception suppressed the instruction, so
 /// the PSW is backed up to execute it again.
 ///
 /// The page may be another one by now, for another CPU of the guest was faster: it may be changed
@@ -127,12 +128,41 @@ fn access(machine: &mut Machine<'_>, store: bool, length: u8) {
     interruption::program(machine, fault, length);
 }
 
+/// The access that the translation-exception identification tells of, at the start of its page.
+fn faulting_access(machine: &Machine<'_>, store: bool) -> Virtual {
+    let identification = lowcore_field!(translation_exception);
+    let control = (identification & 3) as u8;
+    Virtual {
+        space: machine.vcpu().space(control),
+        control,
+        address: identification & !0xfff,
+        store,
+    }
+}
+
+/// Whether low-address protection, which guests have for themselves, has forbidden a store.
+fn is_low_address(machine: &Machine<'_>, access: &Virtual) -> bool {
+    /// In an identification: DAT has forbidden it.
+    const BY_DAT: u64 = 0x4;
+    let by_dat = lowcore_field!(translation_exception) & BY_DAT != 0;
+    let is_low = access.address & !(PAGE_SIZE as u64) == 0;
+    is_low && !by_dat && machine.vcpu().is_low_protected(access.control)
+}
+
 /// Makes the page available that an access wanted; the error is what the guest gets instead.
 fn bring_in(machine: &mut Machine<'_>, store: bool) -> Result<(), GuestFault> {
-    let page = faulting_page(machine)?;
+    let access = faulting_access(machine, store);
+    let has_dat = machine.vcpu().has_dat();
     let (pool, cpu) = (&mut *machine.pool, machine.cpu);
-    match machine.guest.memory.resolve(pool, cpu, page, store) {
-        Ok(_) => Ok(()),
+    let memory = &mut machine.guest.memory;
+    let outcome = if has_dat {
+        memory.resolve_virtual(pool, cpu, &access)
+    } else {
+        let page = memory.page_of(cpu, access.address)?;
+        memory.resolve(pool, cpu, page, store).map(drop)
+    };
+    match outcome {
+        Ok(()) => Ok(()),
         Err(AccessError::Exhausted) => {
             machine.guest.finish(End::MemoryExhausted);
             Ok(())

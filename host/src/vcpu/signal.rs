@@ -18,7 +18,10 @@ pub fn carry_out(machine: &mut Machine<'_>, deed: Deed) {
             vcpu.waits_since = None;
         }
         Deed::Restart => interruption::restart(machine),
-        Deed::Reset => machine.vcpu_mut().reset(),
+        Deed::Reset => {
+            machine.vcpu_mut().reset();
+            machine.guest.memory.purge(machine.cpu);
+        }
         Deed::InitialReset => {
             machine.vcpu_mut().initial_reset();
             machine.set_prefix(0);

@@ -13,6 +13,7 @@ mod files;
 mod hercules;
 mod monitor;
 mod runs;
+mod shadow;
 mod support;
 mod tasks;
 mod toolchains;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         controls::tests(),
         cpus::tests(),
         fake::tests(),
+        shadow::tests(),
         tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),
