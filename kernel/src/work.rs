@@ -10,6 +10,8 @@ pub mod idle;
 pub mod measure;
 pub mod page_churn;
 #[cfg(target_os = "none")]
+pub mod pages;
+#[cfg(target_os = "none")]
 pub mod reporting;
 #[cfg(target_os = "none")]
 pub mod share;

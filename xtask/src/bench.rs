@@ -1,5 +1,6 @@
 //! The subcommand `bench`: the figures, as a table for people or as JSON lines.
 
+mod allocators;
 mod cpus;
 
 use anyhow::Result;
@@ -36,6 +37,7 @@ pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     figures.extend(main_job(options)?);
     figures.extend(paths(options)?);
     figures.extend(cpus::figures(options)?);
+    figures.extend(allocators::figures(options)?);
     if json {
         for figure in figures {
             process::say(&Event::Figure(figure).to_line())?;
