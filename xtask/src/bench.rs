@@ -2,6 +2,7 @@
 
 mod allocators;
 mod cpus;
+mod pages;
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -38,6 +39,7 @@ pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     figures.extend(paths(options)?);
     figures.extend(cpus::figures(options)?);
     figures.extend(allocators::figures(options)?);
+    figures.extend(pages::figures(options)?);
     if json {
         for figure in figures {
             process::say(&Event::Figure(figure).to_line())?;
