@@ -83,9 +83,5 @@ fn an_allocation_that_does_not_wait_fails() {
 
 #[test]
 fn an_allocation_that_does_not_try_again_fails() {
-    fails_without(
-        Guard::ReportReturned,
-        &["there is memory"],
-        one_takes_blocks,
-    );
+    fails_without(Guard::TryAgain, &["there is memory"], one_takes_blocks);
 }

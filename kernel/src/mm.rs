@@ -14,6 +14,7 @@ mod discard;
 mod guard;
 mod hash;
 mod list;
+mod moving;
 mod optimistic;
 mod page;
 mod percpu;

@@ -70,6 +70,10 @@ pub(super) struct Buddy {
     pub(super) reporting: usize,
     /// How many blocks have come back from being reported.
     pub(super) returned: u64,
+    /// Batches that have left for the lists of CPUs.
+    pub(super) batches_taken: u64,
+    /// Batches that have come from there.
+    pub(super) batches_given: u64,
 }
 
 /// A block that can be taken: the first of a list.
@@ -125,6 +129,8 @@ impl Buddy {
             free_pages: 0,
             reporting: 0,
             returned: 0,
+            batches_taken: 0,
+            batches_given: 0,
         }
     }
 
@@ -262,6 +268,7 @@ impl Buddy {
         }
         let count = most - places.len();
         self.free_pages -= count;
+        self.batches_taken += u64::from(count > 0);
         count
     }
 
@@ -291,6 +298,7 @@ impl Buddy {
     #[inline]
     pub(super) fn give_pages(&mut self, pages: &[Page], given: &[Frame], steps: u32) {
         self.free_pages += given.len();
+        self.batches_given += 1;
         let left = given
             .iter()
             .fold(steps, |steps, frame| self.merge(pages, *frame, 0, 0, steps));

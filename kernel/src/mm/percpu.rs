@@ -165,7 +165,6 @@ impl Mm<'_> {
                 .iter()
                 .for_each(|frame| self.make_listed(*frame));
         }
-        self.stats.list_refills.add(1);
         if count < BATCH {
             self.stats.list_refills_short.add((BATCH - count) as u64);
         }
@@ -174,6 +173,7 @@ impl Mm<'_> {
         for frame in more.iter().rev() {
             list.push(*frame);
         }
+        self.stats.list_refills.add(1);
         Some(*first)
     }
 
@@ -207,7 +207,7 @@ impl Mm<'_> {
     /// A page that is stable enters this CPU's list, one that may be volatile does not.
     #[inline]
     fn free_checked(&self, frame: Frame, page: &Page, flags: PageFlags) {
-        if flags.intersects(PageFlags::HINTED) {
+        if flags.intersects(PageFlags::HINTED) && self.has(Guard::UnusedFirst) {
             self.free_hinted(frame, flags);
         } else {
             self.list_free(frame, page);
@@ -241,6 +241,7 @@ impl Mm<'_> {
         let mut list = self.page_lists.own().lock();
         if list.is_full() {
             let batch = list.exchange(frame);
+            self.stats.list_drains.add(1);
             drop(list);
             return self.drain(&batch);
         }
@@ -250,17 +251,20 @@ impl Mm<'_> {
     /// Gives pages of a full list to the buddy allocator.
     #[cold]
     fn drain(&self, batch: &Batch) {
-        self.stats.list_drains.add(1);
         self.give_listed(batch);
     }
 
     /// Gives pages that were on a list to the buddy allocator.
     #[inline]
     fn give_listed(&self, batch: &[Frame]) {
-        if self.hinting() != Hinting::Off {
+        let hints = self.hinting() != Hinting::Off;
+        if hints && self.has(Guard::UnusedBeforeFound) {
             batch.iter().for_each(|frame| self.make_unused(*frame));
         }
         self.buddy.lock().give_pages(self.pages, batch, STEPS);
+        if hints && !self.has(Guard::UnusedBeforeFound) {
+            batch.iter().for_each(|frame| self.hint_free(*frame));
+        }
     }
 
     /// Gives all pages of a CPU's list to the buddy allocator; returns how many.
@@ -268,11 +272,14 @@ impl Mm<'_> {
         let mut total = 0;
         loop {
             let mut batch = [Frame(0); BATCH];
-            let count = self.page_lists.of(cpu).lock().pop_oldest(&mut batch);
+            let mut list = self.page_lists.of(cpu).lock();
+            let count = list.pop_oldest(&mut batch);
             if count == 0 {
                 self.stats.list_flushed.add(total as u64);
                 return total;
             }
+            self.stats.list_flushes.add(1);
+            drop(list);
             self.give_listed(&batch[..count]);
             total += count;
         }

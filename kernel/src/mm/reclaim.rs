@@ -122,7 +122,7 @@ impl Mm<'_> {
     #[must_use]
     pub fn allocate_reclaiming(&self, order: u32) -> Option<PageAllocation> {
         let mut since = sync::microseconds();
-        let mut returned = None;
+        let mut moves = None;
         loop {
             let block = match order {
                 0 => self.allocate_page(),
@@ -131,10 +131,10 @@ impl Mm<'_> {
             if block.is_some() {
                 return block;
             }
-            // Pages that wait for sign-off come soon, and so do blocks that are being reported: the
-            // cache need not lose more for them.
+            // Pages that wait for sign-off come soon, and so do those that are under way: the cache need
+            // not lose more for them.
             let waited = sync::microseconds() - since;
-            if waited < PATIENCE && (self.hurry_sign_off() || self.await_report(&mut returned)) {
+            if waited < PATIENCE && (self.hurry_sign_off() || self.await_moves(&mut moves)) {
                 continue;
             }
             let taken = self.shrink_cache();
@@ -142,7 +142,7 @@ impl Mm<'_> {
             let listed = self.drain_all_page_lists();
             if taken + listed == 0
                 && !self.hurry_sign_off()
-                && !self.await_report(&mut returned)
+                && !self.await_moves(&mut moves)
                 && self.withdraw_from_balloon() == 0
             {
                 return None;

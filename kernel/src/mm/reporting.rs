@@ -7,15 +7,13 @@
 //!   take_unreported ── the device takes the content ── give_reported ── list ── take: unmarked
 //! ```
 //!
-//! An allocation that finds nothing else waits for blocks that are on their way.
+//! An allocation that finds nothing else waits for blocks that are on their way (`moving`).
 
 use arch::Frame;
 
 use super::buddy::{MAX_ORDER, is_reported_block};
-use super::guard::Guard;
 use super::page::PageFlags;
 use super::{Mm, frames};
-use crate::sync;
 
 /// A free block that only its owner knows of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,27 +63,6 @@ impl Mm<'_> {
         let mut buddy = self.buddy.lock();
         buddy.reporting -= 1 << block.order;
         buddy.returned += 1;
-    }
-
-    /// For whoever has found no memory: whether to try again, because blocks are on their way to the
-    /// device and back, for which this waits a little, or because one has come back since this was
-    /// asked last.
-    ///
-    /// The CPU that reports runs nothing else meanwhile, so they come.
-    pub(super) fn await_report(&self, returned: &mut Option<u64>) -> bool {
-        // Both are looked at together: a block may come back in between.
-        let (under_way, now) = {
-            let buddy = self.buddy.lock();
-            (buddy.reporting > 0, buddy.returned)
-        };
-        if returned.replace(now) != Some(now) && self.has(Guard::ReportReturned) {
-            return true;
-        }
-        let waits = under_way && self.has(Guard::AwaitReport);
-        if waits {
-            sync::relax();
-        }
-        waits
     }
 
     /// Whether a page is in a free block that was reported.

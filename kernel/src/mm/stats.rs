@@ -78,6 +78,8 @@ pub struct Stats {
     pub list_refills_short: Counter,
     /// Times that a full list gave pages to the buddy allocator, always as many.
     pub list_drains: Counter,
+    /// Batches that lists gave because their CPU went idle or memory was short.
+    pub list_flushes: Counter,
     /// Pages that lists gave because their CPU went idle or memory was short.
     pub list_flushed: Counter,
     /// Pages that were not cleared because the host said that they read as zero.
