@@ -14,6 +14,7 @@ mod discard;
 mod guard;
 mod hash;
 mod list;
+mod lru;
 mod moving;
 mod optimistic;
 mod page;
@@ -60,7 +61,7 @@ pub use store::{Store, StoreError};
 use balloon::Balloon;
 use buddy::Buddy;
 use hash::CacheHash;
-use list::List;
+use lru::Lru;
 use percpu::PageLists;
 use signoff::SignOff;
 use swap::Slots;
@@ -101,7 +102,7 @@ pub struct Mm<'a> {
     buddy: Mutex<Buddy>,
     balloon: Mutex<Balloon>,
     cache: Mutex<CacheHash>,
-    lru: Mutex<List>,
+    lru: Mutex<Lru>,
     /// Counters of what happened.
     pub stats: Stats,
     spaces: Mutex<Vec<Arc<Space>>>,
@@ -138,7 +139,7 @@ impl<'a> Mm<'a> {
             buddy: Mutex::new(Buddy::new()),
             balloon: Mutex::new(Balloon::new()),
             cache: Mutex::new(CacheHash::new()),
-            lru: Mutex::new(List::new()),
+            lru: Mutex::new(Lru::new()),
             stats: Stats::default(),
             spaces: Mutex::new(Vec::new()),
             slots: Mutex::new(Slots::new()),

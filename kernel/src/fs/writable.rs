@@ -8,7 +8,7 @@ use arch::{Absolute, Frame, PAGE_SIZE, storage};
 use drivers::block::{BLOCK_SIZE, BlockError, Disk};
 
 use crate::mm::{Key, Mm};
-use crate::task::SleepLock;
+use crate::task::{self, SleepLock};
 
 /// The number of the first of these files; those that are read only have lower ones.
 const FIRST: u32 = 0x4000_0000;
@@ -124,8 +124,10 @@ impl WritableFiles {
 
     /// Writes zeroes over a file from one of its pages on.
     fn clear(&self, number: u32, from: u32) -> Result<(), BlockError> {
-        (from..self.pages)
-            .try_for_each(|index| self.write_from(Self::key(number, index), self.zeroes.address()))
+        (from..self.pages).try_for_each(|index| {
+            task::poll();
+            self.write_from(Self::key(number, index), self.zeroes.address())
+        })
     }
 
     /// Lets a file end in front of a page, and then be as long as before: the rest reads as zero, in

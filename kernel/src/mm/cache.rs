@@ -314,7 +314,7 @@ impl<'m> Filling<'m> {
         core::mem::forget(self);
         let page = mm.page(frame);
         page.get();
-        page.set(PageFlags::UP_TO_DATE | PageFlags::REFERENCED);
+        page.set(PageFlags::UP_TO_DATE);
         // The cache's, before anybody can find the page and drop it.
         slot.into_iter().for_each(|slot| mm.get_slot(slot));
         let other = loop {
