@@ -51,6 +51,8 @@ pub enum Work {
     Idle,
     /// Finds out what becomes of pages that are reported as free.
     Reporting,
+    /// Counts state changes of free pages.
+    Pages,
 }
 
 impl Work {
@@ -65,6 +67,7 @@ impl Work {
             Self::Churn => "churn",
             Self::Idle => "idle",
             Self::Reporting => "reporting",
+            Self::Pages => "pages",
         }
     }
 }
@@ -203,7 +206,7 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|disks|swap|churn|idle|reporting",
+                    "verify|measure|disks|swap|churn|idle|reporting|pages",
                     [
                         Work::Verify,
                         Work::Measure,
@@ -212,6 +215,7 @@ impl Control {
                         Work::Churn,
                         Work::Idle,
                         Work::Reporting,
+                        Work::Pages,
                     ],
                 )?;
             }

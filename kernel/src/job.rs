@@ -46,6 +46,7 @@ pub fn run(control: &Control, archive: &'static Archive<'static>) -> bool {
         Work::Measure => work::measure::run(archive.mm()).err(),
         Work::Disks => work::disks::run(archive.mm(), control.seed).err(),
         Work::Reporting => work::reporting::run(archive.mm()).err(),
+        Work::Pages => work::pages::run(archive.mm(), control.seed).err(),
         Work::Swap => conclude(swap(control, archive), archive.mm(), &mut outcome),
         Work::Churn => conclude(churn(control, archive), archive.mm(), &mut outcome),
         Work::Idle => {

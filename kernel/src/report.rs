@@ -88,6 +88,13 @@ struct FileRecord {
 }
 
 #[derive(Serialize)]
+struct Tally<'a> {
+    name: &'a str,
+    count: u64,
+    events: u64,
+}
+
+#[derive(Serialize)]
 struct Guest<'a> {
     status: &'static str,
     reason: Option<&'a str>,
@@ -123,7 +130,7 @@ struct Guest<'a> {
     page_descriptor_bytes: usize,
     sign_off_rounds: u64,
     sign_off_pages: u64,
-    sign_off_waiting: u32,
+    sign_off_waiting: usize,
     sign_off_longest: u32,
     /// Pages by the ticks that they waited; the last place counts all longer ones.
     sign_off_ticks: [u64; LATENCIES],
@@ -253,6 +260,16 @@ pub fn file(disk: u16, first: u64, blocks: u64, digest: u64) {
     );
 }
 
+/// Prints how often something happened, of so many times that it could.
+pub fn tally(name: &str, count: u64, events: u64) {
+    let tally = Tally {
+        name,
+        count,
+        events,
+    };
+    record::emit("tally", &tally);
+}
+
 /// Prints the last line.
 pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>, account: &Account) {
     let stats: &Stats = &mm.stats;
@@ -306,7 +323,8 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>, account: &Account) {
             late_discard_faults: stats.late_discard_faults.get(),
             sign_off_rounds: sign_off.rounds.get(),
             sign_off_pages: sign_off_ticks.iter().sum(),
-            sign_off_waiting: sign_off.waiting(),
+            // Of the same moment as all other pages.
+            sign_off_waiting: account.waiting,
             sign_off_longest: sign_off.longest(),
             sign_off_ticks,
             ticks: sum(|counters| counters.ticks.get()),

@@ -25,8 +25,24 @@ const FIRST_HEAP: u64 = 256 << 10;
 /// Least memory behind the image and its descriptors, in bytes: heap, index, a few pages to work with.
 const LEAST: u64 = 2 << 20;
 
+/// What an image does once memory is managed and all CPUs are there; whether all was well.
+type Job = fn(&Prepared) -> Result<bool, String>;
+
+/// What is known then.
+pub struct Prepared {
+    start: Start,
+    machine: sclp::Machine,
+    control: Control,
+    found: Probe,
+}
+
 /// Runs the kernel.
 pub fn main(start: Start) -> ! {
+    begin(start, run)
+}
+
+/// Runs an image that starts as the kernel does, and does something of its own.
+pub fn begin(start: Start, job: Job) -> ! {
     boot::fatal::set_printer(record::print_failure);
     trap::install();
     logger::start();
@@ -45,7 +61,13 @@ pub fn main(start: Start) -> ! {
     smp::set_up_first(memory.grounds);
     match prepare(&start, &machine, memory) {
         Ok((control, found)) => {
-            task::spawn(move || end(run(&start, &machine, &control, &found)));
+            let prepared = Prepared {
+                start,
+                machine,
+                control,
+                found,
+            };
+            task::spawn(move || end(job(&prepared)));
             task::schedule()
         }
         Err(reason) => end(Err(reason)),
@@ -151,12 +173,13 @@ fn prepare(
 }
 
 /// Opens the files and does the work; the first thread.
-fn run(
-    start: &Start,
-    machine: &sclp::Machine,
-    control: &Control,
-    found: &Probe,
-) -> Result<bool, String> {
+fn run(prepared: &Prepared) -> Result<bool, String> {
+    let Prepared {
+        start,
+        machine,
+        control,
+        found,
+    } = prepared;
     let mm = smp::mm();
     let disk = disk(start, control.disk)?;
     let archive = Archive::open(disk, mm).map_err(|error| error.to_string())?;

@@ -1,6 +1,6 @@
 //! Atomics and locks that everything shared is made of.
 //!
-//! On the machine these are those of `core` and `spin`. With the feature `explore` they are those of a
+//! On the machine these are those of `core`, and a lock of our own. With the feature `explore` they are those of a
 //! scheduler that tries out interleavings: every operation on them is a point where another CPU may go
 //! on, so that memory management runs on the build machine under any schedule.
 //!
@@ -10,9 +10,13 @@
 //! costs nothing under a hypervisor, while changing the mask traps.
 
 #[cfg(not(feature = "explore"))]
+mod mutex;
+#[cfg(not(feature = "explore"))]
 mod plain;
 #[cfg(not(feature = "explore"))]
-pub use plain::{Mutex, atomic, relax};
+pub use mutex::Mutex;
+#[cfg(not(feature = "explore"))]
+pub use plain::{atomic, relax};
 
 #[cfg(feature = "explore")]
 mod explored;

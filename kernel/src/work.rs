@@ -8,6 +8,9 @@ pub mod disks;
 pub mod idle;
 #[cfg(target_os = "none")]
 pub mod measure;
+pub mod page_churn;
+#[cfg(target_os = "none")]
+pub mod pages;
 #[cfg(target_os = "none")]
 pub mod reporting;
 #[cfg(target_os = "none")]

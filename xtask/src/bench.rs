@@ -1,6 +1,8 @@
 //! The subcommand `bench`: the figures, as a table for people or as JSON lines.
 
+mod allocators;
 mod cpus;
+mod pages;
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -36,6 +38,8 @@ pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     figures.extend(main_job(options)?);
     figures.extend(paths(options)?);
     figures.extend(cpus::figures(options)?);
+    figures.extend(allocators::figures(options)?);
+    figures.extend(pages::figures(options)?);
     if json {
         for figure in figures {
             process::say(&Event::Figure(figure).to_line())?;

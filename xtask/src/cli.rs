@@ -197,6 +197,8 @@ pub enum Work {
     Idle,
     /// Finds out what becomes of pages that are reported as free.
     Reporting,
+    /// Counts state changes of free pages.
+    Pages,
 }
 
 impl Work {
@@ -211,6 +213,7 @@ impl Work {
             Self::Churn => "churn",
             Self::Idle => "idle",
             Self::Reporting => "reporting",
+            Self::Pages => "pages",
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Guest {
     pub mismatches: Vec<events::Mismatch>,
     /// Instruction counts.
     pub measures: Vec<events::Measure>,
+    /// Counts of what happened.
+    pub tallies: Vec<events::Tally>,
     /// What it has left on disks.
     pub files: Vec<events::FileLeft>,
     /// Its last words.
@@ -360,6 +362,7 @@ impl Guest {
             Event::Progress(progress) => self.progress = Some(progress),
             Event::Mismatch(mismatch) => self.mismatches.push(mismatch),
             Event::Measure(measure) => self.measures.push(measure),
+            Event::Tally(tally) => self.tallies.push(tally),
             Event::FileLeft(file) => self.files.push(file),
             Event::Guest(outcome) => self.outcome = Some(outcome),
             Event::Error(error) => {

@@ -56,6 +56,8 @@ kinds! {
     "mismatch" => Mismatch,
     /// Kernel: instructions counted on one path.
     "measure" => Measure,
+    /// Kernel: how often something happened on one path.
+    "tally" => Tally,
     /// Kernel: what it has left on a disk.
     "file" => FileLeft,
     /// Kernel: the outcome and all counters; its last line.
@@ -103,6 +105,7 @@ impl Event {
             Self::Progress(event) => event.seq,
             Self::Mismatch(event) => event.seq,
             Self::Measure(event) => event.seq,
+            Self::Tally(event) => event.seq,
             Self::FileLeft(event) => event.seq,
             Self::Guest(event) => event.seq,
             Self::Error(event) => event.seq,
@@ -266,6 +269,17 @@ records! {
         blocks: u64,
         /// CRC-64/XZ of what must be there, in hexadecimal digits.
         crc64: String,
+    }
+    /// Kernel: how often something happened on one path.
+    Tally {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Name of the path.
+        name: String,
+        /// How often it was taken, or how often it could have happened.
+        count: u64,
+        /// How often it happened, all times together.
+        events: u64,
     }
     /// Kernel: the outcome and all counters.
     Guest {

@@ -11,6 +11,7 @@ const SAMPLES: &[&str] = &[
     r#"{"kind":"progress","seq":2,"pass":1,"passes":2,"files_done":1,"files":3,"bytes_verified":17}"#,
     r#"{"kind":"mismatch","seq":3,"file":"a/b","offset":4096,"length":100,"page_state":"Vr","copy":"fault-tolerant"}"#,
     r#"{"kind":"measure","seq":4,"name":"essa","count":1000,"instructions":120000}"#,
+    r#"{"kind":"tally","seq":4,"name":"ESSA of churn","count":1000,"events":120}"#,
     r#"{"kind":"guest","seq":5,"status":"failed","reason":"mismatch","work":"verify","files":3,"passes":2,"bytes_verified":8194,"cache_hits":1,"cache_misses":2,"essa":{"1":2,"6":1},"discard_faults":1,"stable_failures":1,"reloads":2,"mismatches":1,"fault_tolerant_copies":3,"stable_copies":3,"made_volatile":2,"volatile_refused":1,"made_stable":1,"reclaimed":0,"clears_skipped":4,"frames":100,"frames_free":90,"frames_cached":1,"frames_anonymous":0,"frames_kernel":4,"frames_reserved":5,"page_descriptor_bytes":64,"optimistic_copies":3,"optimistic_failures":1,"work_us":9,"duplicate_fills":1,"late_discard_faults":0,"sign_off_rounds":2,"sign_off_pages":3,"sign_off_waiting":0,"sign_off_longest":2,"sign_off_ticks":[1,2],"ticks":10,"ticks_lost":1,"idle_us":5,"spin_us":4,"switches":9,"cpus_taken_off":2,"reported_blocks":3,"reported_pages":96,"ballooned_pages":5,"withdrawn_pages":1,"swapped_in":0,"pages_written":0,"write_errors":0,"swap_full":0,"copies_on_write":0,"pages_reused":0}"#,
     r#"{"kind":"file","seq":6,"disk":257,"first":0,"blocks":8,"crc64":"0123456789abcdef"}"#,
     r#"{"kind":"error","seq":6,"reason":"no disk"}"#,

@@ -44,10 +44,16 @@ pub enum Guard {
     IdleOrder,
     /// An allocation waits for blocks that are being reported.
     AwaitReport,
-    /// An allocation tries again when such a block has come back since it last did.
-    ReportReturned,
+    /// An allocation tries again when free pages that were under way have arrived since it last did.
+    TryAgain,
     /// What was read before a truncation does not enter the cache behind it.
     TruncationSeen,
+    /// An allocation waits for pages on their way between lists of CPUs and blocks.
+    AwaitMoves,
+    /// A page that may be volatile is marked unused before it is free.
+    UnusedFirst,
+    /// Pages are marked unused before anybody can find them in a block.
+    UnusedBeforeFound,
 }
 
 #[cfg(feature = "controls")]

@@ -57,18 +57,16 @@ impl List {
     /// Takes a page of this list off it.
     pub(super) fn remove(&mut self, pages: &[Page], frame: Frame) {
         let page = &pages[frame.index()];
-        let previous = link(page.previous.swap(NOWHERE, Relaxed));
-        let next = link(page.next.swap(NOWHERE, Relaxed));
-        let number = |frame: Option<Frame>| frame.map_or(NOWHERE, |frame| frame.0);
-        match previous {
-            None => self.first = number(next),
-            Some(previous) => pages[previous.index()].next.store(number(next), Relaxed),
+        // Its own links stay as they are: of a page that is on no list nobody reads them.
+        let previous = page.previous.load(Relaxed);
+        let next = page.next.load(Relaxed);
+        match link(previous) {
+            None => self.first = next,
+            Some(previous) => pages[previous.index()].next.store(next, Relaxed),
         }
-        match next {
-            None => self.last = number(previous),
-            Some(next) => pages[next.index()]
-                .previous
-                .store(number(previous), Relaxed),
+        match link(next) {
+            None => self.last = previous,
+            Some(next) => pages[next.index()].previous.store(previous, Relaxed),
         }
         self.length -= 1;
     }

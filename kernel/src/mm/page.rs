@@ -41,20 +41,16 @@ bitflags! {
         const CACHED = 1 << 13;
         /// Looked up since reclaim last saw it.
         const REFERENCED = 1 << 14;
-        /// The first page of a free block of the buddy allocator.
-        const BUDDY = 1 << 15;
+        /// Free: in a block of the buddy allocator, or on a CPU's list.
+        const FREE = 1 << 15;
         /// Locked in memory by a task.
         const MEMORY_LOCKED = 1 << 20;
-        /// On a CPU's list of free pages.
-        const LISTED = 1 << 18;
-        /// Reads as zero, said of a page on such a list.
+        /// Reads as zero, said of a page on a CPU's list.
         const ZERO = 1 << 19;
-        /// The first page of a free block whose content the balloon device has, or is just getting.
-        const REPORTED = 1 << 21;
         /// Waits in a CPU's batch to become volatile.
-        const PENDING = 1 << 23;
+        const PENDING = 1 << 22;
         /// In the balloon.
-        const BALLOONED = 1 << 22;
+        const BALLOONED = 1 << 21;
         /// High bit of the usage that this kernel set last ("Hinted").
         const HINTED_HIGH = 1 << 16;
         /// Low bit of the usage that this kernel set last ("Hinted").
@@ -105,8 +101,8 @@ pub struct Page {
     count: SharedU32,
     /// Mappings in address spaces, each of which has a reference, too.
     mappings: SharedU32,
-    /// Order of the free block that starts here; of a page that waits for sign-off, the tick since when.
-    pub(super) order: AtomicU32,
+    /// Of a page that waits for sign-off, the tick since when.
+    pub(super) waits_since: AtomicU32,
     /// Number of the file, of a page in the page cache.
     pub(super) file: AtomicU32,
     /// Index in the file, in pages.
@@ -124,7 +120,9 @@ pub struct Page {
     pub(super) family: AtomicU32,
     /// Where in those spaces, in pages.
     pub(super) place: AtomicU32,
-    spare: [u32; 3],
+    /// What free block starts here, if one does: the buddy allocator's.
+    pub(super) block: AtomicU32,
+    spare: [u32; 2],
 }
 
 // Explored atomics are larger.
@@ -139,7 +137,7 @@ impl Page {
             flags: SharedU32::new(PageFlags::RESERVED.bits()),
             count: SharedU32::new(1),
             mappings: SharedU32::new(0),
-            order: AtomicU32::new(0),
+            waits_since: AtomicU32::new(0),
             file: AtomicU32::new(0),
             index: AtomicU32::new(0),
             previous: AtomicU32::new(NOWHERE),
@@ -149,7 +147,8 @@ impl Page {
             generation: SharedU32::new(0),
             family: AtomicU32::new(0),
             place: AtomicU32::new(0),
-            spare: [0; 3],
+            block: AtomicU32::new(0),
+            spare: [0; 2],
         }
     }
 
@@ -167,6 +166,12 @@ impl Page {
     /// Resets flags; returns the flags before.
     pub(super) fn reset(&self, flags: PageFlags) -> PageFlags {
         PageFlags::from_bits_retain(self.flags.fetch_and(!flags.bits(), Ordering::SeqCst))
+    }
+
+    /// Replaces all flags of a page without references. Nobody else changes any, so that this need not
+    /// be one operation with the reading of them, which is expensive.
+    pub(super) fn replace(&self, flags: PageFlags) {
+        self.flags.store(flags.bits(), Ordering::Release);
     }
 
     /// Sets one flag; returns whether it was set already.

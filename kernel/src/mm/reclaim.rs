@@ -15,6 +15,8 @@ use crate::sync;
 const PATIENCE: u64 = 5000;
 /// Pages that one round takes, so that not every allocation has to.
 const BATCH: usize = 32;
+/// Pages that one round lets become active: however many were looked up, it need not look at them all.
+const CHANCES: usize = 8 * BATCH;
 
 impl Mm<'_> {
     /// Takes up to a batch of pages out of the page cache; returns how many.
@@ -30,10 +32,12 @@ impl Mm<'_> {
         let mut patience = 3 * self.lru.lock().len();
         // Inactive pages may be those that cannot go: then active ones must.
         let mut in_need = false;
+        let mut chances = CHANCES;
         while taken < BATCH && patience > 0 {
             self.age(in_need);
             let before = taken;
-            let mut victims = self.isolate_victims(BATCH - taken, &mut patience);
+            let most = BATCH - taken;
+            let mut victims = self.isolate_victims(most, &mut patience, &mut chances);
             while let Some(frame) = victims.first() {
                 victims.remove(self.pages, frame);
                 taken += usize::from(self.reclaim_isolated(frame));
@@ -66,8 +70,9 @@ impl Mm<'_> {
     }
 
     /// Takes up to `most` pages off the cold end of the inactive list, each with a reference; what was
-    /// looked up lately becomes active. Every page that is looked at costs patience.
-    fn isolate_victims(&self, most: usize, patience: &mut usize) -> List {
+    /// looked up lately becomes active, as long as there are chances. Every page that is looked at costs
+    /// patience.
+    fn isolate_victims(&self, most: usize, patience: &mut usize, chances: &mut usize) -> List {
         let mut victims = List::new();
         let mut lru = self.lru.lock();
         while victims.len() < most && *patience > 0 {
@@ -82,7 +87,9 @@ impl Mm<'_> {
             if page
                 .reset(PageFlags::REFERENCED)
                 .contains(PageFlags::REFERENCED)
+                && *chances > 0
             {
+                *chances -= 1;
                 lru.activate(self.pages, frame);
                 continue;
             }
@@ -143,7 +150,7 @@ impl Mm<'_> {
     #[must_use]
     pub fn allocate_reclaiming(&self, order: u32) -> Option<PageAllocation> {
         let mut since = sync::microseconds();
-        let mut returned = None;
+        let mut moves = None;
         loop {
             let block = match order {
                 0 => self.allocate_page(),
@@ -152,10 +159,10 @@ impl Mm<'_> {
             if block.is_some() {
                 return block;
             }
-            // Pages that wait for sign-off come soon, and so do blocks that are being reported: the
-            // cache need not lose more for them.
+            // Pages that wait for sign-off come soon, and so do those that are under way: the cache need
+            // not lose more for them.
             let waited = sync::microseconds() - since;
-            if waited < PATIENCE && (self.hurry_sign_off() || self.await_report(&mut returned)) {
+            if waited < PATIENCE && (self.hurry_sign_off() || self.await_moves(&mut moves)) {
                 continue;
             }
             let taken = self.shrink_cache();
@@ -163,7 +170,7 @@ impl Mm<'_> {
             let listed = self.drain_all_page_lists();
             if taken + listed == 0
                 && !self.hurry_sign_off()
-                && !self.await_report(&mut returned)
+                && !self.await_moves(&mut moves)
                 && self.withdraw_from_balloon() == 0
             {
                 return None;

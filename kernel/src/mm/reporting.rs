@@ -1,23 +1,19 @@
 //! Free page reporting: telling a balloon device which blocks are free, in place of ESSA.
 //!
 //! A block goes off its list, so that nobody gets it, while the device takes the content. Then it is
-//! back, marked, until a page of it has been used:
+//! back, on a list of its own kind, until a page of it has been used:
 //!
 //! ```text
 //!   take_unreported ── the device takes the content ── give_reported ── list ── take: unmarked
 //! ```
 //!
-//! An allocation that finds nothing else waits for blocks that are on their way.
-
-use core::sync::atomic::Ordering::Relaxed;
+//! An allocation that finds nothing else waits for blocks that are on their way (`moving`).
 
 use arch::Frame;
 
-use super::buddy::MAX_ORDER;
-use super::guard::Guard;
+use super::buddy::{MAX_ORDER, is_reported_block};
 use super::page::PageFlags;
 use super::{Mm, frames};
-use crate::sync;
 
 /// A free block that only its owner knows of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,15 +33,12 @@ impl Mm<'_> {
         let mut buddy = self.buddy.lock();
         let (frame, order) = buddy.take_unreported(self.pages, least)?;
         buddy.reporting += 1 << order;
-        // A page of it that somebody frees is not his to free.
-        self.page(frame).set(PageFlags::REPORTED);
         Some(FreeBlock { frame, order })
     }
 
     /// Gives a block back that the device has, or that it has not taken after all.
     pub fn give_reported(&self, block: FreeBlock, reported: bool) {
         let FreeBlock { frame, order } = block;
-        self.page(frame).reset(PageFlags::REPORTED);
         if reported {
             self.stats.reported_blocks.add(1);
             self.stats.reported_pages.add(1 << order);
@@ -53,13 +46,18 @@ impl Mm<'_> {
         let mut buddy = self.buddy.lock();
         buddy.reporting -= 1 << order;
         buddy.returned += 1;
-        buddy.give_reported(self.pages, frame, order, reported);
+        if reported {
+            buddy.give_reported(self.pages, frame, order);
+        } else {
+            buddy.give(self.pages, frame, order);
+        }
     }
 
     /// Gives a block up for good whose content the device may take at any time, because it failed and
     /// cannot be stopped.
     pub fn abandon_reported(&self, block: FreeBlock) {
         for frame in frames(block.frame, block.order) {
+            self.page(frame).reset(PageFlags::FREE);
             self.page(frame).set(PageFlags::RESERVED);
         }
         let mut buddy = self.buddy.lock();
@@ -67,34 +65,12 @@ impl Mm<'_> {
         buddy.returned += 1;
     }
 
-    /// For whoever has found no memory: whether to try again, because blocks are on their way to the
-    /// device and back, for which this waits a little, or because one has come back since this was
-    /// asked last.
-    ///
-    /// The CPU that reports runs nothing else meanwhile, so they come.
-    pub(super) fn await_report(&self, returned: &mut Option<u64>) -> bool {
-        // Both are looked at together: a block may come back in between.
-        let (under_way, now) = {
-            let buddy = self.buddy.lock();
-            (buddy.reporting > 0, buddy.returned)
-        };
-        if returned.replace(now) != Some(now) && self.has(Guard::ReportReturned) {
-            return true;
-        }
-        let waits = under_way && self.has(Guard::AwaitReport);
-        if waits {
-            sync::relax();
-        }
-        waits
-    }
-
     /// Whether a page is in a free block that was reported.
     #[must_use]
     pub fn is_reported(&self, frame: Frame) -> bool {
-        let wanted = PageFlags::BUDDY | PageFlags::REPORTED;
         let is_in = |order: u32| {
-            let page = self.page(Frame(frame.0 & !((1 << order) - 1)));
-            page.flags().contains(wanted) && page.order.load(Relaxed) == order
+            let first = Frame(frame.0 & !((1 << order) - 1));
+            is_reported_block(self.page(first), order)
         };
         // Blocks neither split nor merge as long as the lock is held.
         let _buddy = self.buddy.lock();

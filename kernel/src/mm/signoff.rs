@@ -169,7 +169,7 @@ impl Mm<'_> {
     pub(super) fn await_sign_off(&self, frame: Frame) {
         let sign_off = &self.sign_off;
         let now = sign_off.now.load(Ordering::Relaxed);
-        self.page(frame).order.store(now, Ordering::Relaxed);
+        self.page(frame).waits_since.store(now, Ordering::Relaxed);
         sign_off.lists[sync::this_cpu()]
             .lock()
             .push(self.pages, frame);
@@ -246,11 +246,11 @@ impl Mm<'_> {
         self.sign_off.urgent.store(false, Ordering::SeqCst);
         while let Some(frame) = done.first() {
             done.remove(self.pages, frame);
-            let since = self.page(frame).order.load(Ordering::Relaxed);
+            let since = self.page(frame).waits_since.load(Ordering::Relaxed);
             let ticks = (now.saturating_sub(since) as usize).min(LATENCIES - 1);
             stats.latency[ticks].add(1);
             stats.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.buddy.lock().give(self.pages, frame, 0);
+            self.give_unused(frame);
         }
     }
 

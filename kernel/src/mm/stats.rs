@@ -74,6 +74,16 @@ pub struct Stats {
     pub copies_on_write: Counter,
     /// Pages of the swap cache or shared by parent and child that their last user took for himself.
     pub reused: Counter,
+    /// Times that a CPU's list of free pages got pages from the buddy allocator.
+    pub list_refills: Counter,
+    /// Pages that it would have got so in addition, had there been enough at hand each time.
+    pub list_refills_short: Counter,
+    /// Times that a full list gave pages to the buddy allocator, always as many.
+    pub list_drains: Counter,
+    /// Batches that lists gave because their CPU went idle or memory was short.
+    pub list_flushes: Counter,
+    /// Pages that lists gave because their CPU went idle or memory was short.
+    pub list_flushed: Counter,
     /// Pages that were not cleared because the host said that they read as zero.
     pub clears_skipped: Counter,
     /// Free blocks reported to the balloon device.

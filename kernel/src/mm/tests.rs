@@ -4,6 +4,7 @@ mod account;
 mod balloon;
 mod buddy;
 mod cache;
+mod percpu;
 mod probe;
 mod reclaim;
 mod release;

@@ -1,22 +1,6 @@
-//! Atomics of `core`, locks of `spin`.
+//! Atomics of `core`, and waiting as it is on the machine.
 
 pub use core::sync::atomic;
-
-/// A lock that a CPU spins for, and lets others run while it does.
-///
-/// Not a ticket lock: where there are more virtual CPUs than real ones, the one whose turn it is may be
-/// the one that does not run.
-pub type Mutex<T> = spin::mutex::SpinMutex<T, Yield>;
-
-/// How a CPU waits for another: it spins for a while, then gives its time slice to whoever needs it.
-#[derive(Debug)]
-pub struct Yield;
-
-impl spin::RelaxStrategy for Yield {
-    fn relax() {
-        relax();
-    }
-}
 
 /// Waits a little for another CPU to get on: a bounded spin, then DIAGNOSE X'44'.
 #[cfg(target_os = "none")]

@@ -69,16 +69,43 @@ pub(crate) fn command(options: &BuildOptions, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// The packages of a run.
+const PACKAGES: [&str; 2] = ["kernel", "host"];
+/// The package with the image that compares allocators.
+const ALLOCATORS: &str = "bench-allocators";
+
 /// Builds both images with `toolchain`.
 ///
 /// # Errors
 /// Cargo failed (it has said why), or its output cannot be read or written.
 pub fn build(toolchain: &Toolchain, variant: Variant) -> Result<Images> {
+    let built = build_packages(toolchain, variant, &PACKAGES)?;
+    Ok(Images {
+        kernel: finish(&built, "kernel")?,
+        host: finish(&built, "host")?,
+    })
+}
+
+/// Builds the image that compares allocators.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_allocators(toolchain: &Toolchain) -> Result<Image> {
+    let variant = Variant {
+        controls: false,
+        quiet: true,
+    };
+    let built = build_packages(toolchain, variant, &[ALLOCATORS])?;
+    finish(&built, ALLOCATORS)
+}
+
+/// Builds the binaries of some packages; returns where they are.
+fn build_packages(toolchain: &Toolchain, variant: Variant, packages: &[&str]) -> Result<PathBuf> {
     let suffix = if variant.controls { "-controls" } else { "" };
     let folder = workspace::target().join(format!("s390x-{}{suffix}", toolchain.name));
     let mut cargo = Command::new(&toolchain.cargo);
     cargo.args(["build", "--release", "--bins"]);
-    describe(&mut cargo, toolchain, &folder, variant);
+    describe(&mut cargo, toolchain, &folder, variant, packages);
     if !variant.quiet && !folder.join(TARGET).exists() {
         eprintln!("building core and alloc for s390x from source, once, then kernel and host");
     }
@@ -90,11 +117,7 @@ pub fn build(toolchain: &Toolchain, variant: Variant) -> Result<Images> {
     if !status.success() {
         bail!("the images do not build: cargo has said why");
     }
-    let built = folder.join(TARGET).join("release");
-    Ok(Images {
-        kernel: finish(&built, "kernel")?,
-        host: finish(&built, "host")?,
-    })
+    Ok(folder.join(TARGET).join("release"))
 }
 
 /// The subcommand `lint`.
@@ -113,7 +136,8 @@ pub(crate) fn lint(options: &SetupOptions) -> Result<()> {
     let folder = workspace::target().join("s390x-lint");
     let mut command = Command::new(clippy);
     command.arg("clippy");
-    describe(&mut command, &toolchain, &folder, variant);
+    let packages = [PACKAGES.as_slice(), &[ALLOCATORS]].concat();
+    describe(&mut command, &toolchain, &folder, variant, &packages);
     let status = command
         .env("CARGO", &toolchain.cargo)
         .args(["--", "--deny", "warnings"])
@@ -125,10 +149,18 @@ pub(crate) fn lint(options: &SetupOptions) -> Result<()> {
 }
 
 /// What every cargo command on the images is told: packages, target, and how to get its libraries.
-fn describe(command: &mut Command, toolchain: &Toolchain, folder: &Path, variant: Variant) {
+fn describe(
+    command: &mut Command,
+    toolchain: &Toolchain,
+    folder: &Path,
+    variant: Variant,
+    packages: &[&str],
+) {
     process::sanitize(command);
     command.current_dir(workspace::root());
-    command.args(["--package", "kernel", "--package", "host"]);
+    for package in packages {
+        command.args(["--package", package]);
+    }
     // Relative to where the user is, not to the root that cargo runs in.
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
     command

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use arch::Frame;
 use proptest::prelude::*;
 
-use super::super::{FreeBlock, Hinting, MAX_ORDER, frames};
+use super::super::{FreeBlock, Hinting, MAX_ORDER, PageAllocation, frames};
 use super::{Rig, key};
 
 /// Takes all blocks that can be reported, and gives them back as reported.
@@ -63,7 +63,7 @@ proptest! {
     fn what_was_used_is_reported_again(
         size in 20_u32..300,
         least in 0_u32..4,
-        steps in prop::collection::vec((0_u32..5, any::<usize>(), 0_u32..5), 1..150),
+        steps in prop::collection::vec((0_u32..8, any::<usize>(), 0_u32..5), 1..150),
     ) {
         let rig = Rig::new(size as usize, Hinting::Off);
         let mut model = Model {
@@ -80,6 +80,18 @@ proptest! {
                 1 if !model.allocated.is_empty() => {
                     let (first, order) = model.allocated.swap_remove(which % model.allocated.len());
                     rig.mm.free_pages(first, order);
+                }
+                // By way of the CPU's list.
+                5 | 6 => if let Some(page) = rig.mm.allocate_page() {
+                    model.reported.remove(&page.frame.0);
+                    model.allocated.push((page.frame, 0));
+                },
+                7 if !model.allocated.is_empty() => {
+                    let which = which % model.allocated.len();
+                    if let (frame, 0) = model.allocated[which] {
+                        model.allocated.swap_remove(which);
+                        rig.mm.free_allocated(PageAllocation { frame, zero: false });
+                    }
                 }
                 2 => if let Some(block) = rig.mm.take_unreported(least) {
                     prop_assert!(block.order >= least);
@@ -98,6 +110,7 @@ proptest! {
         }
         model.under_way.drain(..).for_each(|block| rig.mm.give_reported(block, true));
         model.allocated.drain(..).for_each(|(first, order)| rig.mm.free_pages(first, order));
+        rig.mm.drain_page_list();
         report_all(&rig, 0);
         prop_assert!((1..size).all(|frame| rig.mm.is_reported(Frame(frame))));
         prop_assert_eq!(rig.mm.take_unreported(0), None);
