@@ -118,7 +118,7 @@ const HOME: u32 = 0x04_00c0;
 /// With DAT on by access registers.
 const ACCESS_REGISTERS: u32 = 0x04_0040;
 
-/// Where a program runs, by real and by virtual address.
+/// Where a program is, by real address, and unless it says otherwise by virtual address.
 const CODE: u64 = 0x5000;
 /// The address-space-control elements: a segment table, a region-first table, another segment table.
 const SEGMENTS: u64 = 0x8000;
@@ -136,6 +136,8 @@ const NOTHING: u64 = 0x1111_1111_1111_1111;
 struct Case {
     code: &'static [u8],
     mask: u32,
+    /// Where it is by virtual address.
+    start: u64,
     /// Control registers 0, 1, 7, 13.
     control: [u64; 4],
     /// By number: registers that are not as they are for all.
@@ -155,6 +157,7 @@ impl Case {
         Self {
             code,
             mask: DAT,
+            start: CODE,
             control: [SECONDARY, SEGMENTS, OTHER_SEGMENTS, SEGMENTS],
             registers: Vec::new(),
             essa: None,
@@ -205,7 +208,7 @@ impl Case {
 
     /// With its lowcore, the values that it compares with, its tables and its pages.
     fn image(&self) -> Vec<u8> {
-        let mut image = vec![0; 0x1_0000];
+        let mut image = vec![0; 0x1_4000];
         let mut put = |at: u64, bytes: &[u8]| {
             image[at as usize..][..bytes.len()].copy_from_slice(bytes);
         };
@@ -224,7 +227,7 @@ impl Case {
         put(0x808, &identification.to_be_bytes());
         put(0x810, &address.to_be_bytes());
         put(0x818, &[0, 2, 0, 7]); // SVC 7, two bytes long
-        put(0x840, &psw(self.mask, CODE));
+        put(0x840, &psw(self.mask, self.start));
         for (register, value) in [0, 1, 7, 13].into_iter().zip(self.control) {
             put(0x900 + 8 * register, &value.to_be_bytes());
         }
@@ -374,6 +377,29 @@ fn cases() -> Vec<(&'static str, Case)> {
             "all_five_levels",
             through(Case::load(0x6000, 0, 0).control(1, REGIONS)),
         ),
+        ("tables_that_begin_late", {
+            let base = 0x400 << 42 | 0x200 << 31 | 0x600 << 20;
+            let case = Case::new(programs::LOAD)
+                .at(base | 0x6000)
+                .control(1, REGIONS);
+            let late = [(0xa000, 0x908e), (0xb000, 0xb049), (0xc000, 0x50c7)];
+            let case = case.ends(THROUGH.0, THROUGH.1, base + THROUGH.2);
+            Case {
+                start: base | CODE,
+                entries: late.to_vec(),
+                ..case
+            }
+        }),
+        ("tables_of_several_quarters", {
+            let segments = (0..0x800).map(|index| (0x1_0000 + 8 * index, 0x20));
+            let same = [0, 0x200, 0x600].map(|index| (0x1_0000 + 8 * index, 0x9000));
+            let mut case = Case::new(programs::STORES)
+                .at(0x2000_6000)
+                .control(1, 0xc004);
+            case.registers.push((13, 0x6000_7000));
+            case.entries = segments.chain(same).chain([(0xc000, 0x1_0007)]).collect();
+            case
+        }),
         (
             "page_protection",
             Case::store(0xe000, 4, 0xe000 | STORE | 4),
