@@ -4,6 +4,7 @@
 mod case;
 mod programs;
 mod random;
+mod two_cpus;
 
 use std::fs;
 
@@ -59,6 +60,10 @@ pub(crate) fn tests() -> Vec<Trial> {
             );
             Ok(())
         }));
+    }
+    for cpus in ["1", "2"] {
+        let name = format!("shadow::invalidations_reach_the_other_cpu_on_{cpus}");
+        tests.push(trial(name, move || two_cpus::check(cpus)));
     }
     for seed in 1..=3 {
         let name = format!("shadow::arbitrary_steps_{seed}");
@@ -146,13 +151,13 @@ fn cases() -> Vec<(&'static str, Case)> {
             }
         }),
         ("tables_of_several_quarters", {
-            let segments = (0..0x800).map(|index| (0x1_0000 + 8 * index, 0x20));
-            let same = [0, 0x200, 0x600].map(|index| (0x1_0000 + 8 * index, 0x9000));
+            let segments = (0..0x800).map(|index| (0x1_2000 + 8 * index, 0x20));
+            let same = [0, 0x200, 0x600].map(|index| (0x1_2000 + 8 * index, 0x9000));
             let mut case = Case::new(programs::STORES)
                 .at(0x2000_6000)
                 .control(1, 0xc004);
             case.registers.push((13, 0x6000_7000));
-            case.entries = segments.chain(same).chain([(0xc000, 0x1_0007)]).collect();
+            case.entries = segments.chain(same).chain([(0xc000, 0x1_2007)]).collect();
             case
         }),
         (

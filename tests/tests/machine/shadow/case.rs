@@ -129,7 +129,7 @@ impl Case {
 
     /// With its lowcore, the values that it compares with, its tables and its pages.
     pub(super) fn image(&self) -> Vec<u8> {
-        let mut image = vec![0; 0x1_4000];
+        let mut image = vec![0; 0x1_6000];
         let mut put = |at, bytes: &[u8]| put(&mut image, at, bytes);
         put(0, &[0x00, 0x08, 0x00, 0x00, 0x80, 0x00, 0x04, 0x00]);
         put(0x60, &[0x00, 0x0a, 0x00, 0x00, 0x80, 0x00, 0x0f, 0xff]);
@@ -186,7 +186,7 @@ impl Case {
         let path = folder.path().join("guest.img");
         fs::write(&path, self.image()).map_err(|error| error.to_string())?;
         if self.is_bare {
-            bare(&path)?;
+            bare(&path, 1)?;
         }
         let path = leak(path.to_str().ok_or("a directory name that is no text")?);
         let run = run(&small(&["--guest", path]))?;
@@ -233,11 +233,11 @@ fn tables() -> Vec<(u64, u64)> {
 }
 
 /// Runs an image without a host.
-pub(super) fn bare(image: &Path) -> Verdict {
+pub(super) fn bare(image: &Path, cpus: u16) -> Verdict {
     let machine = Machine {
         qemu: emulator::find(Permission::Tell).map_err(|error| error.to_string())?,
         memory_mib: 16,
-        cpus: 1,
+        cpus,
         kernel: image.to_path_buf(),
         initrd: None,
         parameters: String::new(),

@@ -247,7 +247,7 @@ pub(super) fn check(seed: u64) -> Verdict {
     let folder = folder();
     let path = folder.path().join("guest.img");
     fs::write(&path, image(seed)).map_err(|error| error.to_string())?;
-    bare(&path)?;
+    bare(&path, 1)?;
     let path = leak(path.to_str().ok_or("a directory name that is no text")?);
     run(&small(&["--guest", path]))?.must_be_good()
 }
