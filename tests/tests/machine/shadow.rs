@@ -118,6 +118,11 @@ fn cases() -> Vec<(&'static str, Case)> {
     let regions = |address, code| Case::load(address, code, address | FETCH).control(1, REGIONS);
     let suppressed =
         |address: u64, code| Case::load(address, code, NOTHING).ends(code, NOTHING, CODE + 6);
+    // What has an exception is an instruction that the host executes; a protection exception suppresses.
+    let operand = |program, page, code, bits| {
+        let address = if code == 4 { CODE + 6 } else { CODE };
+        Case::new(program).at(page).ends(code, page | bits, address)
+    };
     let through = |case: Case| case.ends(THROUGH.0, THROUGH.1, THROUGH.2);
     vec![
         ("page_translation", Case::load(0xf000, 0x11, 0xf000 | FETCH)),
@@ -198,6 +203,36 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("low_address_of_private_space", {
             let case = Case::store(0x100, 0, 0).control(1, SEGMENTS | 0x100);
             through(case.control(0, SECONDARY | LOW_ADDRESS_PROTECTION))
+        }),
+        (
+            "operand_of_the_host_not_mapped",
+            operand(programs::STORE_CONTROL, 0xf000, 0x11, STORE),
+        ),
+        (
+            "operand_of_the_host_protected",
+            operand(programs::STORE_CONTROL, 0xe000, 4, STORE | 4),
+        ),
+        ("operand_of_the_host_in_two_pages", {
+            let mut case = operand(programs::STORE_CONTROL, 0xe000, 4, STORE | 4);
+            case.registers = vec![(4, 0xdff8)];
+            case
+        }),
+        (
+            "operand_of_the_host_to_load",
+            operand(programs::LOAD_CONTROL, 0xf000, 0x11, FETCH),
+        ),
+        ("operand_of_the_host_beyond_tables", {
+            operand(programs::LOAD_CONTROL, 1 << 31, 0x38, FETCH)
+        }),
+        ("operand_of_the_host_discarded", {
+            operand(programs::LOAD_CONTROL, 0x1_1000, 0x1a, 0)
+                .ends(0x1a, 0x2_1000, CODE)
+                .essa(3, 0x2_1000)
+        }),
+        ("operand_of_the_host_at_a_low_address", {
+            let case = operand(programs::STORE_CONTROL, 0, 4, STORE | 0x80);
+            case.at(0x100)
+                .control(0, SECONDARY | LOW_ADDRESS_PROTECTION)
         }),
         ("privileged_operation", {
             let case = Case::new(programs::PURGE).ends(2, NOTHING, CODE + 4);

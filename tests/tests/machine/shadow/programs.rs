@@ -55,6 +55,22 @@ pub(super) const STORE: &[u8] = &[
     0x07, 0x07,                          // 500a nopr  %r7
 ];
 
+/// An operand of 16 bytes that the host stores.
+#[rustfmt::skip]
+pub(super) const STORE_CONTROL: &[u8] = &[
+    0xeb, 0x01, 0x40, 0x00, 0x00, 0x25,  // 5000 stctg %c0,%c1,0(%r4)
+    0x47, 0x00, 0x00, 0x00,              // 5006 nop   0
+    0x07, 0x07,                          // 500a nopr  %r7
+];
+
+/// An operand of 16 bytes that the host loads.
+#[rustfmt::skip]
+pub(super) const LOAD_CONTROL: &[u8] = &[
+    0xeb, 0x89, 0x40, 0x00, 0x00, 0x2f,  // 5000 lctlg %c8,%c9,0(%r4)
+    0x47, 0x00, 0x00, 0x00,              // 5006 nop   0
+    0x07, 0x07,                          // 500a nopr  %r7
+];
+
 /// What only the supervisor may do.
 #[rustfmt::skip]
 pub(super) const PURGE: &[u8] = &[
