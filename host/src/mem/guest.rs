@@ -212,9 +212,11 @@ impl GuestMemory {
         real: u64,
         bytes: &[u8],
     ) -> Result<(), AccessError> {
-        for (at, _) in pieces(real, bytes.len()) {
-            let page = self.page_of(cpu, at)?;
-            self.resolve(pool, cpu, page, true)?;
+        if !is_in_one_page(real, bytes.len()) {
+            for (at, _) in pieces(real, bytes.len()) {
+                let page = self.page_of(cpu, at)?;
+                self.resolve(pool, cpu, page, true)?;
+            }
         }
         for (at, range) in pieces(real, bytes.len()) {
             let page = self.page_of(cpu, at)?;
@@ -417,6 +419,12 @@ impl GuestMemory {
 
 fn offset(address: u64) -> u64 {
     address & (PAGE_SIZE as u64 - 1)
+}
+
+/// Whether all of a range of storage is in the page that it begins in.
+#[must_use]
+pub fn is_in_one_page(start: u64, length: usize) -> bool {
+    offset(start) as usize + length <= PAGE_SIZE
 }
 
 /// Cuts a range of storage at page boundaries: address and range of the buffer.
