@@ -8,7 +8,7 @@ use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, key, program, storage};
 use cmm::{Access, EssaResult, HostEvent, Orc, Usage};
 
 use super::entry::{Hinting, PageEntry, PageFlags};
-use super::shadow::{self, Shadow};
+use super::shadow::Shadow;
 use super::tables::Tables;
 use super::{AccessError, GuestFault, prefix};
 use crate::memory::FramePool;
@@ -46,13 +46,13 @@ pub struct GuestMemory {
 }
 
 impl GuestMemory {
-    /// Memory of `bytes` that nobody has touched, for so many CPUs.
+    /// Memory of `bytes` that nobody has touched, for so many CPUs, with so many bytes for shadow tables.
     #[must_use]
-    pub fn new(bytes: u64, hinting: Hinting, cpus: usize) -> Self {
+    pub fn new(bytes: u64, hinting: Hinting, cpus: usize, shadow: u64) -> Self {
         Self {
             pages: vec![PageEntry::UNTOUCHED; (bytes >> PAGE_SHIFT) as usize],
             tables: Tables::new(bytes, cpus),
-            shadow: Shadow::new(bytes, cpus, shadow::quota(bytes)),
+            shadow: Shadow::new(bytes, cpus, shadow),
             hinting,
             queue: VecDeque::new(),
             counters: Counters::default(),

@@ -22,6 +22,7 @@ use case::{
 pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
         trial("shadow::tasks_of_two_guests", two_guests),
+        trial("shadow::tasks_with_little_room", little_room),
         trial("shadow::more_tables_than_there_is_room_for", recycled),
         trial("shadow::access_register_mode_is_refused", refused),
     ];
@@ -271,6 +272,16 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("moves_between_spaces", Case::new(programs::MOVE)),
         ("storage_keys", Case::new(programs::KEYS).not_bare()),
     ]
+}
+
+/// CPUs that take one another's shadow tables all the time.
+fn little_room() -> Verdict {
+    let few = ["--guests", "1", "--cpus", "4", "--append", "shadow=64K"];
+    let run = swapped(&few)?;
+    for guest in &run.host()?.guests {
+        check!(guest.shadow_recycled > 20, "{guest:?}");
+    }
+    Ok(())
 }
 
 /// A guest that uses more segments than shadow tables may take pages: those used longest ago go.
