@@ -24,9 +24,11 @@ mod error;
 pub mod write;
 
 use core::fmt;
+use core::hint::black_box;
 use core::str;
 
 use crc::{CRC_32_ISCSI, Crc, Table};
+use spin::Once;
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -41,8 +43,14 @@ pub const ALIGNMENT: u64 = 4096;
 /// The longest name of an entry, in bytes.
 pub const NAME_LENGTH: usize = 32;
 
-/// CRC-32/ISCSI by tables for 16 bytes at a time, for whoever needs it: the tables are 16 KiB.
-pub static CRC32: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+static CRC32: Once<Crc<u32, Table<16>>> = Once::new();
+
+/// CRC-32/ISCSI by tables for 16 bytes at a time, for whoever needs it. The tables are made when they are
+/// first used: in the image they would be 16 KiB of it.
+pub fn crc32() -> &'static Crc<u32, Table<16>> {
+    // Else the compiler makes them.
+    CRC32.call_once(|| Crc::<u32, Table<16>>::new(black_box(&CRC_32_ISCSI)))
+}
 
 /// Value of the directory's guest field that means every guest.
 const ALL_GUESTS: u32 = u32::MAX;
@@ -173,7 +181,7 @@ impl<'a> Bundle<'a> {
             .ok()
             .and_then(|entries| <[Record]>::ref_from_prefix_with_elems(rest, entries).ok())
             .ok_or_else(|| truncated(end))?;
-        let mut checksum = CRC32.digest();
+        let mut checksum = crc32().digest();
         checksum.update(&header.as_bytes()[..HEADER_CHECKED]);
         checksum.update(directory.as_bytes());
         if checksum.finalize() != header.checksum.get() || header.reserved.get() != 0 {
@@ -310,7 +318,7 @@ impl<'a> Entry<'a> {
     /// to the next page is not zero.
     pub fn verify(&self) -> Result<&'a [u8], Error> {
         let data = self.data();
-        if CRC32.checksum(data) != self.record.checksum.get() {
+        if crc32().checksum(data) != self.record.checksum.get() {
             return Err(self.bad("damaged: its checksum is wrong"));
         }
         padding(self.bytes, self.offset() as usize + data.len())?;

@@ -164,7 +164,7 @@ fn a_guest_of_its_own_entry_does_not_get_the_one_for_all() {
 fn forge(position: usize, value: &[u8]) -> Error {
     let mut bytes = vector();
     bytes[position..position + value.len()].copy_from_slice(value);
-    let mut checksum = boot::bundle::CRC32.digest();
+    let mut checksum = boot::bundle::crc32().digest();
     checksum.update(&bytes[..28]);
     checksum.update(&bytes[32..160]);
     bytes[28..32].copy_from_slice(&checksum.finalize().to_be_bytes());

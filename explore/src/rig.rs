@@ -60,6 +60,7 @@ pub struct Rig {
     machine: Machine,
     /// Its memory manager.
     pub mm: &'static Mm<'static>,
+    device: &'static Device,
     cpus: Cell<usize>,
 }
 
@@ -88,7 +89,8 @@ impl Rig {
         shared.add_free(Frame(1), FRAMES as u32 - 1);
         let device = Box::into_raw(Box::<Device>::default());
         // SAFETY: as above.
-        shared.set_store(unsafe { &*device });
+        let its_device = unsafe { &*device };
+        shared.set_store(its_device);
         shared.add_swap(SLOTS);
         if let Some(guard) = without {
             shared.take_out(guard);
@@ -96,6 +98,7 @@ impl Rig {
         let rig = Self {
             machine,
             mm: shared,
+            device: its_device,
             cpus: Cell::new(0),
         };
         scenario(&rig);
@@ -135,6 +138,7 @@ impl Rig {
         self.mm.go_online();
         User {
             mm: self.mm,
+            device: self.device,
             machine: self.machine.clone(),
             cpu,
         }
@@ -181,6 +185,7 @@ impl Rig {
 pub struct User {
     /// The memory manager.
     pub mm: &'static Mm<'static>,
+    device: &'static Device,
     machine: Machine,
     cpu: usize,
 }
@@ -191,7 +196,7 @@ impl User {
         let filling = self.mm.begin_fill(key)?;
         // SAFETY: the page is new and locked.
         unsafe { storage::copy_in(filling.address(), &[content(key); PAGE_SIZE]) }
-        Some(filling.complete())
+        filling.complete()
     }
 
     /// Reads a page through a stable reference; its content must be the file's.
@@ -252,6 +257,17 @@ impl User {
         page.read(0, &mut found);
         assert_eq!(found[0], byte, "what was written is lost");
         page.set_clean();
+    }
+
+    /// Makes a page of the file end where it begins: from now on it reads as zero.
+    pub fn truncate(&self, key: Key) {
+        self.device.0.lock().unwrap().insert(key, [0; PAGE_SIZE]);
+        self.mm.truncate(key.file, key.index..key.index + 1);
+    }
+
+    /// Reads a page through a mapping, whatever it holds.
+    pub fn look(&self, space: &Space, page: usize) -> u8 {
+        self.access(space, page, || translation::load(space.tables(), page, 0))
     }
 
     /// The host discards whatever it may, at this moment.

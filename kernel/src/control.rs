@@ -45,6 +45,8 @@ pub enum Work {
     Disks,
     /// Runs tasks with more memory than there is.
     Swap,
+    /// Runs tasks that map, write, fork, lock and cut files at random.
+    Churn,
     /// Waits.
     Idle,
     /// Finds out what becomes of pages that are reported as free.
@@ -60,6 +62,7 @@ impl Work {
             Self::Measure => "measure",
             Self::Disks => "disks",
             Self::Swap => "swap",
+            Self::Churn => "churn",
             Self::Idle => "idle",
             Self::Reporting => "reporting",
         }
@@ -200,12 +203,13 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|disks|swap|idle|reporting",
+                    "verify|measure|disks|swap|churn|idle|reporting",
                     [
                         Work::Verify,
                         Work::Measure,
                         Work::Disks,
                         Work::Swap,
+                        Work::Churn,
                         Work::Idle,
                         Work::Reporting,
                     ],

@@ -11,8 +11,8 @@ use spin::{Mutex, Once};
 use crate::mm::{MAX_ORDER, Mm};
 
 /// Most regions.
-const REGIONS: usize = 64;
-/// Smallest region that is taken, as an order: 256 KiB.
+const REGIONS: usize = 128;
+/// The region that is taken if there is such a block, as an order: 256 KiB.
 const REGION_ORDER: u32 = 6;
 
 /// The allocator.
@@ -51,16 +51,38 @@ fn grow(layout: Layout) -> bool {
     };
     // Room for the allocator's own words, and for alignment.
     let pages = (layout.size() + layout.align() + 64).div_ceil(PAGE_SIZE);
-    let order = pages.next_power_of_two().trailing_zeros().max(REGION_ORDER);
-    if order > MAX_ORDER || HEAP.regions.lock().is_full() {
+    let least = pages.next_power_of_two().trailing_zeros();
+    if least > MAX_ORDER || HEAP.regions.lock().is_full() {
         return false;
     }
-    let Some(block) = mm.allocate_reclaiming(order) else {
+    let usual = least.max(REGION_ORDER);
+    // Where memory is short and in pieces, a smaller one must do.
+    let block = mm
+        .allocate_pages(usual)
+        .map(|block| (usual, block))
+        .or_else(|| Some((least, mm.allocate_reclaiming(least)?)));
+    let Some((order, block)) = block else {
         return false;
     };
+    mm.keep(order);
     // SAFETY: the block is ours, and it is never given back.
     unsafe { add_region(block.frame.address().0, 1 << (order + PAGE_SHIFT)) }
     true
+}
+
+/// Whether there is room for a piece of so many bytes; takes a region if need be. What is going to
+/// allocate in many steps, none of which can fail, asks this first.
+pub fn has_room(bytes: usize) -> bool {
+    let Ok(layout) = Layout::from_size_align(bytes, align_of::<u64>()) else {
+        return false;
+    };
+    // SAFETY: the layout has a size.
+    let piece = unsafe { HEAP.alloc(layout) };
+    if !piece.is_null() {
+        // SAFETY: allocated right now.
+        unsafe { HEAP.dealloc(piece, layout) }
+    }
+    !piece.is_null()
 }
 
 impl KernelHeap {

@@ -6,6 +6,7 @@
 //! alone, except that a CPU's list of discarded pages is locked in front of the sign-off rounds
 //! (`signoff`).
 
+mod account;
 mod balloon;
 mod buddy;
 mod cache;
@@ -13,6 +14,7 @@ mod discard;
 mod guard;
 mod hash;
 mod list;
+mod lru;
 mod optimistic;
 mod page;
 mod percpu;
@@ -32,10 +34,11 @@ mod tests;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, AtomicUsize};
 
 use arch::Frame;
 
+pub use account::Account;
 pub use balloon::{BATCH, Batch};
 pub use buddy::{MAX_ORDER, PageAllocation};
 pub use cache::{Filling, Lookup, MaybeDiscarded, StableRef};
@@ -56,13 +59,13 @@ pub use store::{Store, StoreError};
 use balloon::Balloon;
 use buddy::Buddy;
 use hash::CacheHash;
-use list::List;
+use lru::Lru;
 use percpu::PageLists;
 use signoff::SignOff;
 use swap::Slots;
 
 use crate::sync::Mutex;
-use crate::sync::atomic::AtomicBool;
+use crate::sync::atomic::{AtomicBool, AtomicU32 as SharedU32};
 
 /// What this kernel hints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,7 +100,7 @@ pub struct Mm<'a> {
     buddy: Mutex<Buddy>,
     balloon: Mutex<Balloon>,
     cache: Mutex<CacheHash>,
-    lru: Mutex<List>,
+    lru: Mutex<Lru>,
     /// Counters of what happened.
     pub stats: Stats,
     spaces: Mutex<Vec<Arc<Space>>>,
@@ -106,6 +109,10 @@ pub struct Mm<'a> {
     /// Files of which a mapping was locked in memory once: their pages stay stable.
     kept_files: Mutex<Vec<u32>>,
     any_kept: AtomicBool,
+    /// Pages that are never given back.
+    kept: AtomicUsize,
+    /// Truncations that have begun.
+    truncations: SharedU32,
     /// Numbers of families of spaces and of shared memory that were given out.
     numbers: AtomicU32,
     page_lists: PageLists,
@@ -130,13 +137,15 @@ impl<'a> Mm<'a> {
             buddy: Mutex::new(Buddy::new()),
             balloon: Mutex::new(Balloon::new()),
             cache: Mutex::new(CacheHash::new()),
-            lru: Mutex::new(List::new()),
+            lru: Mutex::new(Lru::new()),
             stats: Stats::default(),
             spaces: Mutex::new(Vec::new()),
             slots: Mutex::new(Slots::new()),
             store: spin::Once::new(),
             kept_files: Mutex::new(Vec::new()),
             any_kept: AtomicBool::new(false),
+            kept: AtomicUsize::new(0),
+            truncations: SharedU32::new(0),
             numbers: AtomicU32::new(0),
             page_lists: PageLists::new(),
             sign_off: SignOff::new(),

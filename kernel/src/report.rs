@@ -1,13 +1,14 @@
 //! What the kernel prints for programs.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use arch::clock::UNITS_PER_MICROSECOND;
 use drivers::record;
 use serde::Serialize;
 
-use crate::mm::{LATENCIES, Mm, Page, Stats};
+use crate::mm::{Account, LATENCIES, Mm, Page, Stats};
 use crate::smp;
 use crate::work::verify::{Mismatch, Progress};
 
@@ -79,6 +80,14 @@ struct Measure<'a> {
 }
 
 #[derive(Serialize)]
+struct FileRecord {
+    disk: u16,
+    first: u64,
+    blocks: u64,
+    crc64: String,
+}
+
+#[derive(Serialize)]
 struct Guest<'a> {
     status: &'static str,
     reason: Option<&'a str>,
@@ -107,6 +116,10 @@ struct Guest<'a> {
     late_discard_faults: u64,
     frames: usize,
     frames_free: usize,
+    frames_cached: usize,
+    frames_anonymous: usize,
+    frames_kernel: usize,
+    frames_reserved: usize,
     page_descriptor_bytes: usize,
     sign_off_rounds: u64,
     sign_off_pages: u64,
@@ -226,8 +239,22 @@ pub fn measure(name: &str, count: u64, instructions: u64) {
     );
 }
 
+/// Prints what must stand on a disk when the machine is off: from which block on, how many, with which
+/// CRC-64/XZ.
+pub fn file(disk: u16, first: u64, blocks: u64, digest: u64) {
+    record::emit(
+        "file",
+        &FileRecord {
+            disk,
+            first,
+            blocks,
+            crc64: format!("{digest:016x}"),
+        },
+    );
+}
+
 /// Prints the last line.
-pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
+pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>, account: &Account) {
     let stats: &Stats = &mm.stats;
     let sign_off = mm.sign_off_stats();
     let sign_off_ticks = core::array::from_fn(|ticks| sign_off.latency[ticks].get());
@@ -267,8 +294,12 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>) {
             made_stable: stats.made_stable.get(),
             reclaimed: stats.reclaimed.get(),
             clears_skipped: stats.clears_skipped.get(),
-            frames: mm.frame_count(),
-            frames_free: mm.free_page_count(),
+            frames: account.all,
+            frames_free: account.free,
+            frames_cached: account.cached,
+            frames_anonymous: account.anonymous,
+            frames_kernel: account.kernel,
+            frames_reserved: account.reserved,
             page_descriptor_bytes: size_of::<Page>(),
             work_us: outcome.work_us,
             duplicate_fills: stats.duplicate_fills.get(),

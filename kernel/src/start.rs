@@ -3,8 +3,6 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use arch::clock::{self, UNITS_PER_MICROSECOND};
 use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE};
@@ -14,18 +12,14 @@ use drivers::block::{self, Choice, Disk, MemoryDisk};
 use drivers::{console, logger, record, sclp};
 
 use crate::balloon::{self, Balloon};
-use crate::control::{Cmma, Control, DiskChoice, Work};
+use crate::control::{Cmma, Control, DiskChoice};
 use crate::fs::archive::Archive;
-use crate::fs::store::Devices;
 use crate::mm::{Hinting, Mm, Page, Probe, probe};
-use crate::report::{self, Boot, Outcome};
-use crate::work::verify::Failure;
-use crate::{heap, smp, task, time, trap, work};
+use crate::report::{self, Boot};
+use crate::{heap, job, smp, task, time, trap};
 
 /// Number of the disk with the files.
 const FILES: u16 = 0x0100;
-/// Number of the disk for the swap area.
-const SWAP: u16 = 0x0102;
 /// The heap's first region, in bytes.
 const FIRST_HEAP: u64 = 256 << 10;
 /// Least memory behind the image and its descriptors, in bytes: heap, index, a few pages to work with.
@@ -187,7 +181,7 @@ fn run(
     }
     let since_entry = (clock::now() - start.entry_tod) / UNITS_PER_MICROSECOND;
     report::work(control.work.name(), since_entry);
-    Ok(do_work(control, archive))
+    Ok(job::run(control, archive))
 }
 
 /// The disk with the files: in memory, or the device.
@@ -211,110 +205,4 @@ fn disk(start: &Start, choice: DiskChoice) -> Result<Disk, String> {
         }
     };
     found.ok_or_else(|| format!("no disk with files: device {FILES:04x} is not there"))
-}
-
-/// Does the work and reports it; returns whether all is well.
-fn do_work(control: &Control, archive: &'static Archive<'static>) -> bool {
-    let mut outcome = Outcome {
-        reason: None,
-        work: control.work.name(),
-        files: archive.index().len(),
-        passes: control.passes,
-        work_us: 0,
-        bytes_verified: 0,
-        mismatches: 0,
-    };
-    let began = clock::now();
-    let hotplug = control.hotplug.then(|| Hotplug::start(control.seed));
-    let reason = match control.work {
-        Work::Verify => verify(control, archive, &mut outcome),
-        Work::Measure => work::measure::run(archive.mm()).err(),
-        Work::Disks => work::disks::run(archive.mm(), control.seed).err(),
-        Work::Reporting => work::reporting::run(archive.mm()).err(),
-        Work::Swap => swap(control, archive, &mut outcome),
-        Work::Idle => {
-            work::idle::run();
-            None
-        }
-    };
-    let hotplug = hotplug.and_then(Hotplug::end);
-    let reason = reason.or(hotplug);
-    outcome.work_us = (clock::now() - began) / UNITS_PER_MICROSECOND;
-    outcome.reason = reason.as_deref();
-    report::guest(&outcome, archive.mm());
-    reason.is_none()
-}
-
-/// The disk for the swap area, and tasks that need it.
-fn swap(
-    control: &Control,
-    archive: &'static Archive<'static>,
-    outcome: &mut Outcome<'_>,
-) -> Option<String> {
-    let disk = match block::find(SWAP, Choice::Auto) {
-        Ok(disk) => disk.filter(|disk| !disk.is_read_only()),
-        Err(error) => return Some(error.to_string()),
-    };
-    if disk.is_none() {
-        return Some(format!("there is no disk {SWAP:04x} for the swap area"));
-    }
-    let mm = archive.mm();
-    let devices: &'static Devices = Box::leak(Box::new(Devices::new(archive, disk)));
-    mm.set_store(devices);
-    mm.add_swap(devices.slots());
-    let done = work::swap::run(smp::mm(), control.passes, control.seed);
-    outcome.bytes_verified = done.bytes_verified;
-    outcome.mismatches = done.mismatches;
-    done.reason
-}
-
-/// The thread that takes CPUs off and on.
-struct Hotplug {
-    end: Arc<AtomicBool>,
-    thread: task::Join<Result<(), String>>,
-}
-
-impl Hotplug {
-    fn start(seed: u64) -> Self {
-        let end = Arc::new(AtomicBool::new(false));
-        let its = end.clone();
-        let thread = task::spawn(move || smp::hotplug::take_off_and_on(seed, &its));
-        Self { end, thread }
-    }
-
-    /// Returns what went wrong.
-    fn end(self) -> Option<String> {
-        self.end.store(true, Ordering::Release);
-        self.thread.join().err()
-    }
-}
-
-fn verify(
-    control: &Control,
-    archive: &'static Archive<'static>,
-    outcome: &mut Outcome<'_>,
-) -> Option<String> {
-    let done = work::share::run(archive, control.passes, control.seed, control.disjoint);
-    outcome.bytes_verified = done.bytes_verified;
-    match done.failure? {
-        Failure::Mismatch(mismatch) => {
-            report::mismatch(&mismatch);
-            outcome.mismatches = 1;
-            Some(format!(
-                "mismatch in {} at offset {} ({} bytes, page state {}, {} copy)",
-                mismatch.file,
-                mismatch.offset,
-                mismatch.length,
-                mismatch.page_state,
-                mismatch.copy.name()
-            ))
-        }
-        Failure::Gap(name, offset) => {
-            outcome.mismatches = 1;
-            Some(format!(
-                "mismatch on the disk at offset {offset} or behind, in front of the content of {name}"
-            ))
-        }
-        Failure::Read(name, error) => Some(format!("{name}: {error}")),
-    }
 }

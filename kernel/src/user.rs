@@ -128,6 +128,12 @@ impl Task {
         mm.end_space(&self.space);
     }
 
+    /// Its space.
+    #[must_use]
+    pub fn space(&self) -> &Arc<Space> {
+        &self.space
+    }
+
     /// The address of a page behind the stack.
     #[must_use]
     pub fn address(page: usize) -> u64 {

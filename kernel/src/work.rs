@@ -1,6 +1,8 @@
 //! What the unikernel does.
 
 #[cfg(target_os = "none")]
+pub mod churn;
+#[cfg(target_os = "none")]
 pub mod disks;
 #[cfg(target_os = "none")]
 pub mod idle;
@@ -12,4 +14,6 @@ pub mod reporting;
 pub mod share;
 #[cfg(target_os = "none")]
 pub mod swap;
+#[cfg(target_os = "none")]
+pub mod tasks;
 pub mod verify;

@@ -191,6 +191,8 @@ pub enum Work {
     Disks,
     /// Runs tasks with more memory than there is.
     Swap,
+    /// Runs tasks that map, write, fork, lock and cut files at random.
+    Churn,
     /// Waits.
     Idle,
     /// Finds out what becomes of pages that are reported as free.
@@ -206,6 +208,7 @@ impl Work {
             Self::Measure => "measure",
             Self::Disks => "disks",
             Self::Swap => "swap",
+            Self::Churn => "churn",
             Self::Idle => "idle",
             Self::Reporting => "reporting",
         }

@@ -46,6 +46,8 @@ pub struct Guest {
     pub mismatches: Vec<events::Mismatch>,
     /// Instruction counts.
     pub measures: Vec<events::Measure>,
+    /// What it has left on disks.
+    pub files: Vec<events::FileLeft>,
     /// Its last words.
     pub error: Option<String>,
     /// Its outcome.
@@ -358,6 +360,7 @@ impl Guest {
             Event::Progress(progress) => self.progress = Some(progress),
             Event::Mismatch(mismatch) => self.mismatches.push(mismatch),
             Event::Measure(measure) => self.measures.push(measure),
+            Event::FileLeft(file) => self.files.push(file),
             Event::Guest(outcome) => self.outcome = Some(outcome),
             Event::Error(error) => {
                 self.error.get_or_insert(error.reason);

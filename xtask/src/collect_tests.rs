@@ -24,6 +24,10 @@ fn guest_line(seq: u64, status: &str) -> String {
         "page_descriptor_bytes":64,"optimistic_copies":3,"optimistic_failures":1,"work_us":9,"duplicate_fills":0,"late_discard_faults":0,"sign_off_rounds":0,"sign_off_pages":0,"sign_off_waiting":0,"sign_off_longest":0,"sign_off_ticks":[],"ticks":0,"ticks_lost":0,"idle_us":0,"spin_us":0,"switches":0,"cpus_taken_off":0});
     // One macro takes no more fields.
     for field in [
+        "frames_cached",
+        "frames_anonymous",
+        "frames_kernel",
+        "frames_reserved",
         "reported_blocks",
         "reported_pages",
         "ballooned_pages",

@@ -56,6 +56,8 @@ kinds! {
     "mismatch" => Mismatch,
     /// Kernel: instructions counted on one path.
     "measure" => Measure,
+    /// Kernel: what it has left on a disk.
+    "file" => FileLeft,
     /// Kernel: the outcome and all counters; its last line.
     "guest" => Guest,
     /// Kernel or host: why it cannot go on.
@@ -101,6 +103,7 @@ impl Event {
             Self::Progress(event) => event.seq,
             Self::Mismatch(event) => event.seq,
             Self::Measure(event) => event.seq,
+            Self::FileLeft(event) => event.seq,
             Self::Guest(event) => event.seq,
             Self::Error(event) => event.seq,
             Self::HostBoot(event) => event.seq,
@@ -251,6 +254,19 @@ records! {
         /// Instructions of all times together.
         instructions: u64,
     }
+    /// Kernel: what it has left on a disk.
+    FileLeft {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Number of the disk.
+        disk: u64,
+        /// The first block of the guest's part of the disk that belongs to the file.
+        first: u64,
+        /// How many blocks of 512 bytes.
+        blocks: u64,
+        /// CRC-64/XZ of what must be there, in hexadecimal digits.
+        crc64: String,
+    }
     /// Kernel: the outcome and all counters.
     Guest {
         /// Position among the emitter's lines.
@@ -299,6 +315,14 @@ records! {
         frames: u64,
         /// Those that are free at the end.
         frames_free: u64,
+        /// Those in the page cache at the end.
+        frames_cached: u64,
+        /// Those with anonymous memory at the end.
+        frames_anonymous: u64,
+        /// Those that the kernel has taken for good.
+        frames_kernel: u64,
+        /// Those that were never managed.
+        frames_reserved: u64,
         /// Size of a page descriptor in bytes.
         page_descriptor_bytes: u64,
         /// Copies from pages without a reference to them.

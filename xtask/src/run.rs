@@ -1,5 +1,6 @@
 //! One run: from options to a machine, and from its lines to an outcome.
 
+mod left;
 mod scenario;
 
 use std::path::{Path, PathBuf};
@@ -142,7 +143,13 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
     let wall = start.elapsed();
     drop(display);
 
-    let outcome = collector.outcome(end, options.timeout);
+    let mut outcome = collector.outcome(end, options.timeout);
+    if outcome.status == Status::Ok {
+        outcome.reason = left::complaint(&collector, &machine.disks, expected.guests)?;
+        if outcome.reason.is_some() {
+            outcome.status = Status::Failed;
+        }
+    }
     let line = Event::Outcome(outcome.clone()).to_line();
     recorder.event(&line)?;
     if show == Show::Json {

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use zerocopy::IntoBytes;
 
 use super::{
-    ALIGNMENT, ALL_GUESTS, CRC32, HEADER_CHECKED, Header, Kind, MAGIC, NAME_LENGTH, Owner, Record,
-    VERSION, name,
+    ALIGNMENT, ALL_GUESTS, HEADER_CHECKED, Header, Kind, MAGIC, NAME_LENGTH, Owner, Record,
+    VERSION, crc32, name,
 };
 
 /// A bundle in the making: entries are added in order, then all is written at once.
@@ -65,7 +65,7 @@ impl<'a> Writer<'a> {
             length: (data.len() as u64).into(),
             kind: (kind as u32).into(),
             guest: guest.into(),
-            checksum: CRC32.checksum(&data).into(),
+            checksum: crc32().checksum(&data).into(),
             reserved: 0.into(),
         };
         self.entries.push((record, data));
@@ -102,7 +102,7 @@ impl<'a> Writer<'a> {
             reserved: 0.into(),
             checksum: 0.into(),
         };
-        let mut checksum = CRC32.digest();
+        let mut checksum = crc32().digest();
         checksum.update(&header.as_bytes()[..HEADER_CHECKED]);
         checksum.update(directory.as_bytes());
         header.checksum = checksum.finalize().into();

@@ -272,11 +272,15 @@ impl<'m> Archive<'m> {
 
     /// Reads a page of a file that is not in the cache.
     fn load(&self, key: Key) -> Result<StableRef<'m>, ReadError> {
-        let mut filling = self.mm.begin_fill(key).ok_or(ReadError::OutOfMemory)?;
-        let (length, written) = self.read_blocks(key, filling.frame())?;
-        // What is behind the end of a file reads as zero.
-        filling.clear_behind(length, written);
-        Ok(filling.complete())
+        loop {
+            let mut filling = self.mm.begin_fill(key).ok_or(ReadError::OutOfMemory)?;
+            let (length, written) = self.read_blocks(key, filling.frame())?;
+            // What is behind the end of a file reads as zero.
+            filling.clear_behind(length, written);
+            if let Some(page) = filling.complete() {
+                return Ok(page);
+            }
+        }
     }
 
     /// Reads the blocks of a page of a file; returns how many bytes of them are the file's, and how many

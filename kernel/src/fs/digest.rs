@@ -4,14 +4,22 @@
 //! is what a run is judged by; the pieces' say where a wrong byte is, and let a piece be checked
 //! that was read alone. Two different polynomials, so that no damage escapes both.
 
-use boot::bundle::CRC32;
+use core::hint::black_box;
+
+use boot::bundle::crc32;
 use crc::{CRC_64_XZ, Crc, Digest, Table};
+use spin::Once;
 
 /// Length of a piece, in bytes; the last piece of a file can be shorter.
 pub const PIECE: usize = 4096;
 
 /// Sixteen bytes a step: the loop is what verifying a file costs.
-static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_XZ);
+/// The tables are made when they are first used: in the image they would be 32 KiB of it.
+fn crc64() -> &'static Crc<u64, Table<16>> {
+    static CRC64: Once<Crc<u64, Table<16>>> = Once::new();
+    // Else the compiler makes them.
+    CRC64.call_once(|| Crc::<u64, Table<16>>::new(black_box(&CRC_64_XZ)))
+}
 
 /// CRC-64/XZ of a file that comes in parts.
 #[derive(Clone)]
@@ -20,8 +28,8 @@ pub struct FileDigest(Digest<'static, u64, Table<16>>);
 impl FileDigest {
     /// Starts a file.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(CRC64.digest())
+    pub fn new() -> Self {
+        Self(crc64().digest())
     }
 
     /// Adds what comes next.
@@ -49,8 +57,8 @@ pub struct PieceDigest(Digest<'static, u32, Table<16>>);
 impl PieceDigest {
     /// Starts a piece.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(CRC32.digest())
+    pub fn new() -> Self {
+        Self(crc32().digest())
     }
 
     /// Adds what comes next.
@@ -74,13 +82,13 @@ impl Default for PieceDigest {
 /// Returns the checksum of a piece that is there as a whole.
 #[must_use]
 pub fn piece_checksum(bytes: &[u8]) -> u32 {
-    CRC32.checksum(bytes)
+    crc32().checksum(bytes)
 }
 
 /// Returns the digest of a file that is there as a whole.
 #[must_use]
 pub fn file_digest(bytes: &[u8]) -> u64 {
-    CRC64.checksum(bytes)
+    crc64().checksum(bytes)
 }
 
 /// Returns how many pieces a file of `size` bytes has.

@@ -5,3 +5,5 @@ pub mod digest;
 pub mod image;
 #[cfg(target_os = "none")]
 pub mod store;
+#[cfg(target_os = "none")]
+pub mod writable;

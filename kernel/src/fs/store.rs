@@ -4,29 +4,46 @@ use arch::{Frame, PAGE_SIZE};
 use drivers::block::{BLOCK_SIZE, BlockError, Disk};
 
 use super::archive::{Archive, ReadError};
+use super::writable::WritableFiles;
 use crate::mm::{Key, Store, StoreError};
 use crate::task::SleepLock;
 
 /// Blocks of a page.
 const BLOCKS: u64 = (PAGE_SIZE / BLOCK_SIZE) as u64;
 
-/// Files that are read only, and a disk for the swap area.
+/// Files that are read only, files that are not, and a disk for the swap area.
 pub struct Devices {
     archive: &'static Archive<'static>,
-    swap: Option<SleepLock<Disk>>,
+    files: Option<WritableFiles>,
+    swap: SleepLock<Disk>,
     slots: u32,
 }
 
 impl Devices {
-    /// The files, and the disk for the swap area if there is one.
+    /// The files, and the disk for the swap area.
     #[must_use]
-    pub fn new(archive: &'static Archive<'static>, swap: Option<Disk>) -> Self {
-        let blocks = swap.as_ref().map_or(0, Disk::blocks);
+    pub fn new(
+        archive: &'static Archive<'static>,
+        files: Option<WritableFiles>,
+        swap: Disk,
+    ) -> Self {
         Self {
             archive,
-            slots: u32::try_from(blocks / BLOCKS).unwrap_or(u32::MAX),
-            swap: swap.map(SleepLock::new),
+            files,
+            slots: u32::try_from(swap.blocks() / BLOCKS).unwrap_or(u32::MAX),
+            swap: SleepLock::new(swap),
         }
+    }
+
+    /// Files that may be written, if there are any.
+    #[must_use]
+    pub fn files(&self) -> Option<&WritableFiles> {
+        self.files.as_ref()
+    }
+
+    /// These files, if one of them has the page.
+    fn writable(&self, key: Key) -> Option<&WritableFiles> {
+        self.files.as_ref().filter(|files| files.has(key))
     }
 
     /// Pages that the swap area has room for.
@@ -41,8 +58,7 @@ impl Devices {
         slot: u32,
         request: impl FnOnce(&Disk, u64) -> Result<(), BlockError>,
     ) -> Result<(), StoreError> {
-        let disk = self.swap.as_ref().ok_or(StoreError)?;
-        let outcome = request(&disk.lock(), u64::from(slot) * BLOCKS);
+        let outcome = request(&self.swap.lock(), u64::from(slot) * BLOCKS);
         outcome.map_err(|error| {
             log::error!("swap slot {slot}: {error}");
             StoreError
@@ -58,6 +74,12 @@ impl Store for Devices {
                 disk.read(block, to.address(), PAGE_SIZE)
             });
         }
+        if let Some(files) = self.writable(key) {
+            return files.read(key, to).map_err(|error| {
+                log::error!("page {} of a file that may be written: {error}", key.index);
+                StoreError
+            });
+        }
         self.archive.read_page(key, to).map_err(|error: ReadError| {
             let name = self.archive.name(key);
             log::error!("page {} of {name}: {error}", key.index);
@@ -70,6 +92,12 @@ impl Store for Devices {
             // SAFETY: the page is stable while it is written, and nobody changes it.
             return self.on_swap(key.index, |disk, block| unsafe {
                 disk.write(block, from.address(), PAGE_SIZE)
+            });
+        }
+        if let Some(files) = self.writable(key) {
+            return files.write(key, from).map_err(|error| {
+                log::error!("page {} of a file that may be written: {error}", key.index);
+                StoreError
             });
         }
         let name = self.archive.name(key);

@@ -10,6 +10,10 @@
 //! ```
 //!
 //! When any of the references is dropped, the page is made volatile unless something stands against it.
+//!
+//! What was read before a truncation must not enter the cache behind it. Whoever truncates counts that
+//! first and looks for pages then; whoever fills looks at the count, under the cache's lock, when the page
+//! enters: so either the page is found or the count is seen.
 
 use core::sync::atomic::Ordering;
 
@@ -85,17 +89,22 @@ impl Mm<'_> {
             PageFlags::LOCKED
         });
         Some(Filling {
+            truncations: self.truncations.load(Ordering::SeqCst),
             mm: self,
             frame: block.frame,
             zero: block.zero,
         })
     }
 
-    /// Enters a page under the key that was assigned to it. If there is one already, that is the error,
-    /// with a reference to it.
-    pub(super) fn enter(&self, frame: Frame) -> Result<(), Frame> {
+    /// Enters a page under the key that was assigned to it, unless there was a truncation after the first
+    /// `truncations`; slots are not truncated.
+    pub(super) fn enter(&self, frame: Frame, truncations: Option<u32>) -> Result<(), NotEntered> {
         let mut cache = self.cache.lock();
         let page = self.page(frame);
+        let now = self.truncations.load(Ordering::SeqCst);
+        if truncations.is_some_and(|seen| seen != now) && self.has(Guard::TruncationSeen) {
+            return Err(NotEntered::Truncated);
+        }
         if cache.insert(self.pages, frame) {
             page.set(PageFlags::CACHED);
             return Ok(());
@@ -103,7 +112,7 @@ impl Mm<'_> {
         let other = cache.find(self.pages, Key::of(page));
         let other = other.expect("something is in the way under the key");
         self.page(other).get();
-        Err(other)
+        Err(NotEntered::Taken(other))
     }
 
     /// Makes a page stable to which the caller has a reference; a discarded one is removed.
@@ -242,8 +251,18 @@ impl Drop for MaybeDiscarded<'_> {
     }
 }
 
+/// Why a page did not enter the cache.
+pub(super) enum NotEntered {
+    /// There is one with that key, to which the caller has a reference now.
+    Taken(Frame),
+    /// Its content may be from before a truncation.
+    Truncated,
+}
+
 /// A new page, locked and stable, that enters the cache when it is complete.
 pub struct Filling<'m> {
+    /// Truncations that had begun before anything was read.
+    truncations: u32,
     mm: &'m Mm<'m>,
     frame: Frame,
     zero: bool,
@@ -285,30 +304,40 @@ impl<'m> Filling<'m> {
 
     /// Enters the page, which holds its content now, into the cache.
     ///
-    /// If another CPU has filled a page with the same key meanwhile, that one is returned.
+    /// If another CPU has filled a page with the same key meanwhile, that one is returned. `None` if a
+    /// file was truncated meanwhile: what was read may be gone from the file, and has to be read again.
     #[must_use]
-    pub fn complete(self) -> StableRef<'m> {
+    pub fn complete(self) -> Option<StableRef<'m>> {
         let (mm, frame) = (self.mm, self.frame);
+        let slot = slot_of(mm.page(frame));
+        let truncations = slot.is_none().then_some(self.truncations);
         core::mem::forget(self);
         let page = mm.page(frame);
         page.get();
-        page.set(PageFlags::UP_TO_DATE | PageFlags::REFERENCED);
-        let slot = slot_of(page);
+        page.set(PageFlags::UP_TO_DATE);
         // The cache's, before anybody can find the page and drop it.
         slot.into_iter().for_each(|slot| mm.get_slot(slot));
-        while let Err(other) = mm.enter(frame) {
-            if let Ok(page) = mm.stable_or_removed(other) {
-                mm.stats.duplicate_fills.add(1);
-                slot.into_iter().for_each(|slot| mm.put_slot(slot));
-                mm.give_up(frame);
-                return page;
+        let other = loop {
+            match mm.enter(frame, truncations) {
+                Ok(()) => {
+                    mm.put_back(frame);
+                    page.reset(PageFlags::LOCKED);
+                    return Some(StableRef { mm, frame });
+                }
+                Err(NotEntered::Truncated) => break None,
+                Err(NotEntered::Taken(other)) => {
+                    if let Ok(page) = mm.stable_or_removed(other) {
+                        mm.stats.duplicate_fills.add(1);
+                        break Some(page);
+                    }
+                    // Somebody else is removing it, and has to get on.
+                    sync::relax();
+                }
             }
-            // Somebody else is removing it, and has to get on.
-            sync::relax();
-        }
-        mm.put_back(frame);
-        page.reset(PageFlags::LOCKED);
-        StableRef { mm, frame }
+        };
+        slot.into_iter().for_each(|slot| mm.put_slot(slot));
+        mm.give_up(frame);
+        other
     }
 }
 

@@ -52,11 +52,7 @@ impl Mm<'_> {
     }
 
     fn leave_lru(&self, frame: Frame) {
-        let mut lru = self.lru.lock();
-        let on_list = PageFlags::LRU | PageFlags::ACTIVE;
-        if self.page(frame).reset(on_list).contains(PageFlags::LRU) {
-            lru.remove(self.pages, frame);
-        }
+        self.lru.lock().remove(self.pages, frame);
     }
 
     /// Handles a discard fault of the problem state that named this page: it leaves the cache.

@@ -46,6 +46,8 @@ pub enum Guard {
     AwaitReport,
     /// An allocation tries again when such a block has come back since it last did.
     ReportReturned,
+    /// What was read before a truncation does not enter the cache behind it.
+    TruncationSeen,
 }
 
 #[cfg(feature = "controls")]

@@ -1,6 +1,7 @@
 //! Making room: pages of the page cache that were not used lately go.
 
 use arch::Frame;
+use arrayvec::ArrayVec;
 
 use super::buddy::PageAllocation;
 use super::guard::Guard;
@@ -18,31 +19,60 @@ const BATCH: usize = 32;
 impl Mm<'_> {
     /// Takes up to a batch of pages out of the page cache; returns how many.
     ///
-    /// From the cold end of the LRU list; a page that was looked up since it was last seen gets a
-    /// second chance, one that somebody uses or that the device does not have is left alone.
+    /// Those that are inactive for longest; a page that was looked up since it became so becomes active,
+    /// one that somebody uses or that the device does not have is left alone.
     pub fn shrink_cache(&self) -> usize {
         let mut taken = 0;
-        // Twice around the list: the first time may only take second chances away.
-        let mut patience = 2 * self.lru.lock().len();
+        // Around the lists three times: the first time may only make pages active, and what cannot go
+        // comes back meanwhile.
+        let mut patience = 3 * self.lru.lock().len();
+        // Inactive pages may be those that cannot go: then active ones must.
+        let mut in_need = false;
         while taken < BATCH && patience > 0 {
+            self.age(in_need);
+            let before = taken;
             let mut victims = self.isolate_victims(BATCH - taken, &mut patience);
             while let Some(frame) = victims.first() {
                 victims.remove(self.pages, frame);
                 taken += usize::from(self.reclaim_isolated(frame));
             }
+            in_need = taken == before;
         }
         self.stats.reclaimed.add(taken as u64);
         taken
     }
 
-    /// Takes up to `most` pages off the cold end of the LRU list, each with a reference; whoever was
-    /// looked up lately moves to the warm end. Every page that is looked at costs patience.
+    /// Lets some active pages become inactive while there are more of them; even if not, when `in_need`.
+    fn age(&self, in_need: bool) {
+        let mut aged = ArrayVec::<Frame, BATCH>::new();
+        {
+            let mut lru = self.lru.lock();
+            while !aged.is_full()
+                && (in_need || lru.is_top_heavy())
+                && let Some(frame) = lru.deactivate(self.pages)
+            {
+                // As in `isolate_victims`.
+                if self.page(frame).get_unless_zero() {
+                    aged.push(frame);
+                }
+            }
+        }
+        for frame in aged {
+            self.make_volatile(frame, 2);
+            self.put_anonymous(frame);
+        }
+    }
+
+    /// Takes up to `most` pages off the cold end of the inactive list, each with a reference; what was
+    /// looked up lately becomes active. Every page that is looked at costs patience.
     fn isolate_victims(&self, most: usize, patience: &mut usize) -> List {
         let mut victims = List::new();
         let mut lru = self.lru.lock();
         while victims.len() < most && *patience > 0 {
-            let Some(frame) = lru.last() else {
-                *patience = 0;
+            let Some(frame) = lru.coldest() else {
+                if lru.len() == 0 {
+                    *patience = 0;
+                }
                 break;
             };
             *patience -= 1;
@@ -51,7 +81,7 @@ impl Mm<'_> {
                 .reset(PageFlags::REFERENCED)
                 .contains(PageFlags::REFERENCED)
             {
-                lru.rotate(self.pages, frame);
+                lru.activate(self.pages, frame);
                 continue;
             }
             // On the list it has the cache's reference, which cannot go before we have ours; an
@@ -61,7 +91,6 @@ impl Mm<'_> {
                 continue;
             }
             lru.remove(self.pages, frame);
-            page.reset(PageFlags::LRU | PageFlags::ACTIVE);
             victims.push(self.pages, frame);
         }
         victims
@@ -93,9 +122,7 @@ impl Mm<'_> {
 
     /// Puts a page on the LRU list that is in no cache, and to which the caller has a reference.
     pub(super) fn enter_lru(&self, frame: Frame) {
-        let mut lru = self.lru.lock();
-        lru.push(self.pages, frame);
-        self.page(frame).set(PageFlags::LRU);
+        self.lru.lock().push(self.pages, frame);
     }
 
     /// Puts a page of a cache on the LRU list, unless it was removed from its cache meanwhile.
@@ -105,7 +132,6 @@ impl Mm<'_> {
         let removed = page.flags().contains(PageFlags::DISCARDED);
         if !removed || !self.has(Guard::PutBackCheck) {
             lru.push(self.pages, frame);
-            page.set(PageFlags::LRU);
         }
     }
 

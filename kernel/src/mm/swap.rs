@@ -125,7 +125,7 @@ impl Mm<'_> {
         page.get();
         key.assign(page);
         page.set(PageFlags::SWAP_CACHE | PageFlags::DIRTY);
-        assert!(self.enter(frame).is_ok(), "a slot has one page");
+        assert!(self.enter(frame, None).is_ok(), "a slot has one page");
         // What a child copies meanwhile is read-only, and is not written while the page is locked.
         self.unmap_everywhere(frame);
         self.write_locked(frame, key)

@@ -1,5 +1,6 @@
 //! Memory management on the simulated machine.
 
+mod account;
 mod balloon;
 mod buddy;
 mod cache;
@@ -53,7 +54,7 @@ impl Rig {
         let filling = self.mm.begin_fill(key).expect("there is memory");
         // SAFETY: the page is new and locked.
         unsafe { storage::copy_in(filling.address(), &[byte; arch::PAGE_SIZE]) }
-        filling.complete()
+        filling.complete().unwrap()
     }
 
     /// Brings a page into the cache that nobody uses; returns its frame.

@@ -8,6 +8,7 @@ use super::hash::Key;
 use super::page::PageFlags;
 use super::{Lookup, Mm, StoreError};
 use crate::sync;
+use crate::sync::atomic::Ordering;
 
 impl Mm<'_> {
     /// Writes a page of a file to the store if it was written to, through a mapping or by the kernel.
@@ -69,7 +70,11 @@ impl Mm<'_> {
     }
 
     /// Drops pages of a file that it does not have any more; what was written to them is lost.
+    ///
+    /// The store must not have them any more when this is called: who reads one from then on must not
+    /// find what was there.
     pub fn truncate(&self, file: u32, pages: Range<u32>) {
+        self.truncations.fetch_add(1, Ordering::SeqCst);
         for index in pages {
             while let Some(frame) = self.find(Key { file, index }) {
                 // Nobody is writing it to the device while it is locked.

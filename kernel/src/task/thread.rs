@@ -14,7 +14,7 @@ use crate::smp::Cpu;
 use crate::sync::{self, Mutex};
 
 /// Size of a thread's stack, in bytes.
-const STACK: usize = 64 << 10;
+pub const STACK: usize = 64 << 10;
 
 /// What becomes of a thread that has stopped running.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -76,7 +76,7 @@ fn load<'m>(mm: &'m Mm<'_>) -> Option<StableRef<'m>> {
     let filling = mm.begin_fill(KEY)?;
     // SAFETY: the page is new and locked.
     unsafe { storage::copy_in(filling.address(), &CONTENT) }
-    Some(filling.complete())
+    filling.complete()
 }
 
 /// Reads the page by a fault-tolerant copy; returns whether that worked.

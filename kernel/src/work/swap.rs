@@ -13,31 +13,14 @@ use arch::call::supervisor_call;
 
 use crate::mm::{Area, Backing, Mm};
 use crate::smp;
-use crate::task::{self, Join};
-use crate::user::{Event, STACK_PAGES, Task};
-
-/// Call: the task has ended; was all well, and how many pages it has checked.
-const EXIT: u16 = 0;
-/// Call: a second task goes on from here; the answer is 1 in the first and 0 in the second.
-const FORK: u16 = 1;
+use crate::task;
+use crate::user::{STACK_PAGES, Task};
+use crate::work::tasks::{self, Calls, Done, EXIT, FORK};
 
 /// Where a page carries what it must, in words.
 const PLACES: [u64; 3] = [0, 255, 511];
 /// Versions of pages that a page of the table has.
 const VERSIONS: u64 = PAGE_SIZE as u64 / 8;
-
-/// How the work ended.
-pub struct Done {
-    /// Words checked, in bytes.
-    pub bytes_verified: u64,
-    /// Pages that did not hold what they must.
-    pub mismatches: u64,
-    /// The first thing that was wrong.
-    pub reason: Option<String>,
-}
-
-/// What one task has come to: pages checked, pages that were wrong.
-type Outcome = Result<(u64, u64), String>;
 
 /// What a version of a page holds; version 0 is memory that was never written.
 fn content(seed: u64, page: u64, version: u64) -> u64 {
@@ -74,7 +57,7 @@ impl Memory {
                 .iter()
                 .all(|place| self.word(page, *place).read_volatile() == expected)
         };
-        self.checked += 1;
+        self.checked += PLACES.len() as u64;
         self.wrong += u64::from(!right);
     }
 
@@ -134,33 +117,17 @@ extern "C" fn program(start: u64, pages: u64, rounds: u64, seed: u64) -> ! {
     memory.exit();
 }
 
-/// Runs a task to its end, and those that it forks, each on a thread of its own.
-fn run_task(mm: &'static Mm<'static>, mut task: Task) -> Outcome {
-    let mut children: Vec<Join<Outcome>> = Vec::new();
-    let mut outcome = loop {
-        match task.run(mm) {
-            Event::Call(EXIT) => {
-                let [checked, wrong] = task.arguments();
-                break Ok((checked, wrong));
-            }
-            Event::Call(FORK) => {
-                let mut child = task.fork(mm);
-                child.answer(0);
-                task.answer(1);
-                children.push(task::spawn(move || run_task(mm, child)));
-            }
-            Event::Call(number) => break Err(format!("a task calls {number}, which is nothing")),
-            Event::Failed(reason) => break Err(reason),
-        }
-    };
-    task.end(mm);
-    for child in children {
-        outcome = match (outcome, child.join()) {
-            (Ok(ours), Ok(its)) => Ok((ours.0 + its.0, ours.1 + its.1)),
-            (Err(reason), _) | (_, Err(reason)) => Err(reason),
-        };
+/// Nothing else is called.
+struct NoCalls;
+
+impl Calls for NoCalls {
+    fn fork(&self) -> Option<Self> {
+        Some(Self)
     }
-    outcome
+
+    fn call(&mut self, _: &'static Mm<'static>, _: &Task, number: u16) -> Result<u64, String> {
+        Err(format!("a task calls {number}, which is nothing"))
+    }
 }
 
 /// Tasks with half as much memory again as is free, which write and check each page `passes` times.
@@ -183,32 +150,12 @@ pub fn run(mm: &'static Mm<'static>, passes: u64, seed: u64) -> Done {
             & !0xfff;
         let arguments = [Task::address(0), pages, passes * pages, seed];
         let task = Task::new(mm, all as usize, [area].into(), program, arguments);
-        task::spawn(move || run_task(mm, task))
+        task::spawn(move || tasks::run(mm, task, NoCalls))
     };
     let threads: Vec<_> = (0..tasks).map(start).collect();
-    let mut done = Done {
-        bytes_verified: 0,
-        mismatches: 0,
-        reason: None,
-    };
-    for outcome in threads.into_iter().map(Join::join) {
-        match outcome {
-            Ok((checked, wrong)) => {
-                done.bytes_verified += checked * (PLACES.len() * size_of::<u64>()) as u64;
-                done.mismatches += wrong;
-            }
-            Err(reason) => done.reason = done.reason.or(Some(reason)),
-        }
-    }
-    done.reason = done.reason.or_else(|| wrong(mm, done.mismatches));
+    let mut done = Done::default();
+    threads
+        .into_iter()
+        .for_each(|thread| done.add(thread.join()));
     done
-}
-
-/// What is wrong when all tasks have ended, if anything is.
-fn wrong(mm: &Mm<'_>, mismatches: u64) -> Option<String> {
-    if mismatches > 0 {
-        return Some(format!("mismatch in {mismatches} pages of tasks"));
-    }
-    let (slots, free) = mm.swap_slots();
-    (slots != free).then(|| format!("{} swap slots were not given back", slots - free))
 }

@@ -11,6 +11,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
@@ -62,6 +63,27 @@ pub enum Failure {
     Gap(String, u64),
     /// A file cannot be read.
     Read(String, ReadError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mismatch(mismatch) => write!(
+                f,
+                "mismatch in {} at offset {} ({} bytes, page state {}, {} copy)",
+                mismatch.file,
+                mismatch.offset,
+                mismatch.length,
+                mismatch.page_state,
+                mismatch.copy.name()
+            ),
+            Self::Gap(name, offset) => write!(
+                f,
+                "mismatch on the disk at offset {offset} or behind, in front of the content of {name}"
+            ),
+            Self::Read(name, error) => write!(f, "{name}: {error}"),
+        }
+    }
 }
 
 /// The work.

@@ -214,7 +214,14 @@ impl Run {
             check!(guest.mismatches == 0, "{guest:?}");
         }
         for guest in self.guests() {
-            check!(guest.frames_free <= guest.frames, "{guest:?}");
+            let accounted = guest.frames_free
+                + guest.frames_cached
+                + guest.frames_anonymous
+                + guest.frames_kernel
+                + guest.frames_reserved
+                + guest.sign_off_waiting
+                + guest.ballooned_pages;
+            check!(accounted == guest.frames, "{guest:?}");
             check!(guest.page_descriptor_bytes == 64, "{guest:?}");
         }
         Ok(())
@@ -263,6 +270,12 @@ impl Run {
             _ => None,
         });
         boot.ok_or_else(|| Failed::from("the host printed nothing when it started"))
+    }
+
+    /// How many files the kernels say they have left on disks.
+    pub(crate) fn files_left(&self) -> usize {
+        let is_file = |event: &&Event| matches!(event, Event::FileLeft(_));
+        self.events.iter().filter(is_file).count()
     }
 
     /// What the kernels found when they started.

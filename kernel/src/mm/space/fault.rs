@@ -184,14 +184,18 @@ impl Mm<'_> {
 
     /// Brings a page that the cache does not have into it.
     fn read_page(&self, key: Key) -> Result<StableRef<'_>, MapError> {
-        let mut filling = self.begin_fill(key).ok_or(MapError::OutOfMemory)?;
-        if key.is_shared_memory() {
-            filling.clear_behind(0, 0);
-            filling.keep_in_memory();
-        } else {
-            self.store().read(key, filling.frame())?;
+        loop {
+            let mut filling = self.begin_fill(key).ok_or(MapError::OutOfMemory)?;
+            if key.is_shared_memory() {
+                filling.clear_behind(0, 0);
+                filling.keep_in_memory();
+            } else {
+                self.store().read(key, filling.frame())?;
+            }
+            if let Some(page) = filling.complete() {
+                return Ok(page);
+            }
         }
-        Ok(filling.complete())
     }
 
     /// Writes a table entry for a page of the cache to which the caller has a reference.

@@ -270,7 +270,8 @@ impl Mm<'_> {
         page.place.store(number as u32, Ordering::Relaxed);
         self.store().read(key, filling.frame())?;
         self.stats.swapped_in.add(1);
-        Ok(filling.complete().into_frame())
+        let page = filling.complete().expect("slots are not truncated");
+        Ok(page.into_frame())
     }
 
     fn establish_swapped(&self, space: &Space, number: usize, slot: u32, frame: Frame) -> Step {

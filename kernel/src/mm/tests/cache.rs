@@ -126,7 +126,7 @@ fn the_rest_of_a_page_reads_as_zero_cleared_or_not() {
         filling.clear_behind(700, 1024);
         assert_eq!(rig.mm.stats.clears_skipped.get(), u64::from(evicted));
         let mut page = [1; PAGE_SIZE];
-        filling.complete().read(0, &mut page);
+        filling.complete().unwrap().read(0, &mut page);
         assert_eq!(page[..700], [0xcc; 700]);
         assert_eq!(page[700..], [0; PAGE_SIZE - 700]);
     }
@@ -144,7 +144,7 @@ fn load<'m>(mm: &'m Mm<'m>, key: Key) -> StableRef<'m> {
     let bytes: Vec<u8> = (0..PAGE_SIZE).map(|offset| content(key, offset)).collect();
     // SAFETY: the page is new and locked.
     unsafe { storage::copy_in(filling.address(), &bytes) }
-    filling.complete()
+    filling.complete().unwrap()
 }
 
 /// Reads through the cache while the host discards; every byte must be the file's.

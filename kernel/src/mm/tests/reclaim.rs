@@ -1,3 +1,5 @@
+use cmm::Usage;
+
 use super::super::{Hinting, Lookup, PageFlags};
 use super::{Rig, key};
 
@@ -65,4 +67,52 @@ fn a_block_is_made_by_reclaiming_its_pages() {
     }
     assert!(rig.mm.allocate_pages(4).is_none());
     assert!(rig.mm.allocate_reclaiming(4).is_some());
+}
+
+#[test]
+fn what_is_used_again_outlasts_a_file_that_is_read_once() {
+    let rig = Rig::new(129, Hinting::Full);
+    for index in 0..32 {
+        rig.fill_and_leave(key(index));
+        drop(rig.mm.lookup_stable(key(index)));
+    }
+    for index in 100..600 {
+        rig.fill_and_leave(key(index));
+    }
+    let left = (0..32).filter(|index| matches!(rig.mm.lookup_stable(key(*index)), Lookup::Hit(_)));
+    assert_eq!(left.count(), 32);
+}
+
+#[test]
+fn what_was_used_once_goes_in_the_end() {
+    let rig = Rig::new(129, Hinting::Full);
+    for index in 0..96 {
+        rig.fill_and_leave(key(index));
+        drop(rig.mm.lookup_stable(key(index)));
+    }
+    while rig.mm.shrink_cache() > 0 {}
+    assert_eq!(rig.mm.cached_page_count(), 0);
+}
+
+#[test]
+fn an_active_page_that_becomes_inactive_becomes_volatile() {
+    let rig = Rig::new(64, Hinting::Full);
+    let frame = rig.fill_and_leave(key(0));
+    let Lookup::Hit(page) = rig.mm.lookup_stable(key(0)) else {
+        panic!("it was filled")
+    };
+    page.set_dirty();
+    drop(page);
+    // Nobody has noticed that there is no obstacle any more.
+    rig.mm.page(frame).reset(PageFlags::DIRTY);
+    assert_eq!(rig.mm.page(frame).hinted(), Usage::Stable);
+    for index in 1..3 {
+        rig.fill_and_leave(key(index));
+    }
+    assert_eq!(
+        rig.mm.shrink_cache(),
+        3,
+        "first it becomes active, then inactive, then it goes"
+    );
+    assert_eq!(rig.mm.stats.made_volatile.get(), 4);
 }

@@ -1,0 +1,163 @@
+//! Everything at once: tasks that map, read, write, fork, lock, protect, cut and write files, with more
+//! memory than there is, while the kernel reads the archive and writes dirty pages to the disk.
+//!
+//! Each page carries whose it is and which version, and is checked at every access. In the end all files
+//! are written to the disk, and the digest of what they must be there is reported: somebody outside looks.
+
+mod calls;
+mod plan;
+mod program;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use arch::PAGE_SIZE;
+use arch::clock::{self, UNITS_PER_MICROSECOND};
+use rand_core::Rng;
+use rand_pcg::Pcg64Mcg;
+
+use self::calls::Keeper;
+use self::plan::{PLACES, Part, Plan, identity, word};
+use crate::fs::archive::Archive;
+use crate::fs::digest::FileDigest;
+use crate::fs::writable::WritableFiles;
+use crate::mm::Mm;
+use crate::report;
+use crate::sync::Mutex;
+use crate::task::{self, Join};
+use crate::user::Task;
+use crate::work::tasks::{self, Done};
+use crate::work::verify::{Failure, Verify};
+
+/// Time between two pages that are written back beside the tasks, in microseconds.
+const WRITE_BACK_EVERY: u64 = 2000;
+
+/// How many tasks there are on so many CPUs, without their children.
+pub fn task_count(cpus: usize) -> u32 {
+    cpus.clamp(2, 8) as u32
+}
+
+/// Pages of each part of a task's space: together, with what children write, more than there are.
+pub fn part_pages(free: usize, tasks: u32) -> u32 {
+    (free as u32 / 2 / tasks).clamp(16, 4096)
+}
+
+/// Reads the archive and checks it until the tasks have ended.
+fn read_archive(archive: &Archive<'_>, seed: u64, ended: &AtomicBool) -> Result<u64, Failure> {
+    let mut reader = Verify::new(archive, u64::MAX, seed);
+    reader.run(|_| !ended.load(Ordering::Relaxed))?;
+    Ok(reader.bytes_verified)
+}
+
+/// Writes pages of files back, now and then one, until the tasks have ended.
+fn write_back(mm: &Mm<'_>, files: &WritableFiles, tasks: u32, seed: u64, ended: &AtomicBool) {
+    let mut random = Pcg64Mcg::new(u128::from(seed) << 1 | 1);
+    while !ended.load(Ordering::Relaxed) {
+        task::sleep_until(clock::now() + WRITE_BACK_EVERY * UNITS_PER_MICROSECOND);
+        let key = WritableFiles::key(random.next_u32() % tasks, random.next_u32() % files.pages());
+        // The store has said what went wrong; the page stays dirty.
+        let _ = mm.write_back(key);
+    }
+}
+
+/// Writes all that is dirty to the disk.
+fn sync(mm: &Mm<'_>, files: &WritableFiles, number: u32) -> Result<(), String> {
+    for index in 0..files.pages() {
+        mm.write_back(WritableFiles::key(number, index))
+            .map_err(|_| format!("page {index} of file {number} cannot be written"))?;
+    }
+    Ok(())
+}
+
+/// The digest of a file whose pages were left in these states.
+fn digest(seed: u64, number: u32, states: &[u32]) -> u64 {
+    let identity = identity(seed, Part::File, number);
+    let mut digest = FileDigest::new();
+    for (index, state) in (0..).zip(states) {
+        let mut page = [0; PAGE_SIZE];
+        if *state != 0 {
+            for place in PLACES {
+                let at = place as usize * 8;
+                page[at..at + 8]
+                    .copy_from_slice(&word(identity, index, place, *state).to_be_bytes());
+            }
+        }
+        digest.update(&page);
+    }
+    digest.finish()
+}
+
+/// Starts the task that has file `number`, of so many.
+fn start(mm: &'static Mm<'static>, keeper: Keeper, rounds: u64, seed: u64) -> Join<Done> {
+    let plan = keeper.plan;
+    let arguments = [Task::address(0), plan.pack(), rounds, seed];
+    let areas = plan.areas().collect();
+    let task = Task::new(mm, plan.all() as usize, areas, program::program, arguments);
+    task::spawn(move || tasks::run(mm, task, keeper))
+}
+
+/// The file of the archive that most pages are shown of, and how many.
+fn largest(archive: &Archive<'_>, most: u32) -> (u32, u64) {
+    let sizes = (0..).zip(archive.index().files().map(|file| file.pieces()));
+    let (number, pages) = sizes.max_by_key(|(_, pages)| *pages).unwrap_or((0, 0));
+    (number, pages.min(most as usize) as u64)
+}
+
+/// Runs it; each task takes `passes` steps for each of its pages.
+///
+/// # Errors
+/// The archive has another content than it was packed with, or a file cannot be written.
+pub fn run(
+    archive: &'static Archive<'static>,
+    files: &'static WritableFiles,
+    tasks: u32,
+    passes: u64,
+    seed: u64,
+) -> Result<Done, Failure> {
+    let mm = archive.mm();
+    let shown = largest(archive, files.pages());
+    let keeper = |file: u32| Keeper {
+        plan: Plan {
+            pages: files.pages().into(),
+            file,
+            neighbour: (file + 1) % tasks,
+            archive: shown,
+        },
+        files,
+        archive,
+        last: Arc::new(Mutex::new(Vec::with_capacity(files.pages() as usize))),
+    };
+    let keepers: Vec<Keeper> = (0..tasks).map(keeper).collect();
+    let ended = Arc::new(AtomicBool::new(false));
+    let (its, other) = (ended.clone(), ended.clone());
+    let reader = task::spawn(move || read_archive(archive, seed, &its));
+    let writer = task::spawn(move || write_back(mm, files, tasks, seed, &other));
+    let rounds = passes * u64::from(files.pages()) * Part::ALL.len() as u64;
+    let threads: Vec<_> = keepers
+        .iter()
+        .map(|keeper| start(mm, keeper.clone(), rounds, seed))
+        .collect();
+    let mut done = Done::default();
+    threads
+        .into_iter()
+        .for_each(|thread| done.add(thread.join()));
+    ended.store(true, Ordering::Relaxed);
+    writer.join();
+    let read = reader.join()?;
+    done.checked += read / 8;
+    for (number, keeper) in (0..).zip(&keepers) {
+        if let Err(reason) = sync(mm, files, number) {
+            done.reason.get_or_insert(reason);
+        }
+        let states = keeper.last.lock();
+        if states.len() == files.pages() as usize {
+            let (first, blocks) = files.blocks_of(number);
+            let digest = digest(seed, number, &states);
+            report::file(files.disk_number(), first, blocks, digest);
+        }
+    }
+    Ok(done)
+}
