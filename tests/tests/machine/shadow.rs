@@ -307,6 +307,7 @@ fn cases() -> Vec<(&'static str, Case)> {
             case.ends(0x10, 0x10_0000 | FETCH, CODE + 14)
         }),
         ("lra_and_strag", Case::new(programs::LOOK).not_bare()),
+        ("idte_by_asce", Case::new(programs::CLEAR)),
         ("ptlb", Case::new(programs::CHANGE)),
         ("csp", Case::new(programs::SWAP)),
         ("moves_between_spaces", Case::new(programs::MOVE)),
