@@ -22,6 +22,7 @@ use case::{
 pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
         trial("shadow::tasks_of_two_guests", two_guests),
+        trial("shadow::tasks_that_do_anything", churned),
         trial("shadow::tasks_with_little_room", little_room),
         trial("shadow::more_tables_than_there_is_room_for", recycled),
         trial("shadow::access_register_mode_is_refused", refused),
@@ -102,6 +103,45 @@ fn swapped(more: &[&str]) -> Result<Run, Failed> {
         check!(guest.write_errors + guest.mismatches == 0, "{guest:?}");
     }
     Ok(run)
+}
+
+/// Tasks that map, write, fork, lock, protect and cut files at random, of a host that takes all it may.
+fn churned() -> Verdict {
+    let run = run(&[
+        "--guests",
+        "1",
+        "--guest-memory",
+        "8M",
+        "--cpus",
+        "2",
+        "--machine-cpus",
+        "2",
+        "--evict",
+        "steal",
+        "--hinting",
+        "full",
+        "--work",
+        "churn",
+        "--passes",
+        "1",
+        "--files",
+        files::directory(),
+    ])?;
+    run.must_be_good()?;
+    for guest in run.guests() {
+        check!(
+            guest.bytes_verified > 100_000 && guest.mismatches == 0,
+            "{guest:?}"
+        );
+    }
+    let faults: u64 = run
+        .host()?
+        .guests
+        .iter()
+        .map(|guest| guest.discard_faults)
+        .sum();
+    check!(faults > 1000, "{faults}");
+    Ok(())
 }
 
 fn two_guests() -> Verdict {
@@ -267,6 +307,7 @@ fn cases() -> Vec<(&'static str, Case)> {
             case.ends(0x10, 0x10_0000 | FETCH, CODE + 14)
         }),
         ("lra_and_strag", Case::new(programs::LOOK).not_bare()),
+        ("idte_by_asce", Case::new(programs::CLEAR)),
         ("ptlb", Case::new(programs::CHANGE)),
         ("csp", Case::new(programs::SWAP)),
         ("moves_between_spaces", Case::new(programs::MOVE)),

@@ -112,6 +112,22 @@ pub(super) const INVALIDATE_SEGMENT: &[u8] = &[
     0xe3, 0x10, 0xd0, 0x00, 0x00, 0x04,  // 500e lg    %r1,0(%r13)
 ];
 
+/// An entry that changes, which counts when the space is cleared by its address-space-control
+/// element.
+#[rustfmt::skip]
+pub(super) const CLEAR: &[u8] = &[
+    0x95, 0x66, 0x40, 0x00,              // 5000 cli   0(%r4),102
+    0xa7, 0x74, 0x00, 0x12,              // 5004 jne   5028
+    0xe3, 0x80, 0x70, 0x00, 0x00, 0x24,  // 5008 stg   %r8,0(%r7)
+    0xc0, 0x2f, 0x00, 0x00, 0x08, 0x00,  // 500e llilf %r2,2048
+    0xb9, 0x8e, 0xa0, 0x02,              // 5014 idte  %r0,%r10,%r2
+    0xad, 0x00, 0x07, 0x00,              // 5018 stosm 1792,0
+    0x95, 0x77, 0x40, 0x00,              // 501c cli   0(%r4),119
+    0xa7, 0x74, 0x00, 0x04,              // 5020 jne   5028
+    0x82, 0x00, 0x00, 0x60,              // 5024 lpsw  96
+    0x82, 0x00, 0x00, 0x68,              // 5028 lpsw  104
+];
+
 /// What the tables say, by LRAG and STRAG: of a page that is mapped, of one that is not, of a
 /// segment that is not, of an address beyond the table.
 #[rustfmt::skip]
