@@ -47,6 +47,8 @@ pub enum Work {
     Swap,
     /// Runs tasks that map, write, fork, lock and cut files at random.
     Churn,
+    /// Sends files that are asked for at random, few of them often.
+    Serve,
     /// Waits.
     Idle,
     /// Finds out what becomes of pages that are reported as free.
@@ -65,6 +67,7 @@ impl Work {
             Self::Disks => "disks",
             Self::Swap => "swap",
             Self::Churn => "churn",
+            Self::Serve => "serve",
             Self::Idle => "idle",
             Self::Reporting => "reporting",
             Self::Pages => "pages",
@@ -206,13 +209,14 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|disks|swap|churn|idle|reporting|pages",
+                    "verify|measure|disks|swap|churn|serve|idle|reporting|pages",
                     [
                         Work::Verify,
                         Work::Measure,
                         Work::Disks,
                         Work::Swap,
                         Work::Churn,
+                        Work::Serve,
                         Work::Idle,
                         Work::Reporting,
                         Work::Pages,

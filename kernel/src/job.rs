@@ -48,6 +48,7 @@ pub fn run(control: &Control, archive: &'static Archive<'static>) -> bool {
         Work::Reporting => work::reporting::run(archive.mm()).err(),
         Work::Pages => work::pages::run(archive.mm(), control.seed).err(),
         Work::Swap => conclude(swap(control, archive), archive.mm(), &mut outcome),
+        Work::Serve => serve(control, archive, &mut outcome),
         Work::Churn => conclude(churn(control, archive), archive.mm(), &mut outcome),
         Work::Idle => {
             work::idle::run();
@@ -152,15 +153,9 @@ impl Hotplug {
     }
 }
 
-fn verify(
-    control: &Control,
-    archive: &'static Archive<'static>,
-    outcome: &mut Outcome<'_>,
-) -> Option<String> {
-    let done = work::share::run(archive, control.passes, control.seed, control.disjoint);
-    outcome.bytes_verified = done.bytes_verified;
-    let failure = done.failure?;
-    match &failure {
+/// What failed, in the record too.
+fn failed(failure: &Failure, outcome: &mut Outcome<'_>) -> String {
+    match failure {
         Failure::Mismatch(mismatch) => {
             report::mismatch(mismatch);
             outcome.mismatches = 1;
@@ -168,5 +163,30 @@ fn verify(
         Failure::Gap(..) => outcome.mismatches = 1,
         Failure::Read(..) => {}
     }
-    Some(failure.to_string())
+    failure.to_string()
+}
+
+fn serve(
+    control: &Control,
+    archive: &'static Archive<'static>,
+    outcome: &mut Outcome<'_>,
+) -> Option<String> {
+    match work::serve::run(archive, control.passes, control.seed) {
+        Ok(served) => {
+            outcome.bytes_verified = served.bytes_verified;
+            log::info!("{} requests, {} bytes", served.requests, served.bytes);
+            None
+        }
+        Err(failure) => Some(failed(&failure, outcome)),
+    }
+}
+
+fn verify(
+    control: &Control,
+    archive: &'static Archive<'static>,
+    outcome: &mut Outcome<'_>,
+) -> Option<String> {
+    let done = work::share::run(archive, control.passes, control.seed, control.disjoint);
+    outcome.bytes_verified = done.bytes_verified;
+    Some(failed(&done.failure?, outcome))
 }

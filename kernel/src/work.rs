@@ -14,6 +14,8 @@ pub mod pages;
 #[cfg(target_os = "none")]
 pub mod reporting;
 #[cfg(target_os = "none")]
+pub mod serve;
+#[cfg(target_os = "none")]
 pub mod share;
 #[cfg(target_os = "none")]
 pub mod swap;

@@ -193,6 +193,8 @@ pub enum Work {
     Swap,
     /// Runs tasks that map, write, fork, lock and cut files at random.
     Churn,
+    /// Sends files that are asked for at random, few of them often.
+    Serve,
     /// Waits.
     Idle,
     /// Finds out what becomes of pages that are reported as free.
@@ -211,6 +213,7 @@ impl Work {
             Self::Disks => "disks",
             Self::Swap => "swap",
             Self::Churn => "churn",
+            Self::Serve => "serve",
             Self::Idle => "idle",
             Self::Reporting => "reporting",
             Self::Pages => "pages",

@@ -9,7 +9,6 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use arch::Frame;
 use arrayvec::ArrayVec;
-use cmm::Usage;
 
 use super::page::PageFlags;
 use super::{Hinting, MOST_CPUS, Mm};
@@ -38,29 +37,33 @@ impl Mm<'_> {
     /// Drops a user's reference; a page of a cache becomes volatile now or later, unless something stands
     /// against it.
     pub(super) fn put_user(&self, frame: Frame) {
-        let complete = if self.page(frame).flags().contains(PageFlags::CACHED) {
-            self.release(frame)
+        let flags = self.page(frame).flags();
+        // Most pages are volatile, where they are not made stable to be read.
+        let is_stable = flags & (PageFlags::CACHED | PageFlags::HINTED) == PageFlags::CACHED;
+        if is_stable && self.hinting() == Hinting::Full {
+            self.release(frame, flags);
         } else {
-            Batch::new()
-        };
-        self.put_anonymous(frame);
-        self.release_all(&complete);
+            self.put_anonymous(frame);
+        }
     }
 
-    /// The caller has finished with a page of a cache, to which he has a reference that he drops. If that
-    /// completes a batch, it is returned.
-    fn release(&self, frame: Frame) -> Batch {
-        let page = self.page(frame);
-        // Most pages are volatile, where they are not made stable to be read.
-        if self.hinting() != Hinting::Full || page.hinted() != Usage::Stable {
-            return Batch::new();
-        }
+    fn release(&self, frame: Frame, flags: PageFlags) {
         let batch = self.release_batch.load(Relaxed);
         // An anonymous page's references say who may reuse it.
-        if batch == 0 || page.flags().contains(PageFlags::ANON) {
+        if batch == 0 || flags.contains(PageFlags::ANON) {
             self.make_volatile(frame, 2);
-            return Batch::new();
+            self.put_anonymous(frame);
+        } else {
+            let complete = self.join_batch(frame, batch);
+            self.put_anonymous(frame);
+            self.release_all(&complete);
         }
+    }
+
+    /// Puts a page into this CPU's batch, to which the caller has a reference. If that completes the batch,
+    /// it is returned: its pages can become volatile when the caller's reference is gone.
+    fn join_batch(&self, frame: Frame, most: usize) -> Batch {
+        let page = self.page(frame);
         if page.test_and_set(PageFlags::PENDING) {
             self.stats.released_again.add(1);
             return Batch::new();
@@ -68,7 +71,7 @@ impl Mm<'_> {
         page.get();
         let mut pending = self.pending.0[sync::this_cpu()].lock();
         pending.push(frame);
-        if pending.len() < batch {
+        if pending.len() < most {
             return Batch::new();
         }
         core::mem::take(&mut *pending)
