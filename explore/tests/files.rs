@@ -1,6 +1,6 @@
 //! Files that change: truncation, under every schedule.
 
-use explore::{KEY, Rig, fails_without, holds};
+use explore::{KEY, Rig, fails_without, holds, key};
 use kernel::mm::Guard;
 
 /// A page is read from the device while the file is truncated: what was there must not come back.
@@ -35,5 +35,33 @@ mod reading_against_truncation {
             &["what was truncated has come back"],
             scenario,
         );
+    }
+}
+
+/// Pages wait in batches to become volatile, while others use them, discard them and take them away.
+mod releasing_in_batches {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        rig.mm.set_release_batch(2);
+        let reader = rig.cpu(|cpu| {
+            cpu.read(KEY);
+            cpu.read(key(1));
+            cpu.read(KEY);
+        });
+        let other = rig.cpu(|cpu| {
+            cpu.read(KEY);
+            cpu.mm.shrink_cache();
+            cpu.try_read(KEY);
+        });
+        let host = rig.host(2);
+        for cpu in [reader, other, host] {
+            cpu.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn holds_whoever_comes_meanwhile() {
+        holds(scenario);
     }
 }

@@ -405,8 +405,8 @@ mod last_writable_mapping_against_a_new_one {
             let space = cpu.space(1, true);
             cpu.map(&space, 0, true);
             cpu.store(&space, 0, 0x22);
-            // Whoever has used the page leaves it as volatile as it may be.
-            drop(cpu.mm.lookup_no_discard(KEY));
+            // Whoever has made the page stable leaves it as volatile as it may be.
+            drop(cpu.mm.lookup_stable(KEY));
             cpu.discard();
             cpu.mm.end_space(&space);
         });

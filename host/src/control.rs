@@ -7,12 +7,16 @@ use boot::params::{Params, Route, route};
 
 use crate::dev::console::Offer;
 use crate::evict::Policy;
-use crate::mem::Hinting;
+use crate::mem::{Hinting, shadow};
 
 /// Least memory of a guest, in bytes.
 const LEAST_GUEST: u64 = 1 << 20;
 /// Most memory of a guest, in bytes: what one segment table maps.
 const MOST_GUEST: u64 = 1 << 31;
+/// Least and most of a guest's shadow tables, in bytes: a few instructions' worth, or more than 2 GiB need.
+const LEAST_SHADOW: u64 = 64 << 10;
+const MOST_SHADOW: u64 = 64 << 20;
+const PAGE_SIZE: u64 = arch::PAGE_SIZE as u64;
 /// Most guests.
 const MOST_GUESTS: u64 = 64;
 
@@ -26,6 +30,8 @@ pub struct Control {
     pub memory: Option<u64>,
     /// Bytes of storage of each guest.
     pub guest_memory: u64,
+    /// Most bytes of shadow tables of each guest; a part of its storage if nothing is said.
+    pub shadow: Option<u64>,
     /// How many guests.
     pub guests: u16,
     /// How many CPUs each guest has.
@@ -60,6 +66,7 @@ impl Default for Control {
         Self {
             memory: None,
             guest_memory: 24 << 20,
+            shadow: None,
             guests: 2,
             cpus: 1,
             console: Offer::Ascii,
@@ -73,6 +80,12 @@ impl Default for Control {
 }
 
 impl Control {
+    /// Most bytes of shadow tables of each guest.
+    #[must_use]
+    pub fn shadow(&self) -> u64 {
+        self.shadow.unwrap_or(shadow::quota(self.guest_memory))
+    }
+
     /// Reads a parameter line over what is known already.
     ///
     /// # Errors
@@ -96,6 +109,13 @@ impl Control {
                         ));
                     }
                     self.guest_memory = size;
+                }
+                "shadow" => {
+                    let size = parameter.size().map_err(text)?;
+                    if !(LEAST_SHADOW..=MOST_SHADOW).contains(&size) || size % PAGE_SIZE != 0 {
+                        return Err(format!("shadow={}: 64K to 64M", parameter.value));
+                    }
+                    self.shadow = Some(size);
                 }
                 "guests" => {
                     let count = parameter.integer().map_err(text)?;
@@ -164,6 +184,7 @@ mod tests {
             ("cpus=0", "cpus"),
             ("cpus=65", "cpus"),
             ("guest-memory=1", "guest-memory"),
+            ("shadow=1K", "shadow"),
             ("evict=fifo", "evict"),
             ("colour=blue", "colour"),
             ("hinting=some", "hinting"),

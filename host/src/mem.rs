@@ -18,7 +18,7 @@ pub mod walk;
 
 pub use entry::{Hinting, PageEntry, PageFlags};
 #[cfg(target_os = "none")]
-pub use guest::{Counters, GuestMemory, pieces};
+pub use guest::{Counters, GuestMemory, is_in_one_page, pieces};
 #[cfg(target_os = "none")]
 pub use translate::{Virtual, address_space_control};
 

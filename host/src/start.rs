@@ -21,7 +21,7 @@ use crate::dev::x250::{Disks, Slice};
 use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
 use crate::loader;
-use crate::mem::{GuestMemory, shadow};
+use crate::mem::GuestMemory;
 use crate::memory::FramePool;
 use crate::report::{self, HostBoot};
 use crate::sched::{self, Host};
@@ -113,7 +113,7 @@ fn initialize_heap(start: &Start, memory: u64) -> Result<u64, &'static str> {
 /// The heap grows by what the CPUs need; returns its new end.
 fn extend_heap(control: &Control, cpus: usize, memory: u64, end: u64) -> Result<u64, String> {
     let virtual_cpus = u64::from(control.guests) * u64::from(control.cpus);
-    let shadows = u64::from(control.guests) * shadow::quota(control.guest_memory);
+    let shadows = u64::from(control.guests) * control.shadow();
     let more = shadows + virtual_cpus * HEAP_VIRTUAL_CPU + cpus as u64 * HEAP_PHYSICAL_CPU;
     if end + more >= memory {
         return Err(format!(
@@ -229,7 +229,8 @@ fn guest(
     pool: &mut FramePool,
 ) -> Result<Guest, String> {
     let cpus = usize::from(control.cpus);
-    let mut memory = GuestMemory::new(control.guest_memory, control.hinting, cpus);
+    let (bytes, shadow) = (control.guest_memory, control.shadow());
+    let mut memory = GuestMemory::new(bytes, control.hinting, cpus, shadow);
     let entry = loader::load(bundle, id, line, &mut memory, pool)?;
     let slice = |(number, disk): &(u16, Rc<Disk>)| {
         let parts = if *number == SHARED_DISK {

@@ -308,6 +308,35 @@ mod tests {
     }
 
     #[test]
+    fn the_address_space_control_is_the_guests_with_dat_on_only() {
+        let mut vcpu = Vcpu::new();
+        vcpu.psw.set(PswMask::ASC_HIGH, true);
+        vcpu.sync_to_real();
+        assert!(!vcpu.context.psw.contains(PswMask::ASC_HIGH));
+        assert_eq!(vcpu.spaces(), None);
+        vcpu.psw.set(PswMask::DAT, true);
+        vcpu.sync_to_real();
+        assert!(vcpu.context.psw.contains(PswMask::ASC_HIGH));
+        vcpu.context.psw.set(PswMask::ASC_HIGH, false);
+        vcpu.sync_from_real();
+        assert!(vcpu.has_dat() && !vcpu.psw.contains(PswMask::ASC_HIGH));
+        (vcpu.control[1], vcpu.control[7], vcpu.control[13]) = (1, 2, 3);
+        let asces = vcpu.spaces().map(|all| all.map(|space| space.asce));
+        assert_eq!(asces, Some([1, 2, 3]));
+    }
+
+    #[test]
+    fn low_addresses_of_a_private_space_are_not_protected() {
+        let mut vcpu = Vcpu::new();
+        assert!(!vcpu.is_low_protected(0));
+        vcpu.control[0] |= cr0::LOW_ADDRESS_PROTECTION;
+        vcpu.control[1] = crate::mem::walk::PRIVATE_SPACE;
+        assert!(vcpu.is_low_protected(0), "DAT is off");
+        vcpu.psw.set(PswMask::DAT, true);
+        assert!(!vcpu.is_low_protected(0) && vcpu.is_low_protected(2));
+    }
+
+    #[test]
     fn a_wait_is_ended_by_an_interruption_only() {
         let mut vcpu = Vcpu::new();
         vcpu.start_at(0x1_0000);

@@ -21,6 +21,7 @@ mod page;
 mod percpu;
 mod probe;
 mod reclaim;
+mod release;
 mod reporting;
 mod signoff;
 mod space;
@@ -49,6 +50,7 @@ pub use optimistic::Optimistic;
 pub use page::{Page, PageFlags};
 pub use percpu::BATCH as PAGE_BATCH;
 pub use probe::{Discards, Probe, probe};
+pub use release::MOST_PENDING;
 pub use reporting::FreeBlock;
 pub use signoff::{LATENCIES, SignOffStats};
 #[cfg(target_os = "none")]
@@ -63,6 +65,7 @@ use buddy::Buddy;
 use hash::CacheHash;
 use lru::Lru;
 use percpu::PageLists;
+use release::Pending;
 use signoff::SignOff;
 use swap::Slots;
 
@@ -103,6 +106,9 @@ pub struct Mm<'a> {
     balloon: Mutex<Balloon>,
     cache: Mutex<CacheHash>,
     lru: Mutex<Lru>,
+    pending: Pending,
+    /// Pages of a batch.
+    release_batch: AtomicUsize,
     /// Counters of what happened.
     pub stats: Stats,
     spaces: Mutex<Vec<Arc<Space>>>,
@@ -140,6 +146,8 @@ impl<'a> Mm<'a> {
             balloon: Mutex::new(Balloon::new()),
             cache: Mutex::new(CacheHash::new()),
             lru: Mutex::new(Lru::new()),
+            pending: Pending::new(),
+            release_batch: AtomicUsize::new(0),
             stats: Stats::default(),
             spaces: Mutex::new(Vec::new()),
             slots: Mutex::new(Slots::new()),

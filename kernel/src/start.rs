@@ -14,7 +14,7 @@ use drivers::{console, logger, record, sclp};
 use crate::balloon::{self, Balloon};
 use crate::control::{Cmma, Control, DiskChoice};
 use crate::fs::archive::Archive;
-use crate::mm::{Hinting, Mm, Page, Probe, probe};
+use crate::mm::{Hinting, MOST_PENDING, Mm, Page, Probe, probe};
 use crate::report::{self, Boot};
 use crate::{heap, job, smp, task, time, trap};
 
@@ -158,6 +158,7 @@ fn prepare(
     }
     let mm: &'static Mm<'static> = Box::leak(Box::new(Mm::new(layout.pages, hinting)));
     mm.stats.count_essa(&found.essa_counts);
+    mm.set_release_batch(MOST_PENDING);
     mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
     heap::grow_from(mm);
     #[cfg(feature = "controls")]

@@ -37,11 +37,13 @@ pub(super) fn lctlg(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
 pub(super) fn stctg(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.long_base());
     check_alignment(address, 8)?;
-    for (n, register) in registers(instruction.rs()).enumerate() {
-        let value = machine.vcpu().control[register];
-        machine.write(address + 8 * n as u64, &value.to_be_bytes())?;
+    let mut bytes = [0; 16 * 8];
+    let mut length = 0;
+    for (register, place) in registers(instruction.rs()).zip(bytes.chunks_mut(8)) {
+        place.copy_from_slice(&machine.vcpu().control[register].to_be_bytes());
+        length += place.len();
     }
-    Ok(())
+    machine.write(address, &bytes[..length])
 }
 
 /// LOAD CONTROL (32).
@@ -63,11 +65,13 @@ pub(super) fn lctl(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
 pub(super) fn stctl(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.address(instruction.base(2));
     check_alignment(address, 4)?;
-    for (n, register) in registers(instruction.rs()).enumerate() {
-        let value = machine.vcpu().control[register] as u32;
-        machine.write(address + 4 * n as u64, &value.to_be_bytes())?;
+    let mut bytes = [0; 16 * 4];
+    let mut length = 0;
+    for (register, place) in registers(instruction.rs()).zip(bytes.chunks_mut(4)) {
+        place.copy_from_slice(&(machine.vcpu().control[register] as u32).to_be_bytes());
+        length += place.len();
     }
-    Ok(())
+    machine.write(address, &bytes[..length])
 }
 
 /// SET PREFIX.

@@ -5,7 +5,7 @@ use arch::program;
 use super::decode::{self, Instruction};
 use super::table;
 pub(super) use crate::guest::Machine;
-use crate::mem::{AccessError, GuestFault, address_space_control, pieces};
+use crate::mem::{AccessError, GuestFault, address_space_control, is_in_one_page, pieces};
 use crate::vcpu::{End, interruption};
 
 /// EXECUTE.
@@ -117,6 +117,10 @@ impl Machine<'_> {
         address: u64,
         buffer: &mut [u8],
     ) -> Result<(), Trap> {
+        if is_in_one_page(address, buffer.len()) {
+            let real = self.real_in(control, address, false)?;
+            return Ok(self.copy_out(real, buffer)?);
+        }
         for (at, range) in pieces(address, buffer.len()) {
             let real = self.real_in(control, self.vcpu().wrap(at), false)?;
             self.copy_out(real, &mut buffer[range])?;
@@ -126,6 +130,10 @@ impl Machine<'_> {
 
     /// Copies into one of the CPU's address spaces, all of it or nothing.
     pub(super) fn store(&mut self, control: u8, address: u64, bytes: &[u8]) -> Result<(), Trap> {
+        if is_in_one_page(address, bytes.len()) {
+            let real = self.real_in(control, address, true)?;
+            return Ok(self.copy_in(real, bytes)?);
+        }
         for (at, _) in pieces(address, bytes.len()) {
             let real = self.real_in(control, self.vcpu().wrap(at), true)?;
             let page = self.page(real)?;
@@ -180,9 +188,19 @@ fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
         HOME => HOME,
         _ => PRIMARY,
     };
+    if is_in_one_page(at, bytes.len()) {
+        machine.load(control, at, &mut bytes)?;
+        let length = decode::length(bytes[0]);
+        bytes[length..].fill(0);
+        return Ok(bytes);
+    }
     machine.load(control, at, &mut bytes[..2])?;
     let length = decode::length(bytes[0]);
-    machine.load(control, at.wrapping_add(2), &mut bytes[2..length])?;
+    machine.load(
+        control,
+        machine.vcpu().wrap(at.wrapping_add(2)),
+        &mut bytes[2..length],
+    )?;
     Ok(bytes)
 }
 

@@ -8,7 +8,7 @@ use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, key, program, storage};
 use cmm::{Access, EssaResult, HostEvent, Orc, Usage};
 
 use super::entry::{Hinting, PageEntry, PageFlags};
-use super::shadow::{self, Shadow};
+use super::shadow::Shadow;
 use super::tables::Tables;
 use super::{AccessError, GuestFault, prefix};
 use crate::memory::FramePool;
@@ -46,13 +46,13 @@ pub struct GuestMemory {
 }
 
 impl GuestMemory {
-    /// Memory of `bytes` that nobody has touched, for so many CPUs.
+    /// Memory of `bytes` that nobody has touched, for so many CPUs, with so many bytes for shadow tables.
     #[must_use]
-    pub fn new(bytes: u64, hinting: Hinting, cpus: usize) -> Self {
+    pub fn new(bytes: u64, hinting: Hinting, cpus: usize, shadow: u64) -> Self {
         Self {
             pages: vec![PageEntry::UNTOUCHED; (bytes >> PAGE_SHIFT) as usize],
             tables: Tables::new(bytes, cpus),
-            shadow: Shadow::new(bytes, cpus, shadow::quota(bytes)),
+            shadow: Shadow::new(bytes, cpus, shadow),
             hinting,
             queue: VecDeque::new(),
             counters: Counters::default(),
@@ -212,9 +212,11 @@ impl GuestMemory {
         real: u64,
         bytes: &[u8],
     ) -> Result<(), AccessError> {
-        for (at, _) in pieces(real, bytes.len()) {
-            let page = self.page_of(cpu, at)?;
-            self.resolve(pool, cpu, page, true)?;
+        if !is_in_one_page(real, bytes.len()) {
+            for (at, _) in pieces(real, bytes.len()) {
+                let page = self.page_of(cpu, at)?;
+                self.resolve(pool, cpu, page, true)?;
+            }
         }
         for (at, range) in pieces(real, bytes.len()) {
             let page = self.page_of(cpu, at)?;
@@ -417,6 +419,12 @@ impl GuestMemory {
 
 fn offset(address: u64) -> u64 {
     address & (PAGE_SIZE as u64 - 1)
+}
+
+/// Whether all of a range of storage is in the page that it begins in.
+#[must_use]
+pub fn is_in_one_page(start: u64, length: usize) -> bool {
+    offset(start) as usize + length <= PAGE_SIZE
 }
 
 /// Cuts a range of storage at page boundaries: address and range of the buffer.

@@ -42,6 +42,11 @@ pub fn quota(memory: u64) -> u64 {
         .next_multiple_of(PAGE_SIZE as u64)
 }
 
+/// How often room is made for one translation before other CPUs get their turn.
+const MOST_ATTEMPTS: u32 = 64;
+/// How many translations to one page are taken away one by one. All of a guest's are cheaper then.
+const MOST_ALIASES: u32 = 256;
+
 /// The page with a table that maps nothing: for spaces that have not been used.
 const NOTHING: u32 = 0;
 
@@ -203,8 +208,8 @@ impl Shadow {
 
     /// Makes a virtual address of a space lead to a frame, that of a guest absolute page.
     ///
-    /// Returns false if there is no room because of what other CPUs translate by at the moment: the
-    /// access is to be done again.
+    /// Returns false if there is no room because of what other CPUs translate by at the moment, or too
+    /// much is to go for it: the access is to be done again.
     pub fn map(
         &mut self,
         key: &Key,
@@ -221,7 +226,7 @@ impl Shadow {
                 break table;
             }
             attempts += 1;
-            if attempts > self.tables.all.len() || !self.make_room(key) {
+            if attempts > MOST_ATTEMPTS || !self.make_room(key) {
                 return false;
             }
         };
@@ -315,17 +320,25 @@ impl Shadow {
 
     /// Takes all translations to a guest absolute page away.
     pub fn unmap(&mut self, page: u32) {
-        while let Some(entry) = self.tables.chains.first(page) {
-            self.tables.unmap(entry);
+        for _ in 0..MOST_ALIASES {
+            match self.tables.chains.first(page) {
+                Some(entry) => self.tables.unmap(entry),
+                None => return,
+            }
         }
+        self.purge(&|_| true);
     }
 
     /// Makes all translations to a guest absolute page read-only.
     pub fn protect(&mut self, page: u32) {
         let mut next = self.tables.chains.first(page);
-        while let Some(entry) = next {
+        for _ in 0..MOST_ALIASES {
+            let Some(entry) = next else {
+                return;
+            };
             self.tables.protect(entry);
             next = Chains::next(&self.tables.arena, entry);
         }
+        self.purge(&|_| true);
     }
 }

@@ -44,6 +44,7 @@ const IN_USE: PageFlags = PageFlags::RESERVED
     .union(PageFlags::PRIVATE)
     .union(PageFlags::LOCKED)
     .union(PageFlags::BALLOONED)
+    .union(PageFlags::PENDING)
     .union(PageFlags::STATE_CHANGE);
 
 /// The bits of the orders' own lists.

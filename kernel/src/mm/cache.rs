@@ -132,14 +132,6 @@ impl Mm<'_> {
         self.put_page(frame);
         self.put_page(frame);
     }
-
-    /// Drops a user's reference; the page becomes volatile if that was the last user.
-    pub(super) fn put_user(&self, frame: Frame) {
-        if self.page(frame).flags().contains(PageFlags::CACHED) {
-            self.make_volatile(frame, 2);
-        }
-        self.put_anonymous(frame);
-    }
 }
 
 /// A reference to a page that was made stable after it was taken: its content is there.

@@ -47,6 +47,8 @@ bitflags! {
         const MEMORY_LOCKED = 1 << 20;
         /// Reads as zero, said of a page on a CPU's list.
         const ZERO = 1 << 19;
+        /// Waits in a CPU's batch to become volatile.
+        const PENDING = 1 << 22;
         /// In the balloon.
         const BALLOONED = 1 << 21;
         /// High bit of the usage that this kernel set last ("Hinted").

@@ -25,6 +25,8 @@ impl Mm<'_> {
     /// one that somebody uses or that the device does not have is left alone.
     pub fn shrink_cache(&self) -> usize {
         let mut taken = 0;
+        // What waits in a batch is in use as long.
+        self.empty_all_batches();
         // Around the lists three times: the first time may only make pages active, and what cannot go
         // comes back meanwhile.
         let mut patience = 3 * self.lru.lock().len();

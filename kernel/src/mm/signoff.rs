@@ -257,6 +257,7 @@ impl Mm<'_> {
     /// This CPU goes idle: nobody waits for it, and all it had goes to others.
     pub fn enter_idle(&self) {
         let own = bit(sync::this_cpu());
+        self.empty_batch(sync::this_cpu());
         self.drain_page_list();
         if !self.has(Guard::IdleOrder) {
             self.sign_off_now();
@@ -283,6 +284,7 @@ impl Mm<'_> {
     /// This CPU stops: it signs off for the last time, hands its lists over, and nobody waits for it.
     pub fn go_offline(&self) {
         let own = bit(sync::this_cpu());
+        self.empty_batch(sync::this_cpu());
         self.drain_page_list();
         self.sign_off.online.fetch_and(!own, Ordering::SeqCst);
         if self.has(Guard::LeaveRound) {

@@ -7,6 +7,7 @@ mod cache;
 mod percpu;
 mod probe;
 mod reclaim;
+mod release;
 mod reporting;
 mod space;
 mod state;

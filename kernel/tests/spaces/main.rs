@@ -387,10 +387,11 @@ impl Pair {
 /// Plays so many operations of each seed.
 ///
 /// Returns what happened on the way, without which the test would prove little.
-fn play(hinting: Hinting, eviction: Eviction, seeds: u64) -> Happened {
+fn play(hinting: Hinting, eviction: Eviction, batch: usize, seeds: u64) -> Happened {
     let mut happened = Happened::default();
     for seed in 0..seeds {
         let mut pair = Pair::new(hinting, eviction, seed);
+        pair.mm.set_release_batch(batch);
         for number in 0..OPERATIONS {
             let step = std::panic::AssertUnwindSafe(|| pair.step());
             if let Err(payload) = std::panic::catch_unwind(step) {
@@ -408,17 +409,17 @@ fn play(hinting: Hinting, eviction: Eviction, seeds: u64) -> Happened {
 
 #[test]
 fn spaces_show_what_the_model_does_without_hints() {
-    play(Hinting::Off, Eviction::Never, 25);
+    play(Hinting::Off, Eviction::Never, 8, 25);
 }
 
 #[test]
 fn spaces_show_what_the_model_does_with_unused_pages() {
-    play(Hinting::Unused, Eviction::OneIn(20), 25);
+    play(Hinting::Unused, Eviction::OneIn(20), 8, 25);
 }
 
 #[test]
 fn spaces_show_what_the_model_does_under_a_host_that_discards() {
-    let happened = play(Hinting::Full, Eviction::OneIn(20), 40);
+    let happened = play(Hinting::Full, Eviction::OneIn(20), 8, 40);
     assert!(
         happened.discards > 0 && happened.failures > 0,
         "{happened:?}"
@@ -427,7 +428,7 @@ fn spaces_show_what_the_model_does_under_a_host_that_discards() {
 
 #[test]
 fn spaces_show_what_the_model_does_under_the_worst_host() {
-    let happened = play(Hinting::Full, Eviction::Always, 20);
+    let happened = play(Hinting::Full, Eviction::Always, 0, 20);
     assert!(
         happened.discards > 0 && happened.failures > 0,
         "{happened:?}"

@@ -22,6 +22,10 @@ const BARE_MEMORY: u64 = 32 * MIB;
 const HOST_MEMORY: u64 = 40 * MIB;
 /// What the host needs beside its guests' memory and the bundle: itself, tables, page states.
 const HOST_OVERHEAD: u64 = 32 * MIB;
+/// What it needs beside that for shadows of a guest's own tables: this part of the guest's memory, or
+/// this much if that is more.
+const SHADOW_PART: u64 = 64;
+const LEAST_SHADOW: u64 = MIB / 4;
 /// Size of the image that guests may write, and of their swap space.
 const SCRATCH_SIZE: u64 = 64 * MIB;
 /// Most memory increments that QEMU 7.2 has; more memory makes each one bigger.
@@ -93,7 +97,9 @@ impl Scenario<'_> {
         let memory = if options.bare {
             self.memory() + bundle_size
         } else {
-            self.memory() + HOST_OVERHEAD + bundle_size
+            let shadow = (options.guest_memory / SHADOW_PART).max(LEAST_SHADOW);
+            let shadows = shadow * u64::from(options.guests);
+            self.memory() + HOST_OVERHEAD + shadows + bundle_size
         };
         let image = if options.bare {
             &self.images.kernel

@@ -170,7 +170,8 @@ fn run(steps: &[Step], bytes: u64) {
                     protected,
                     page_table: origin(address),
                 };
-                if shadow.map(&key, address, &to, page, frame, protected) {
+                let mut again = 0..16;
+                if again.any(|_| shadow.map(&key, address, &to, page, frame, protected)) {
                     model.insert(place(&key, address), (page, frame, protected));
                     let number = shadow.find(&key).expect("it was made");
                     let root = shadow.spaces[usize::from(number)].unwrap().root;
@@ -280,5 +281,30 @@ fn the_least_room_is_enough_for_an_instruction() {
             Some((Frame(page as u32), false)),
             "{place:x}"
         );
+    }
+}
+
+/// A page that a guest maps very often costs the host no more than all translations of the guest.
+#[test]
+fn many_aliases_go_at_once() {
+    let machine = Machine::new(1, Hinting::None);
+    let _entered = machine.enter();
+    let to = Translation {
+        real: 0,
+        protected: false,
+        page_table: None,
+    };
+    for take in [Shadow::unmap, Shadow::protect] {
+        let mut shadow = Shadow::new(GUEST, CPUS, LEAST);
+        let asces = shadow.enter(0, [key(1); 3]);
+        assert_eq!(asces, shadow.nothing());
+        for page in 0..2 * u64::from(MOST_ALIASES) {
+            assert!(shadow.map(&key(1), page << 12, &to, 7, Frame(7), false));
+        }
+        let [asce, ..] = shadow.enter(0, [key(1); 3]);
+        assert_eq!(look(asce, 0), Some((Frame(7), false)));
+        take(&mut shadow, 7);
+        assert_eq!(look(asce, 0), None);
+        check(&mut shadow, &Model::new());
     }
 }

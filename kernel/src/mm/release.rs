@@ -1,0 +1,106 @@
+//! Pages of files that a CPU has just finished with: they become volatile a batch at a time.
+//!
+//! What was used is likely to be used again soon. Until its batch is complete a page stays stable, and a
+//! user that comes meanwhile finds it so: neither of the two changes of its state has taken place. A batch
+//! keeps a reference to each of its pages, so nobody else can make one volatile meanwhile or take its
+//! frame; who is short of memory empties the batches first, and so does a CPU that goes idle.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use arch::Frame;
+use arrayvec::ArrayVec;
+use cmm::Usage;
+
+use super::page::PageFlags;
+use super::{Hinting, MOST_CPUS, Mm};
+use crate::sync::{self, Mutex};
+
+/// Most pages of a batch.
+pub const MOST_PENDING: usize = 32;
+
+type Batch = ArrayVec<Frame, MOST_PENDING>;
+
+/// One batch a CPU.
+pub(super) struct Pending([Mutex<Batch>; MOST_CPUS]);
+
+impl Pending {
+    pub(super) const fn new() -> Self {
+        Self([const { Mutex::new(Batch::new_const()) }; MOST_CPUS])
+    }
+}
+
+impl Mm<'_> {
+    /// From now on so many pages become volatile at a time; 0 is each at once.
+    pub fn set_release_batch(&self, pages: usize) {
+        self.release_batch.store(pages.min(MOST_PENDING), Relaxed);
+    }
+
+    /// Drops a user's reference; a page of a cache becomes volatile now or later, unless something stands
+    /// against it.
+    pub(super) fn put_user(&self, frame: Frame) {
+        let complete = if self.page(frame).flags().contains(PageFlags::CACHED) {
+            self.release(frame)
+        } else {
+            Batch::new()
+        };
+        self.put_anonymous(frame);
+        self.release_all(&complete);
+    }
+
+    /// The caller has finished with a page of a cache, to which he has a reference that he drops. If that
+    /// completes a batch, it is returned.
+    fn release(&self, frame: Frame) -> Batch {
+        let page = self.page(frame);
+        // Most pages are volatile, where they are not made stable to be read.
+        if self.hinting() != Hinting::Full || page.hinted() != Usage::Stable {
+            return Batch::new();
+        }
+        let batch = self.release_batch.load(Relaxed);
+        // An anonymous page's references say who may reuse it.
+        if batch == 0 || page.flags().contains(PageFlags::ANON) {
+            self.make_volatile(frame, 2);
+            return Batch::new();
+        }
+        if page.test_and_set(PageFlags::PENDING) {
+            self.stats.released_again.add(1);
+            return Batch::new();
+        }
+        page.get();
+        let mut pending = self.pending.0[sync::this_cpu()].lock();
+        pending.push(frame);
+        if pending.len() < batch {
+            return Batch::new();
+        }
+        core::mem::take(&mut *pending)
+    }
+
+    fn release_all(&self, batch: &[Frame]) {
+        for frame in batch {
+            // Whoever drops the page from now on puts it into the next batch.
+            self.page(*frame).reset(PageFlags::PENDING);
+            self.make_volatile(*frame, 2);
+            self.put_anonymous(*frame);
+        }
+    }
+
+    /// Makes this CPU's batch volatile as it is.
+    pub(super) fn empty_batch(&self, cpu: usize) -> usize {
+        let batch = core::mem::take(&mut *self.pending.0[cpu].lock());
+        self.release_all(&batch);
+        batch.len()
+    }
+
+    /// As [`Mm::empty_batch`], of all CPUs: memory is short. Returns how many pages that were.
+    pub(super) fn empty_all_batches(&self) -> usize {
+        if self.release_batch.load(Relaxed) == 0 {
+            return 0;
+        }
+        (0..MOST_CPUS).map(|cpu| self.empty_batch(cpu)).sum()
+    }
+
+    /// Pages in the batches of all CPUs.
+    #[must_use]
+    pub fn pending_page_count(&self) -> usize {
+        self.pending.0.iter().map(|batch| batch.lock().len()).sum()
+    }
+}
