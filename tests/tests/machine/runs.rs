@@ -33,6 +33,7 @@ pub(crate) fn tests() -> Vec<Trial> {
             disks(&["--bare"], 1)
         }),
         trial("runs::instructions_are_counted_exactly", measure),
+        trial("runs::free_pages_are_seldom_hinted_and_not_cleared", pages),
         trial("runs::a_pure_wait_counts_no_instructions", pure_wait),
     ];
     for policy in ["lru", "random:2000", "steal"] {
@@ -478,6 +479,34 @@ fn counts(more: &[&'static str]) -> Result<Vec<(String, u64, u64)>, libtest_mimi
         _ => None,
     });
     Ok(measures.collect())
+}
+
+/// A host that takes all that is unused at once: whatever comes back reads as zero.
+fn pages() -> Verdict {
+    let mut arguments = vec!["--work", "pages", "--guests", "1", "--evict", "steal"];
+    arguments.extend(["--memory", "128M", "--guest-memory", "64M"]);
+    arguments.extend(["--memory-disk", "--files", files::directory()]);
+    let run = run(&arguments)?;
+    run.must_be_good()?;
+    let tally = |wanted: &str| {
+        run.events.iter().find_map(|event| match event {
+            xtask::events::Event::Tally(tally) if tally.name.contains(wanted) => {
+                Some((tally.count, tally.events))
+            }
+            _ => None,
+        })
+    };
+    let (pairs, essa) = tally("half-full random churn").ok_or("no churn")?;
+    check!(
+        essa > 0 && essa * 8 <= pairs,
+        "{essa} ESSA in {pairs} pairs"
+    );
+    let (possible, skipped) = tally("clears skipped").ok_or("no clears")?;
+    check!(
+        possible > 1000 && skipped == possible,
+        "{skipped} of {possible}"
+    );
+    Ok(())
 }
 
 fn measure() -> Verdict {
