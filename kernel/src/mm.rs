@@ -166,8 +166,13 @@ impl<'a> Mm<'a> {
 
     /// What is hinted.
     #[must_use]
+    #[inline]
     pub fn hinting(&self) -> Hinting {
-        self.hinting
+        if cfg!(feature = "hinting") {
+            self.hinting
+        } else {
+            Hinting::Off
+        }
     }
 
     /// The descriptor of a frame.

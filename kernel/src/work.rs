@@ -8,6 +8,8 @@ pub mod disks;
 pub mod idle;
 #[cfg(target_os = "none")]
 pub mod measure;
+#[cfg(target_os = "none")]
+mod measure_faults;
 pub mod page_churn;
 #[cfg(target_os = "none")]
 pub mod pages;

@@ -3,12 +3,13 @@
 mod allocators;
 mod cpus;
 mod pages;
+mod serve;
 
 use anyhow::Result;
 use clap::Parser as _;
 
 use crate::cli::{Arguments, BenchOptions, Command, QemuOptions};
-use crate::events::{Event, Figure, Measure, Status};
+use crate::events::{Event, Figure, Measure, Status, Tally};
 use crate::images::{self, Variant};
 use crate::run::{self, Finished, Show};
 use crate::setup::{self, Setup};
@@ -40,6 +41,7 @@ pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     figures.extend(cpus::figures(options)?);
     figures.extend(allocators::figures(options)?);
     figures.extend(pages::figures(options)?);
+    figures.extend(serve::figures(options)?);
     if json {
         for figure in figures {
             process::say(&Event::Figure(figure).to_line())?;
@@ -64,8 +66,8 @@ fn sizes(options: &BenchOptions) -> Result<Vec<Figure>> {
     let images = images::build(
         &toolchain,
         Variant {
-            controls: false,
             quiet: true,
+            ..Variant::default()
         },
     )?;
     let (kernel, host) = (images.kernel.size as f64, images.host.size as f64);
@@ -152,8 +154,9 @@ fn paths(options: &BenchOptions) -> Result<Vec<Figure>> {
     for policy in POLICIES {
         let arguments = [MEASURE, &["--evict", policy, "--files", &files]].concat();
         let finished = run_quietly(options, &arguments)?;
-        let measures = &finished.collector.guests()[&0].measures;
-        for figure in measures.iter().map(per_time) {
+        let guest = &finished.collector.guests()[&0];
+        let counted = guest.tallies.iter().map(changes);
+        for figure in guest.measures.iter().map(per_time).chain(counted) {
             if figures.iter().all(|known| known.name != figure.name) {
                 figures.push(figure);
             }
@@ -187,6 +190,20 @@ fn per_time(measure: &Measure) -> Figure {
         "instructions",
         None,
     )
+}
+
+/// Changes of page states and keys that a path may take: as its name says.
+fn changes(tally: &Tally) -> Figure {
+    let each = tally.events as f64 / tally.count.max(1) as f64;
+    let bound = match tally.name.as_str() {
+        "ESSA, first writable mapping" => 1.0,
+        "key instructions, first writable mapping" => 2.0,
+        "key instructions, last unmap of a writable page" => 1.0,
+        "ESSA, last unmap of a writable page that was written" => 1.0,
+        "key instructions, last unmap of a writable page that was written" => 2.0,
+        _ => 0.0,
+    };
+    figure(format!("path: {}", tally.name), each, "a time", Some(bound))
 }
 
 /// The options that a user would have after typing `arguments`.

@@ -314,6 +314,9 @@ pub struct QemuOptions {
     /// Wait for a debugger before the first instruction, and say how to attach one.
     #[arg(long)]
     pub gdb: bool,
+    /// Build the kernel without the feature that hints, to see what it costs where nothing is hinted.
+    #[arg(long, hide = true)]
+    pub plain: bool,
     /// Make one instruction one nanosecond: exact and repeatable, but slower.
     #[arg(long)]
     pub icount: bool,

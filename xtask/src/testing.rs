@@ -70,7 +70,7 @@ pub(crate) fn command(options: &TestOptions) -> Result<()> {
             &toolchain,
             Variant {
                 controls,
-                quiet: false,
+                ..Variant::default()
             },
         )?;
     }

@@ -50,6 +50,8 @@ impl Mm<'_> {
     }
 
     /// Looks a page up and makes it stable.
+    // Inline, or what make_stable decides is passed through memory.
+    #[inline]
     pub fn lookup_stable(&self, key: Key) -> Lookup<'_> {
         let Some(frame) = self.find(key) else {
             self.stats.cache_misses.add(1);
@@ -68,6 +70,7 @@ impl Mm<'_> {
     }
 
     /// Looks a page up and leaves its state alone.
+    #[inline]
     pub fn lookup_no_discard(&self, key: Key) -> Option<MaybeDiscarded<'_>> {
         let Some(frame) = self.find(key) else {
             self.stats.cache_misses.add(1);
@@ -116,13 +119,21 @@ impl Mm<'_> {
     }
 
     /// Makes a page stable to which the caller has a reference; a discarded one is removed.
+    #[inline]
     pub(super) fn stable_or_removed(&self, frame: Frame) -> Result<StableRef<'_>, Discarded> {
         if let Err(Discarded) = self.make_stable(frame) {
-            self.remove_page(frame);
-            self.put_page(frame);
+            self.remove_discarded(frame);
             return Err(Discarded);
         }
         Ok(StableRef { mm: self, frame })
+    }
+
+    /// Removes a discarded page, and drops the caller's reference to it.
+    #[cold]
+    #[inline(never)]
+    fn remove_discarded(&self, frame: Frame) {
+        self.remove_page(frame);
+        self.put_page(frame);
     }
 
     /// Drops both references to a page that was filled for nothing and is in no cache.
@@ -181,6 +192,7 @@ impl StableRef<'_> {
 }
 
 impl Drop for StableRef<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.mm.put_user(self.frame);
     }
@@ -238,6 +250,7 @@ impl MaybeDiscarded<'_> {
 }
 
 impl Drop for MaybeDiscarded<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.mm.put_user(self.frame);
     }

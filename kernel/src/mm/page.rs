@@ -185,6 +185,11 @@ impl Page {
         self.flags().usage()
     }
 
+    /// Whether it is in a cache, and this kernel has set it stable last.
+    pub(super) fn is_stable_in_cache(&self) -> bool {
+        self.flags() & (PageFlags::CACHED | PageFlags::HINTED) == PageFlags::CACHED
+    }
+
     /// Notes the usage that has been set. The caller has StateChange, or the page has no reference:
     /// so nobody looks between the two steps.
     pub(super) fn set_hinted(&self, usage: Usage) {

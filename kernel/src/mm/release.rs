@@ -29,28 +29,30 @@ impl Pending {
 }
 
 impl Mm<'_> {
-    /// From now on so many pages become volatile at a time; 0 is each at once.
+    /// From now on so many pages become volatile at a time; 0 is each at once. What waits does not.
     pub fn set_release_batch(&self, pages: usize) {
+        self.empty_all_batches();
         self.release_batch.store(pages.min(MOST_PENDING), Relaxed);
     }
 
     /// Drops a user's reference; a page of a cache becomes volatile now or later, unless something stands
     /// against it.
+    // As in `make_stable`.
+    #[inline]
     pub(super) fn put_user(&self, frame: Frame) {
-        let flags = self.page(frame).flags();
         // Most pages are volatile, where they are not made stable to be read.
-        let is_stable = flags & (PageFlags::CACHED | PageFlags::HINTED) == PageFlags::CACHED;
-        if is_stable && self.hinting() == Hinting::Full {
-            self.release(frame, flags);
+        if self.hinting() == Hinting::Full && self.page(frame).is_stable_in_cache() {
+            self.release(frame);
         } else {
             self.put_anonymous(frame);
         }
     }
 
-    fn release(&self, frame: Frame, flags: PageFlags) {
+    #[inline(never)]
+    fn release(&self, frame: Frame) {
         let batch = self.release_batch.load(Relaxed);
         // An anonymous page's references say who may reuse it.
-        if batch == 0 || flags.contains(PageFlags::ANON) {
+        if batch == 0 || self.page(frame).flags().contains(PageFlags::ANON) {
             self.make_volatile(frame, 2);
             self.put_anonymous(frame);
         } else {

@@ -20,6 +20,7 @@
 //! Caches, slots and page states come behind those.
 
 mod area;
+mod change;
 mod copy;
 mod fault;
 mod memory_lock;

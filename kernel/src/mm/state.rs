@@ -200,10 +200,17 @@ impl Mm<'_> {
     ///
     /// # Errors
     /// The host has discarded it: the caller removes it and does as if it had never been there.
+    // Where nothing is hinted, this is two instructions in a page-cache hit.
+    #[inline]
     pub(super) fn make_stable(&self, frame: Frame) -> Result<(), Discarded> {
         if self.hinting() != Hinting::Full || !self.has(Guard::MakeStable) {
             return Ok(());
         }
+        self.make_stable_hinted(frame)
+    }
+
+    #[inline(never)]
+    fn make_stable_hinted(&self, frame: Frame) -> Result<(), Discarded> {
         let page = self.page(frame);
         let flags = page.flags();
         if !flags.contains(PageFlags::STATE_CHANGE) && flags.usage() == Usage::Stable {

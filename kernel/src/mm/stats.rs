@@ -52,6 +52,8 @@ pub struct Stats {
     pub made_volatile: Counter,
     /// Attempts that an obstacle stood against.
     pub volatile_refused: Counter,
+    /// Key instructions.
+    pub keys: Counter,
     /// Pages dropped that were waiting to become volatile since they were dropped before.
     pub released_again: Counter,
     /// Pages made stable.

@@ -98,7 +98,16 @@ impl Mm<'_> {
 
     /// Drops a reference to an anonymous page. One that is nowhere mapped and whose slot no table
     /// entry keeps leaves the swap cache.
+    #[inline]
     pub(super) fn put_anonymous(&self, frame: Frame) {
+        if self.page(frame).flags().contains(PageFlags::SWAP_CACHE) {
+            self.leave_swap_cache_unless_needed(frame);
+        }
+        self.put_page(frame);
+    }
+
+    #[inline(never)]
+    fn leave_swap_cache_unless_needed(&self, frame: Frame) {
         let page = self.page(frame);
         let is_needed = |slot| self.slot_users(slot) > 1 || page.mappings() > 0;
         if slot_of(page).is_some_and(|slot| !is_needed(slot)) && self.lock_page(frame) {
@@ -108,7 +117,6 @@ impl Mm<'_> {
             }
             self.unlock_page(frame);
         }
-        self.put_page(frame);
     }
 
     /// Writes an anonymous page to a slot of its own. Returns whether it is in the swap cache now, its

@@ -13,6 +13,7 @@ use cmm::Orc;
 use crate::mm::{Hinting, Key, Lookup, Mm, Optimistic, StableRef};
 use crate::report;
 use crate::time::{self, Stopwatch};
+use crate::work::measure_faults;
 use crate::{sync, task};
 
 /// How often each path is taken.
@@ -61,6 +62,7 @@ pub fn run(mm: &Mm<'_>) -> Result<(), String> {
     drop(load(mm).ok_or("no memory for the page to measure with")?);
     hits(mm);
     optimistic(mm);
+    measure_faults::run(mm, KEY);
     if mm.hinting() == Hinting::Full {
         transitions(mm);
         discards(mm);
@@ -80,6 +82,8 @@ fn load<'m>(mm: &'m Mm<'_>) -> Option<StableRef<'m>> {
 }
 
 /// Reads the page by a fault-tolerant copy; returns whether that worked.
+// In all builds a call, or they cannot be compared.
+#[inline(never)]
 fn try_read(mm: &Mm<'_>) -> bool {
     let mut bytes = [0; 64];
     let page = mm.lookup_no_discard(KEY);

@@ -38,6 +38,8 @@ pub struct Images {
 pub struct Variant {
     /// Includes the deliberate mistakes that negative tests ask for by parameter.
     pub controls: bool,
+    /// The kernel without the feature that hints, for benchmarks.
+    pub plain: bool,
     /// Says nothing unless it fails.
     pub quiet: bool,
 }
@@ -48,6 +50,7 @@ pub(crate) fn command(options: &BuildOptions, json: bool) -> Result<()> {
     let variant = Variant {
         controls: options.controls,
         quiet: json,
+        ..Variant::default()
     };
     let images = build(&toolchain, variant)?;
     for (name, image) in [("kernel", &images.kernel), ("host", &images.host)] {
@@ -92,8 +95,8 @@ pub fn build(toolchain: &Toolchain, variant: Variant) -> Result<Images> {
 /// As [`build`].
 pub fn build_allocators(toolchain: &Toolchain) -> Result<Image> {
     let variant = Variant {
-        controls: false,
         quiet: true,
+        ..Variant::default()
     };
     let built = build_packages(toolchain, variant, &[ALLOCATORS])?;
     finish(&built, ALLOCATORS)
@@ -101,7 +104,11 @@ pub fn build_allocators(toolchain: &Toolchain) -> Result<Image> {
 
 /// Builds the binaries of some packages; returns where they are.
 fn build_packages(toolchain: &Toolchain, variant: Variant, packages: &[&str]) -> Result<PathBuf> {
-    let suffix = if variant.controls { "-controls" } else { "" };
+    let suffix = match variant {
+        Variant { controls: true, .. } => "-controls",
+        Variant { plain: true, .. } => "-plain",
+        _ => "",
+    };
     let folder = workspace::target().join(format!("s390x-{}{suffix}", toolchain.name));
     let mut cargo = Command::new(&toolchain.cargo);
     cargo.args(["build", "--release", "--bins"]);
@@ -131,7 +138,7 @@ pub(crate) fn lint(options: &SetupOptions) -> Result<()> {
     }
     let variant = Variant {
         controls: true,
-        quiet: false,
+        ..Variant::default()
     };
     let folder = workspace::target().join("s390x-lint");
     let mut command = Command::new(clippy);
@@ -170,6 +177,9 @@ fn describe(
     command.args(["-Zbuild-std-features=compiler-builtins-mem"]);
     if variant.controls {
         command.args(["--features", "kernel/controls,host/controls"]);
+    }
+    if variant.plain {
+        command.arg("--no-default-features");
     }
     if variant.quiet {
         command.arg("--quiet");

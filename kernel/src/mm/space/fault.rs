@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use arch::{Frame, key};
+use arch::Frame;
 
 use super::super::guard::Guard;
 use super::super::hash::Key;
@@ -39,11 +39,6 @@ impl From<StoreError> for MapError {
     fn from(StoreError: StoreError) -> Self {
         Self::Store
     }
-}
-
-/// Resets the change bit of a page that the caller keeps from being discarded.
-fn reset_change(frame: Frame) {
-    key::set(frame, key::get(frame) & !key::CHANGE);
 }
 
 /// How far a step has come.
@@ -237,19 +232,5 @@ impl Mm<'_> {
         }
         space.tables.map(number, frame, !writable);
         Ok(())
-    }
-
-    /// In front of the entry, and behind the mapping's count: whoever resets the flag because he has
-    /// counted the last mapping away sees ours.
-    fn become_writable(&self, frame: Frame) {
-        let page = self.page(frame);
-        self.with_state_change(frame, || {
-            if !page.flags().contains(PageFlags::WRITABLE) {
-                // From when the page was filled. What is to be written to the file says Dirty.
-                reset_change(frame);
-            }
-            page.set(PageFlags::WRITABLE);
-            self.mind_changes(frame);
-        });
     }
 }

@@ -1,6 +1,6 @@
 //! Removing mappings: because an area ends, or because a page leaves its cache.
 
-use arch::{Frame, key};
+use arch::Frame;
 
 use super::super::Mm;
 use super::super::guard::Guard;
@@ -60,26 +60,6 @@ impl Mm<'_> {
                     page.reset(PageFlags::WRITABLE);
                 }
             });
-        }
-    }
-
-    /// Moves the change bit of a page that was just unmapped into Dirty, while the mapping's reference
-    /// still keeps the page.
-    ///
-    /// The page is stable before the bit is reset: a potentially volatile page that looks clean may be
-    /// discarded.
-    fn transfer_change(&self, frame: Frame) {
-        let found = key::get(frame);
-        if found & key::CHANGE == 0 {
-            return;
-        }
-        let reset_change = || key::set(frame, found & !key::CHANGE);
-        if !self.has(Guard::ChangeOrder) {
-            reset_change();
-        }
-        if self.make_stable(frame).is_ok() {
-            self.page(frame).set(PageFlags::DIRTY);
-            reset_change();
         }
     }
 
