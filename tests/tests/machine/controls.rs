@@ -18,13 +18,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("controls::host_discards_a_stable_page", || {
             control("discard-stable", &["mismatch"])
         }),
-        trial("controls::kernel_skips_sign_off", || {
-            run_within("60", &held(&["--control", "skip-sign-off"]))?.must_fail(&[
-                "somebody else's by now",
-                "not in the page cache",
-                "mismatch",
-            ])
-        }),
+        trial("controls::kernel_skips_sign_off", skipped_sign_off),
         trial("controls::the_same_run_with_sign_off_is_good", || {
             run(&held(&["--passes", "40"]))?.must_be_good()
         }),
@@ -68,6 +62,25 @@ fn held(more: &[&'static str]) -> Vec<&'static str> {
     }
     arguments.extend(more);
     arguments
+}
+
+/// It shows while the CPUs bring the files into their cache, if at all: a run that has got beyond that
+/// finds what it needs there, undisturbed. So there are several, of a minute in all.
+fn skipped_sign_off() -> Verdict {
+    const SEEDS: [&str; 5] = ["1", "2", "3", "4", "5"];
+    let mut outcome = Ok(());
+    for seed in SEEDS {
+        let arguments = held(&["--control", "skip-sign-off", "--seed", seed]);
+        outcome = run_within("12", &arguments)?.must_fail(&[
+            "somebody else's by now",
+            "not in the page cache",
+            "mismatch",
+        ]);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 fn control(name: &'static str, reasons: &[&str]) -> Verdict {
