@@ -27,14 +27,54 @@ pub(crate) fn tests() -> Vec<Trial> {
         "tasks::everything_at_once_while_cpus_go_off_and_on",
         || churned(&["--cpus", "2", "--machine-cpus", "2", "--hotplug"]),
     ));
+    for (name, more) in HOSTED {
+        let name = format!("tasks::everything_at_once_in_a_guest_{name}");
+        tests.push(trial(name, move || churned_in_a_guest(more)));
+    }
     tests
 }
 
-/// Every access found what it must, and what was left on the disk is there.
+/// Policies, hints and numbers of CPUs that tasks run under.
+const HOSTED: [(&str, &[&str]); 6] = [
+    ("evict_steal_on_1", &["--evict", "steal"]),
+    (
+        "evict_steal_on_8_by_2",
+        &["--evict", "steal", "--cpus", "8", "--machine-cpus", "2"],
+    ),
+    (
+        "evict_random_on_2",
+        &["--evict", "random:2000", "--cpus", "2"],
+    ),
+    (
+        "evict_lru_on_4_by_2",
+        &["--evict", "lru", "--cpus", "4", "--machine-cpus", "2"],
+    ),
+    (
+        "hinting_unused_on_2",
+        &["--hinting", "unused", "--cpus", "2"],
+    ),
+    ("hinting_none_on_1", &["--hinting", "none"]),
+];
+
+/// The same in a guest, whose pages are discarded wherever they may be.
+fn churned_in_a_guest(more: &[&str]) -> Result<(), libtest_mimic::Failed> {
+    let guest = ["--guests", "1", "--guest-memory", "8M", "--memory", "8M"];
+    let run = churn(&[&guest[..], more].concat())?;
+    let discards = run.host()?.guests[0].discards;
+    let discarded = more
+        .iter()
+        .any(|word| *word == "steal" || word.starts_with("random"));
+    check!((discards > 1000) == discarded, "{discards} discards");
+    Ok(())
+}
+
 fn churned(more: &[&str]) -> Result<(), libtest_mimic::Failed> {
-    let common = [
-        "--bare", "--memory", "8M", "--work", "churn", "--passes", "1",
-    ];
+    churn(&[&["--bare", "--memory", "8M"][..], more].concat()).map(drop)
+}
+
+/// Every access found what it must, and what was left on the disk is there.
+fn churn(more: &[&str]) -> Result<Run, libtest_mimic::Failed> {
+    let common = ["--work", "churn", "--passes", "1"];
     let files = ["--files", files::directory()];
     let run = run(&[&common[..], &files[..], more].concat())?;
     run.must_be_good()?;
@@ -51,7 +91,7 @@ fn churned(more: &[&str]) -> Result<(), libtest_mimic::Failed> {
             "{guest:?}"
         );
     }
-    Ok(())
+    Ok(run)
 }
 
 /// Every page was what its task had made it, and pages went to the swap disk and came back.
