@@ -13,6 +13,8 @@ use crate::sync;
 /// How long an allocation waits for pages that wait for sign-off, before it takes more pages of the
 /// cache, in microseconds: half a tick.
 const PATIENCE: u64 = 5000;
+/// Pages that may be taken for each page of a block, before there is none.
+const EFFORT: usize = 16;
 /// Pages that one round takes, so that not every allocation has to.
 const BATCH: usize = 32;
 /// Pages that one round lets become active: however many were looked up, it need not look at them all.
@@ -145,12 +147,16 @@ impl Mm<'_> {
     }
 
     /// As [`Mm::allocate_pages`], with pages of the cache making room if there is none.
+    ///
+    /// A block of more than one page needs neighbours that are free at the same time. What is reclaimed
+    /// for it may be somebody else's before it has them, and so on for ever: it gives up after a while.
     // Called from everywhere.
     #[inline(never)]
     #[must_use]
     pub fn allocate_reclaiming(&self, order: u32) -> Option<PageAllocation> {
         let mut since = sync::microseconds();
         let mut moves = None;
+        let mut effort = EFFORT << order;
         loop {
             let block = match order {
                 0 => self.allocate_page(),
@@ -173,6 +179,10 @@ impl Mm<'_> {
                 && !self.await_moves(&mut moves)
                 && self.withdraw_from_balloon() == 0
             {
+                return None;
+            }
+            effort = effort.saturating_sub(taken);
+            if order > 0 && effort == 0 {
                 return None;
             }
             since = sync::microseconds();

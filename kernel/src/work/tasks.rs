@@ -77,8 +77,8 @@ pub fn run<C: Calls>(mm: &'static Mm<'static>, mut task: Task, mut calls: C) -> 
                 };
             }
             Event::Call(FORK) => {
-                if heap::has_room(CHILD)
-                    && let Some(its) = calls.fork()
+                if let Some(its) = calls.fork()
+                    && heap::has_room(CHILD)
                 {
                     let mut child = task.fork(mm);
                     child.answer(0);

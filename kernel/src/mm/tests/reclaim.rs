@@ -116,3 +116,21 @@ fn an_active_page_that_becomes_inactive_becomes_volatile() {
     );
     assert_eq!(rig.mm.stats.made_volatile.get(), 4);
 }
+
+#[test]
+fn a_block_that_cannot_be_made_does_not_cost_the_whole_cache() {
+    let rig = Rig::new(2049, Hinting::Full);
+    for index in 0..2048 {
+        rig.fill_and_leave(key(index));
+    }
+    let mut held = Vec::new();
+    for index in (0..2048).step_by(8) {
+        let Lookup::Hit(page) = rig.mm.lookup_stable(key(index)) else {
+            panic!("it was filled")
+        };
+        held.push(page);
+    }
+    assert!(rig.mm.allocate_reclaiming(4).is_none());
+    let taken = rig.mm.stats.reclaimed.get();
+    assert!(taken <= (16 << 4) + 32, "{taken} pages for a block of 16");
+}
