@@ -61,6 +61,10 @@ pub fn run(control: &Control, archive: &'static Archive<'static>) -> bool {
     let lost =
         (!account.is_complete()).then(|| format!("pages are lost or there twice: {account}"));
     let reason = reason.or(hotplug).or(lost);
+    if reason.is_some() {
+        // Who holds what: the reason may be that nothing was left.
+        log::info!("{account}");
+    }
     outcome.reason = reason.as_deref();
     report::guest(&outcome, archive.mm(), &account);
     reason.is_none()

@@ -364,6 +364,16 @@ pub struct QemuOptions {
     /// Flip one bit of the bundle at this offset.
     #[arg(long, value_name = "OFFSET", hide = true, conflicts_with = "bare")]
     pub flip_bundle_byte: Option<u64>,
+    /// Let the machine's disk fail to read this block of 512 bytes: the disk's number in hexadecimal
+    /// digits, a colon, the block's.
+    #[arg(long, value_name = "DISK:BLOCK", hide = true, value_parser = bad_block)]
+    pub fail_read: Option<BadBlock>,
+    /// Let it fail to write this one.
+    #[arg(long, value_name = "DISK:BLOCK", hide = true, value_parser = bad_block)]
+    pub fail_write: Option<BadBlock>,
+    /// Size of the scratch disks.
+    #[arg(long, value_name = "SIZE", hide = true, default_value = "64M", value_parser = size)]
+    pub scratch: u64,
     /// Hand the packed image over in memory instead of on a disk.
     #[arg(long, hide = true)]
     pub memory_disk: bool,
@@ -376,6 +386,26 @@ fn size(text: &str) -> Result<u64, String> {
     } else {
         Ok(size)
     }
+}
+
+/// A block that a disk cannot read or write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadBlock {
+    /// Number of the disk.
+    pub disk: u16,
+    /// Number of the block of 512 bytes.
+    pub block: u64,
+}
+
+fn bad_block(text: &str) -> Result<BadBlock, String> {
+    let parse = || {
+        let (disk, block) = text.split_once(':')?;
+        Some(BadBlock {
+            disk: u16::from_str_radix(disk, 16).ok()?,
+            block: block.parse().ok()?,
+        })
+    };
+    parse().ok_or_else(|| "give the number of a disk and of a block, such as 0100:8".to_owned())
 }
 
 fn policy(text: &str) -> Result<String, String> {

@@ -55,12 +55,13 @@ impl Devices {
     /// Runs a request of the swap disk; says what went wrong.
     fn on_swap(
         &self,
+        what: &str,
         slot: u32,
         request: impl FnOnce(&Disk, u64) -> Result<(), BlockError>,
     ) -> Result<(), StoreError> {
         let outcome = request(&self.swap.lock(), u64::from(slot) * BLOCKS);
         outcome.map_err(|error| {
-            log::error!("swap slot {slot}: {error}");
+            log::error!("swap slot {slot} cannot be {what}: {error}");
             StoreError
         })
     }
@@ -70,7 +71,7 @@ impl Store for Devices {
     fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
         if key.file == Key::SWAP {
             // SAFETY: the page is new and locked.
-            return self.on_swap(key.index, |disk, block| unsafe {
+            return self.on_swap("read", key.index, |disk, block| unsafe {
                 disk.read(block, to.address(), PAGE_SIZE)
             });
         }
@@ -90,7 +91,7 @@ impl Store for Devices {
     fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {
         if key.file == Key::SWAP {
             // SAFETY: the page is stable while it is written, and nobody changes it.
-            return self.on_swap(key.index, |disk, block| unsafe {
+            return self.on_swap("written", key.index, |disk, block| unsafe {
                 disk.write(block, from.address(), PAGE_SIZE)
             });
         }

@@ -114,6 +114,8 @@ impl Mm<'_> {
             // Once more: nobody maps it from the swap cache, or takes it out, while it is locked.
             if slot_of(page).is_some_and(|slot| !is_needed(slot)) {
                 self.remove_page(frame);
+                // It could not be written to its slot, and need not be any more.
+                page.reset(PageFlags::DIRTY);
             }
             self.unlock_page(frame);
         }

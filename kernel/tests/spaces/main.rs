@@ -4,6 +4,7 @@
 mod model;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use arch::sim::{self, Entered, Eviction, Machine};
@@ -29,11 +30,16 @@ const FILE_PAGES: u32 = 24;
 
 /// A device that remembers what was written.
 #[derive(Default)]
-struct Device(Mutex<HashMap<Key, Vec<u8>>>);
+struct Device {
+    pages: Mutex<HashMap<Key, Vec<u8>>>,
+    /// One write in so many fails, if not 0; and the writes so far.
+    fails: AtomicU32,
+    writes: AtomicU32,
+}
 
 impl Device {
     fn content(&self, key: Key) -> Content {
-        match self.0.lock().unwrap().get(&key) {
+        match self.pages.lock().unwrap().get(&key) {
             Some(page) => OFFSETS.map(|offset| page[offset]),
             None => original(key),
         }
@@ -42,7 +48,7 @@ impl Device {
 
 impl Store for Device {
     fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
-        let mut page = self.0.lock().unwrap().get(&key).cloned();
+        let mut page = self.pages.lock().unwrap().get(&key).cloned();
         let page = page.get_or_insert_with(|| {
             assert!(
                 key.file != Key::SWAP,
@@ -60,10 +66,15 @@ impl Store for Device {
     }
 
     fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {
+        let number = self.writes.fetch_add(1, Relaxed);
+        let fails = self.fails.load(Relaxed);
+        if fails > 0 && number.is_multiple_of(fails) {
+            return Err(StoreError);
+        }
         let mut page = vec![0; PAGE_SIZE];
         // SAFETY: the page is stable while it is written.
         unsafe { storage::copy_out(from.address(), &mut page) }
-        self.0.lock().unwrap().insert(key, page);
+        self.pages.lock().unwrap().insert(key, page);
         Ok(())
     }
 }
@@ -77,6 +88,7 @@ struct Happened {
     reused: u64,
     discards: u64,
     failures: u64,
+    write_errors: u64,
 }
 
 impl Happened {
@@ -88,6 +100,7 @@ impl Happened {
         self.reused += stats.reused.get();
         self.discards += pair.machine.discards();
         self.failures += stats.stable_failures.get();
+        self.write_errors += stats.write_errors.get();
     }
 }
 
@@ -334,7 +347,11 @@ impl Pair {
 
     fn write_back(&mut self) {
         let key = self.any_file_page();
-        assert!(self.mm.write_back(key).is_ok());
+        let written = self.mm.write_back(key);
+        if written.is_err() && self.device.fails.load(Relaxed) > 0 {
+            return;
+        }
+        assert!(written.is_ok());
         let (device, model) = (self.device.content(key), self.files.get(key));
         assert_eq!(device, model, "{key:?} is not on the device");
     }
@@ -342,7 +359,7 @@ impl Pair {
     fn truncate(&mut self) {
         let key = self.any_file_page();
         self.mm.truncate(key.file, key.index..key.index + 1);
-        self.device.0.lock().unwrap().remove(&key);
+        self.device.pages.lock().unwrap().remove(&key);
         self.files.forget(key);
     }
 
@@ -370,7 +387,7 @@ impl Pair {
         while !self.spaces.is_empty() {
             self.end_space();
         }
-        for (key, page) in self.device.0.lock().unwrap().iter() {
+        for (key, page) in self.device.pages.lock().unwrap().iter() {
             assert!(key.file == Key::SWAP || page.len() == PAGE_SIZE);
         }
         for file in [1, 2, 3, self.files.memories[0]] {
@@ -388,10 +405,16 @@ impl Pair {
 ///
 /// Returns what happened on the way, without which the test would prove little.
 fn play(hinting: Hinting, eviction: Eviction, batch: usize, seeds: u64) -> Happened {
+    play_on(0, hinting, eviction, batch, seeds)
+}
+
+/// As [`play`], on a device that fails one write in so many.
+fn play_on(fails: u32, hinting: Hinting, eviction: Eviction, batch: usize, seeds: u64) -> Happened {
     let mut happened = Happened::default();
     for seed in 0..seeds {
         let mut pair = Pair::new(hinting, eviction, seed);
         pair.mm.set_release_batch(batch);
+        pair.device.fails.store(fails, Relaxed);
         for number in 0..OPERATIONS {
             let step = std::panic::AssertUnwindSafe(|| pair.step());
             if let Err(payload) = std::panic::catch_unwind(step) {
@@ -431,6 +454,15 @@ fn spaces_show_what_the_model_does_under_the_worst_host() {
     let happened = play(Hinting::Full, Eviction::Always, 0, 20);
     assert!(
         happened.discards > 0 && happened.failures > 0,
+        "{happened:?}"
+    );
+}
+
+#[test]
+fn spaces_show_what_the_model_does_on_a_device_that_fails_to_write() {
+    let happened = play_on(9, Hinting::Full, Eviction::OneIn(20), 8, 20);
+    assert!(
+        happened.discards > 0 && happened.write_errors > 100,
         "{happened:?}"
     );
 }

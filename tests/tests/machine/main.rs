@@ -11,6 +11,7 @@ mod cpus;
 mod fake;
 mod files;
 mod hercules;
+mod io_errors;
 mod monitor;
 mod runs;
 mod shadow;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         cpus::tests(),
         fake::tests(),
         shadow::tests(),
+        io_errors::tests(),
         tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),

@@ -32,6 +32,8 @@ pub struct Disk {
     pub path: PathBuf,
     /// Whether the machine may only read it.
     pub read_only: bool,
+    /// A block that it fails to read, and one that it fails to write.
+    pub bad_blocks: [Option<u64>; 2],
 }
 
 /// A machine before it is started.
@@ -132,11 +134,36 @@ impl Disk {
         } else {
             "cache=unsafe,discard=unmap"
         };
-        let mut drive = OsString::from("file=");
-        drive.push(escape(&self.path));
-        drive.push(format!(",if=none,id={id},format=raw,{options}"));
+        let path = escape(&self.path);
+        let faults = self.faults();
+        let drive = if faults.is_empty() {
+            format!("file={path},if=none,id={id},format=raw,{options}")
+        } else {
+            format!(
+                "driver=raw,if=none,id={id},{options},file.driver=blkdebug,file.image.driver=file,file.image.filename={path}{faults}"
+            )
+        };
         let device = format!("virtio-blk-ccw,devno=fe.0.{:04x},drive={id}", self.number);
-        ["-drive".into(), drive, "-device".into(), device.into()]
+        [
+            "-drive".into(),
+            drive.into(),
+            "-device".into(),
+            device.into(),
+        ]
+    }
+
+    /// What QEMU is told about blocks that are to fail: each time, with an I/O error.
+    fn faults(&self) -> String {
+        let kinds = ["read", "write"].into_iter().zip(self.bad_blocks);
+        let bad = kinds.filter_map(|(kind, block)| Some((kind, block?)));
+        bad.enumerate()
+            .map(|(number, (kind, block))| {
+                let fault = format!("file.inject-error.{number}");
+                format!(
+                    ",{fault}.event=none,{fault}.iotype={kind},{fault}.sector={block},{fault}.errno=5"
+                )
+            })
+            .collect()
     }
 }
 
@@ -176,6 +203,7 @@ mod tests {
                 number: FILES,
                 path: "a,b.img".into(),
                 read_only: true,
+                bad_blocks: [None; 2],
             }],
             balloon: None,
             qmp: None,

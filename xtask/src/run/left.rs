@@ -93,6 +93,7 @@ mod tests {
             number: 0x0101,
             path,
             read_only: false,
+            bad_blocks: [None; 2],
         };
         complaint(&collector, &[disk], 2).unwrap()
     }

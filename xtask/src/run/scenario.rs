@@ -26,8 +26,6 @@ const HOST_OVERHEAD: u64 = 32 * MIB;
 /// this much if that is more.
 const SHADOW_PART: u64 = 64;
 const LEAST_SHADOW: u64 = MIB / 4;
-/// Size of the image that guests may write, and of their swap space.
-const SCRATCH_SIZE: u64 = 64 * MIB;
 /// Most memory increments that QEMU 7.2 has; more memory makes each one bigger.
 const MOST_INCREMENTS: u64 = 1020;
 
@@ -116,7 +114,7 @@ impl Scenario<'_> {
             disks: if options.memory_disk {
                 Vec::new()
             } else {
-                disks(files, folder)?
+                self.disks(files, folder)?
             },
             balloon: options.balloon.then(|| options.balloon_properties.clone()),
             qmp: options.qmp.clone(),
@@ -215,6 +213,27 @@ impl Scenario<'_> {
         parameters
     }
 
+    /// The files, and the scratch disks.
+    fn disks(&self, files: PathBuf, folder: &mut Folder) -> Result<Vec<Disk>> {
+        let mut disks = vec![self.disk(FILES, files, true)];
+        for (number, name) in [(WRITABLE, "guest.img"), (SWAP, "swap.img")] {
+            folder.add(name, |path| files::make_sparse(path, self.options.scratch))?;
+            disks.push(self.disk(number, folder.path().join(name), false));
+        }
+        Ok(disks)
+    }
+
+    fn disk(&self, number: u16, path: PathBuf, read_only: bool) -> Disk {
+        let options = self.options;
+        let bad = [options.fail_read, options.fail_write];
+        Disk {
+            number,
+            path,
+            read_only,
+            bad_blocks: bad.map(|bad| bad.filter(|bad| bad.disk == number).map(|bad| bad.block)),
+        }
+    }
+
     /// What our kernel is told; somebody else's image gets only what the user appends.
     fn kernel_parameters(&self, guest: u16) -> Parameters {
         let options = self.options;
@@ -240,23 +259,6 @@ impl Scenario<'_> {
         }
         parameters
     }
-}
-
-fn disks(files: PathBuf, folder: &mut Folder) -> Result<Vec<Disk>> {
-    let mut disks = vec![Disk {
-        number: FILES,
-        path: files,
-        read_only: true,
-    }];
-    for (number, name) in [(WRITABLE, "guest.img"), (SWAP, "swap.img")] {
-        folder.add(name, |path| files::make_sparse(path, SCRATCH_SIZE))?;
-        disks.push(Disk {
-            number,
-            path: folder.path().join(name),
-            read_only: false,
-        });
-    }
-    Ok(disks)
 }
 
 /// A size as the images read it.
