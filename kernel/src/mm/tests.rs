@@ -4,6 +4,7 @@ mod account;
 mod balloon;
 mod buddy;
 mod cache;
+mod gang;
 mod percpu;
 mod probe;
 mod reclaim;

@@ -24,6 +24,26 @@ impl Mm<'_> {
         self.write_stable(page.frame())
     }
 
+    /// Writes those pages of a range of a file to the store that were written to; returns how many.
+    ///
+    /// # Errors
+    /// The store has failed for one of them, which stays dirty; all others are written.
+    pub fn write_back_range(&self, file: u32, mut range: Range<u32>) -> Result<usize, StoreError> {
+        let mut written = Ok(0);
+        while !range.is_empty() {
+            let written_to = PageFlags::DIRTY | PageFlags::WRITABLE;
+            for page in self.lookup_gang_tagged(file, &mut range, written_to) {
+                match self.write_stable(page.frame()) {
+                    Ok(one) => written = written.map(|count| count + usize::from(one)),
+                    Err(error) => written = Err(error),
+                }
+            }
+            // Nothing is held here.
+            sync::poll();
+        }
+        written
+    }
+
     /// Writes a page to which the caller has a reference that made it stable, if it is dirty.
     fn write_stable(&self, frame: Frame) -> Result<bool, StoreError> {
         let page = self.page(frame);

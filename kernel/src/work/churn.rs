@@ -65,11 +65,10 @@ fn write_back(mm: &Mm<'_>, files: &WritableFiles, tasks: u32, seed: u64, ended: 
 
 /// Writes all that is dirty to the disk.
 fn sync(mm: &Mm<'_>, files: &WritableFiles, number: u32) -> Result<(), String> {
-    for index in 0..files.pages() {
-        mm.write_back(WritableFiles::key(number, index))
-            .map_err(|_| format!("page {index} of file {number} cannot be written"))?;
-    }
-    Ok(())
+    let file = WritableFiles::key(number, 0).file;
+    mm.write_back_range(file, 0..files.pages())
+        .map(drop)
+        .map_err(|_| format!("a page of file {number} cannot be written"))
 }
 
 /// The digest of a file whose pages were left in these states.
