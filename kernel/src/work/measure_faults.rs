@@ -3,9 +3,9 @@
 use alloc::format;
 use alloc::sync::Arc;
 
-use arch::storage;
+use arch::{Frame, PAGE_SIZE, storage};
 
-use crate::mm::{Area, Backing, Key, Lookup, MOST_PENDING, Mm, Space};
+use crate::mm::{Area, Backing, Key, Lookup, MOST_PENDING, Mm, Space, Store, StoreError};
 use crate::report;
 
 /// How often each path is taken.
@@ -16,6 +16,21 @@ struct Mapping<'m> {
     mm: &'m Mm<'m>,
     key: Key,
     space: Arc<Space>,
+}
+
+/// What the page is read from when the host has discarded it, and written to.
+struct Nothing;
+
+impl Store for Nothing {
+    fn read(&self, _: Key, to: Frame) -> Result<(), StoreError> {
+        // SAFETY: the page is new and locked.
+        unsafe { storage::copy_in(to.address(), &[0; PAGE_SIZE]) }
+        Ok(())
+    }
+
+    fn write(&self, _: Key, _: Frame) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// State changes and key instructions so far.
@@ -61,11 +76,13 @@ impl Mapping<'_> {
         let mut sums = [0; 2];
         for _ in 0..COUNT {
             let prepared = before();
+            let misses = self.mm.stats.cache_misses.get();
             let start = counted(self.mm);
             let taken = path();
             let end = counted(self.mm);
+            let was_there = self.mm.stats.cache_misses.get() == misses;
             after();
-            if !prepared || !taken {
+            if !prepared || !taken || !was_there {
                 return;
             }
             for (sum, (end, start)) in sums.iter_mut().zip(end.into_iter().zip(start)) {
@@ -97,6 +114,7 @@ impl Mapping<'_> {
 
 /// Counts all paths with a page that the cache has.
 pub(super) fn run(mm: &Mm<'_>, key: Key) {
+    mm.set_store(&Nothing);
     // The page is volatile at each fault: it does not wait in a batch.
     mm.set_release_batch(0);
     paths(mm, key);
