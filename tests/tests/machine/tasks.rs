@@ -103,7 +103,8 @@ fn swapped(more: &[&str]) -> Result<Run, libtest_mimic::Failed> {
     let run = run(&[&common[..], &files[..], more].concat())?;
     run.must_be_good()?;
     for guest in run.guests() {
-        check!(guest.bytes_verified > 300_000, "{guest:?}");
+        // Where memory is short, a child may not be made.
+        check!(guest.bytes_verified > 200_000, "{guest:?}");
         check!(
             guest.swapped_in > 500 && guest.pages_written > 500,
             "{guest:?}"
