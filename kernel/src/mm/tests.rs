@@ -4,6 +4,7 @@ mod account;
 mod balloon;
 mod buddy;
 mod cache;
+mod frames;
 mod percpu;
 mod probe;
 mod reclaim;
@@ -11,6 +12,7 @@ mod release;
 mod reporting;
 mod space;
 mod state;
+mod user_copy;
 
 use arch::sim::{self, Entered, Machine};
 use arch::{Frame, storage};
