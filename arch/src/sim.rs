@@ -21,6 +21,7 @@ mod tests;
 pub mod diagnose;
 pub mod essa;
 pub mod key;
+pub mod move_spaces;
 pub mod storage;
 pub mod translation;
 

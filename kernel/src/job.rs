@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use arch::clock::{self, UNITS_PER_MICROSECOND};
+use arch::move_spaces;
 use drivers::block::{self, Choice, Disk};
 
 use crate::control::{Control, Work};
@@ -112,6 +113,9 @@ fn swap(control: &Control, archive: &'static Archive<'static>) -> Result<Done, S
 /// Tasks that do everything.
 fn churn(control: &Control, archive: &'static Archive<'static>) -> Result<Done, String> {
     let mm = archive.mm();
+    if !move_spaces::is_installed() {
+        return Err("the machine has no MOVE WITH OPTIONAL SPECIFICATIONS (facility 27), by which the kernel copies from and to tasks".to_string());
+    }
     let disk = writable_disk(WRITABLE, "for files that may be written")?;
     let tasks = work::churn::task_count(smp::all().count());
     let pages = work::churn::part_pages(mm.free_page_count(), tasks);

@@ -11,6 +11,7 @@ mod balloon;
 mod buddy;
 mod cache;
 mod discard;
+mod frames;
 mod gang;
 mod guard;
 mod hash;
@@ -30,6 +31,7 @@ mod state;
 mod stats;
 mod store;
 mod swap;
+mod user_copy;
 mod writeback;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub use account::Account;
 pub use balloon::{BATCH, Batch};
 pub use buddy::{MAX_ORDER, PageAllocation};
 pub use cache::{Filling, Lookup, MaybeDiscarded, StableRef};
+pub use frames::Unreadable;
 pub use gang::{GANG, Gang};
 pub use guard::Guard;
 pub use hash::Key;
@@ -61,6 +64,7 @@ pub use space::{Area, Backing, MapError, Space};
 pub use state::Discarded;
 pub use stats::{Counter, Stats};
 pub use store::{Store, StoreError};
+pub use user_copy::{CopyError, Piece, UserSpace};
 
 use balloon::Balloon;
 use buddy::Buddy;

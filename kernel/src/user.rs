@@ -15,16 +15,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use arch::fault::Fault;
 use arch::interruption::{Class, Context};
 use arch::table::{PageTables, SegmentTable};
 use arch::{
-    Absolute, Frame, PAGE_SHIFT, Psw, PswMask, control, cpu, handler, lowcore_field, program,
-    translation,
+    Absolute, Frame, PAGE_SHIFT, Psw, PswMask, control, cpu, handler, lowcore_field, move_spaces,
+    program, translation,
 };
 use boot::start::image_end;
 use spin::Once;
 
-use crate::mm::{Area, Backing, MapError, Mm, Space, StableRef};
+use crate::mm::{Area, Backing, MapError, Mm, Space, StableRef, UserSpace};
 use crate::smp::Cpu;
 use crate::sync;
 
@@ -235,5 +236,25 @@ impl Task {
         let held = mm.hold_page(&self.space, page, store).map_err(text)?;
         self.held.push(held);
         Ok(())
+    }
+}
+
+impl UserSpace for Task {
+    fn space(&self) -> &Space {
+        &self.space
+    }
+
+    unsafe fn move_to(&self, from: Absolute, to: u64, length: usize) -> Result<usize, Fault> {
+        // Since the last time, other tasks may have run on this CPU, or this one have come to another.
+        self.load_space();
+        // SAFETY: the caller's promise; of the image and of what is not the task's, the tables map
+        // nothing that is not protected.
+        unsafe { move_spaces::to_user(from, to, length) }
+    }
+
+    unsafe fn move_from(&self, from: u64, to: Absolute, length: usize) -> Result<usize, Fault> {
+        self.load_space();
+        // SAFETY: the caller's promise.
+        unsafe { move_spaces::from_user(from, to, length) }
     }
 }

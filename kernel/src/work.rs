@@ -5,6 +5,8 @@ pub mod churn;
 #[cfg(target_os = "none")]
 pub mod disks;
 #[cfg(target_os = "none")]
+mod frames;
+#[cfg(target_os = "none")]
 pub mod idle;
 #[cfg(target_os = "none")]
 pub mod measure;

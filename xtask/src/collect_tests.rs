@@ -38,6 +38,9 @@ fn guest_line(seq: u64, status: &str) -> String {
         "swap_full",
         "copies_on_write",
         "pages_reused",
+        "user_copies",
+        "user_copy_fix_ups",
+        "user_copy_faults",
     ] {
         line[field] = json!(0);
     }

@@ -383,6 +383,12 @@ records! {
         copies_on_write: u64,
         /// Pages that their last user took for himself.
         pages_reused: u64,
+        /// Copies between pages of the page cache and tasks.
+        user_copies: u64,
+        /// Those that ended because the page of the cache was discarded.
+        user_copy_fix_ups: u64,
+        /// Faults at tasks' storage in such copies.
+        user_copy_faults: u64,
         /// Free blocks reported to the balloon device.
         reported_blocks: u64,
         /// Pages of these blocks.

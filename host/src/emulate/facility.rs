@@ -6,8 +6,8 @@ use super::decode::Instruction;
 use super::machine::{Machine, Trap};
 
 /// Facility bits 0-31: N3 instructions, z/Architecture installed and active, ASN-and-LX reuse absent,
-/// long displacement and what a z10-level program expects of STFL.
-const FACILITIES: u32 = 0xe000_2000;
+/// long displacement, MOVE WITH OPTIONAL SPECIFICATIONS.
+const FACILITIES: u32 = 0xe000_2010;
 /// Version code of a virtual machine, machine type of a z10.
 const CPU_ID: u64 = 0xff00_0000_2097_0000;
 

@@ -147,8 +147,8 @@ impl Mm<'_> {
 
 /// A reference to a page that was made stable after it was taken: its content is there.
 pub struct StableRef<'m> {
-    mm: &'m Mm<'m>,
-    frame: Frame,
+    pub(super) mm: &'m Mm<'m>,
+    pub(super) frame: Frame,
 }
 
 impl StableRef<'_> {
@@ -200,8 +200,8 @@ impl Drop for StableRef<'_> {
 
 /// A reference to a page whose content the host may discard at any moment.
 pub struct MaybeDiscarded<'m> {
-    mm: &'m Mm<'m>,
-    frame: Frame,
+    pub(super) mm: &'m Mm<'m>,
+    pub(super) frame: Frame,
 }
 
 impl MaybeDiscarded<'_> {

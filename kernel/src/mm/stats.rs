@@ -48,6 +48,12 @@ pub struct Stats {
     pub optimistic_failures: Counter,
     /// Copies through stable references.
     pub stable_copies: Counter,
+    /// Copies between pages of the page cache and tasks.
+    pub user_copies: Counter,
+    /// Those that ended because the host had discarded the page of the cache.
+    pub user_copy_fix_ups: Counter,
+    /// Faults at tasks' storage in such copies: pages that were missing, read-only or discarded.
+    pub user_copy_faults: Counter,
     /// Pages made volatile.
     pub made_volatile: Counter,
     /// Attempts that an obstacle stood against.

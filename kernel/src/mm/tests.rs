@@ -4,6 +4,7 @@ mod account;
 mod balloon;
 mod buddy;
 mod cache;
+mod frames;
 mod gang;
 mod percpu;
 mod probe;
@@ -12,6 +13,7 @@ mod release;
 mod reporting;
 mod space;
 mod state;
+mod user_copy;
 
 use arch::sim::{self, Entered, Machine};
 use arch::{Frame, storage};

@@ -8,7 +8,7 @@ use core::ptr::with_exposed_provenance_mut;
 use core::sync::atomic::Ordering;
 
 use arch::control::{self, cr0};
-use arch::{Lowcore, clock, cpu};
+use arch::{Lowcore, clock, cpu, move_spaces};
 use boot::secondary::{self, Ground, PATIENCE};
 
 use super::{Cpu, all, install_handlers, mm};
@@ -98,9 +98,10 @@ pub(super) fn start_one(cpu: &'static Cpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Interruptions that a CPU of this kernel takes.
+/// Interruptions that a CPU of this kernel takes, and what the reset has not left as it should be.
 fn enable() {
     control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::EXTERNAL_CALL | cr0::EMERGENCY_SIGNAL);
+    move_spaces::prepare();
     mm().go_online();
     // Control register 1 is as the reset has left it.
     Cpu::current().task.store(0, Ordering::Relaxed);

@@ -29,6 +29,7 @@ use crate::report;
 use crate::sync::Mutex;
 use crate::task::{self, Join};
 use crate::user::Task;
+use crate::work::frames;
 use crate::work::tasks::{self, Done};
 use crate::work::verify::{Failure, Verify};
 
@@ -158,5 +159,6 @@ pub fn run(
             report::file(files.disk_number(), first, blocks, digest);
         }
     }
+    frames::run(mm);
     Ok(done)
 }

@@ -133,6 +133,11 @@ fn churned() -> Verdict {
             guest.bytes_verified > 100_000 && guest.mismatches == 0,
             "{guest:?}"
         );
+        // Copies from pages that the host had discarded, and to and from pages of tasks that it had.
+        check!(
+            guest.user_copy_fix_ups > 50 && guest.user_copy_faults > 100,
+            "{guest:?}"
+        );
     }
     let faults: u64 = run
         .host()?

@@ -82,6 +82,12 @@ fn churn(more: &[&str]) -> Result<Run, libtest_mimic::Failed> {
     check!(left >= 2, "{left} files");
     for guest in run.guests() {
         check!(guest.bytes_verified > 100_000, "{guest:?}");
+        // Without a host that discards, no page of the cache is gone when it is copied from.
+        check!(
+            guest.user_copies > 500 && guest.user_copy_faults > 100,
+            "{guest:?}"
+        );
+        check!(guest.user_copy_fix_ups == 0, "{guest:?}");
         check!(
             guest.swapped_in > 100 && guest.pages_written > 100,
             "{guest:?}"

@@ -170,7 +170,7 @@ impl Mm<'_> {
     }
 
     /// A page of a file, stable, from the cache or from the store.
-    pub(super) fn stable_page(&self, key: Key) -> Result<StableRef<'_>, MapError> {
+    pub(in crate::mm) fn stable_page(&self, key: Key) -> Result<StableRef<'_>, MapError> {
         match self.lookup_stable(key) {
             Lookup::Hit(stable) => Ok(stable),
             Lookup::Miss | Lookup::WasDiscarded => self.read_page(key),

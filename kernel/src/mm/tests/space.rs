@@ -12,7 +12,7 @@ use super::{Rig, key};
 const PAGES: usize = 4;
 
 /// Every page is there, and takes what is written.
-struct Device;
+pub(super) struct Device;
 
 impl Store for Device {
     fn read(&self, _: Key, to: Frame) -> Result<(), StoreError> {

@@ -5,11 +5,15 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::plan::Plan;
-use super::program::{ALLOW, CUT, FINAL, LOCK, PROTECT, RENEW, SUM, SYNC, UNLOCK, WHO, WRONG};
+use arch::PAGE_SIZE;
+
+use super::plan::{Part, Plan};
+use super::program::{
+    ALLOW, CUT, FINAL, LOCK, PROTECT, READ, REFUSED, RENEW, SUM, SYNC, UNLOCK, WHO, WRITE, WRONG,
+};
 use crate::fs::archive::Archive;
 use crate::fs::writable::WritableFiles;
-use crate::mm::{Mm, Space};
+use crate::mm::{Key, MapError, Mm, Piece, Space};
 use crate::sync::Mutex;
 use crate::task;
 use crate::user::{STACK_PAGES, Task};
@@ -49,6 +53,54 @@ impl Keeper {
         let file = self.archive.index().file(self.plan.archive.0 as usize);
         let length = file.page_length(page as usize) as u64;
         length << 32 | u64::from(file.page_checksum(page as usize))
+    }
+
+    /// The page of a file that a page of the space shows.
+    fn key(&self, page: u64) -> Option<Key> {
+        let (part, page) = self.plan.find(page)?;
+        let index = page as u32;
+        match part {
+            Part::Memory => None,
+            Part::File | Part::Copy => Some(WritableFiles::key(self.plan.file, index)),
+            Part::Neighbour => Some(WritableFiles::key(self.plan.neighbour, index)),
+            Part::Archive => Some(Key {
+                file: self.plan.archive.0,
+                index,
+            }),
+        }
+    }
+
+    /// Reads or writes a piece of a page of a file; the task's own mistakes are the answer.
+    fn transfer(
+        &self,
+        mm: &Mm<'_>,
+        task: &Task,
+        number: u16,
+        request: u64,
+        address: u64,
+    ) -> Result<u64, String> {
+        let part = |shift: u32| (request >> shift & 0xffff) as usize;
+        let (offset, length) = (part(16), part(0));
+        let page = self.key(request >> 32);
+        let (Some(key), true) = (page, offset + length <= PAGE_SIZE) else {
+            return Err(format!(
+                "a task reads or writes {request:#x}, which is no piece of a page"
+            ));
+        };
+        let piece = Piece { offset, length };
+        let outcome = if number == READ {
+            mm.read_to_user(task, key, piece, address)
+        } else {
+            mm.write_from_user(task, key, piece, address)
+        };
+        match outcome {
+            Ok(()) => Ok(length as u64),
+            Err(MapError::NoArea | MapError::ReadOnly) => Ok(REFUSED),
+            Err(error) => Err(format!(
+                "a call about page {} of a file: {error}",
+                key.index
+            )),
+        }
     }
 
     /// Says what a task has found.
@@ -95,6 +147,11 @@ impl Calls for Keeper {
             }
             WHO => return Ok(WRITERS.fetch_add(1, Ordering::Relaxed) + 1),
             SUM => return Ok(self.sum(first_word)),
+            READ | WRITE => {
+                let answer = self.transfer(mm, task, number, first_word, second);
+                task::poll();
+                return answer;
+            }
             FINAL => {
                 let mut last = self.last.lock();
                 let page = first_word as usize;

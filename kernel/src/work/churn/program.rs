@@ -4,7 +4,11 @@
 //! that grow with each store, with the number of who stored in the right digits. A page that is all zero
 //! has the state [`ZERO`] more, or none at all.
 
+mod copies;
+
 use arch::call::supervisor_call;
+
+pub(super) use copies::{READ, REFUSED, WRITE};
 
 use super::plan::{PLACES, Part, Plan, WORDS, identity, word};
 use crate::work::tasks::{EXIT, FORK};
@@ -79,11 +83,11 @@ impl Churn {
         self.start.wrapping_add((page * WORDS + place) as usize)
     }
 
-    fn load(&mut self, part: Part, page: u64, place: u64) -> u64 {
-        let at = self.at(self.plan.start(part) + page, place);
+    /// A word of the page that begins there.
+    fn load(&mut self, at: *mut u64, place: u64) -> u64 {
         self.checked += 1;
         // SAFETY: mapped; volatile, so that each access is made.
-        unsafe { at.read_volatile() }
+        unsafe { at.wrapping_add(place as usize).read_volatile() }
     }
 
     fn state_at(&self, part: Part, page: u64) -> *mut u64 {
@@ -115,8 +119,8 @@ impl Churn {
         identity(self.seed, part, number)
     }
 
-    /// What only this task writes must be as it has left it, in whatever part shows it.
-    fn check_own(&mut self, shown: Part, part: Part, page: u64) {
+    /// What only this task writes must be as it has left it, wherever it is and whatever part shows it.
+    fn check_own(&mut self, at: *mut u64, shown: Part, part: Part, page: u64) {
         let identity = self.identity(part);
         let state = self.state(part, page);
         for place in PLACES {
@@ -124,7 +128,7 @@ impl Churn {
                 0 | ZERO.. => 0,
                 state => word(identity, page, place, state as u32),
             };
-            let found = self.load(shown, page, place);
+            let found = self.load(at, place);
             if found != expected {
                 self.complain(shown, page, place, found);
             }
@@ -133,12 +137,12 @@ impl Churn {
 
     /// What another task writes, a parent or a neighbour, was there after what was seen before; or it is
     /// zero, because it was never written, or cut off. `shown` is the part that shows it.
-    fn check_others(&mut self, shown: Part, part: Part, page: u64) {
+    fn check_others(&mut self, at: *mut u64, shown: Part, part: Part, page: u64) {
         let identity = self.identity(part);
         let mut latest = 0;
         let before = self.state(part, page) & !ZERO;
         for place in PLACES {
-            let found = self.load(shown, page, place);
+            let found = self.load(at, place);
             let state = found & 0xffff_ffff;
             let is_whole = found == 0 || found == word(identity, page, place, state as u32);
             if !is_whole || (found != 0 && state < before) {
@@ -158,24 +162,30 @@ impl Churn {
     }
 
     fn check(&mut self, part: Part, page: u64) {
+        self.check_at(self.at(self.plan.start(part) + page, 0), part, page);
+    }
+
+    /// Checks a page of a part that is there, or has been read to there.
+    fn check_at(&mut self, at: *mut u64, part: Part, page: u64) {
         match part {
-            Part::Memory => self.check_own(part, part, page),
-            Part::Copy if self.state(part, page) != 0 => self.check_own(part, part, page),
+            Part::Memory => self.check_own(at, part, part, page),
+            Part::Copy if self.state(part, page) != 0 => self.check_own(at, part, part, page),
             // Nothing was written to the copy: it shows what the file has.
-            Part::File | Part::Copy if self.is_parent() => self.check_own(part, Part::File, page),
-            Part::File | Part::Copy => self.check_others(part, Part::File, page),
-            Part::Neighbour => self.check_others(part, part, page),
-            Part::Archive => self.check_archive(page),
+            Part::File | Part::Copy if self.is_parent() => {
+                self.check_own(at, part, Part::File, page);
+            }
+            Part::File | Part::Copy => self.check_others(at, part, Part::File, page),
+            Part::Neighbour => self.check_others(at, part, part, page),
+            Part::Archive => self.check_archive(at, page),
         }
     }
 
-    fn check_archive(&mut self, page: u64) {
+    fn check_archive(&mut self, at: *mut u64, page: u64) {
         if page >= self.plan.archive.1 {
             return;
         }
         let answer = supervisor_call::<SUM>(page, 0);
         let length = (answer >> 32) as usize;
-        let at = self.at(self.plan.start(Part::Archive) + page, 0);
         // SAFETY: mapped, and nobody writes it.
         let bytes = unsafe { core::slice::from_raw_parts(at.cast::<u8>(), length) };
         self.checked += 1;
@@ -185,11 +195,16 @@ impl Churn {
         }
     }
 
-    /// Writes a new state of a page.
-    fn write(&mut self, part: Part, page: u64) {
+    /// The next state of a page that this task writes, and whose the page is.
+    fn next_state(&self, part: Part, page: u64) -> (u64, u64) {
         let before = self.state(part, page) & !ZERO;
         let state = (before / STEP + 1) * STEP + self.who;
-        let identity = self.identity(part);
+        (self.identity(part), state)
+    }
+
+    /// Writes a new state of a page.
+    fn write(&mut self, part: Part, page: u64) {
+        let (identity, state) = self.next_state(part, page);
         for place in PLACES {
             let at = self.at(self.plan.start(part) + page, place);
             // SAFETY: mapped, and nobody else writes it; volatile, so that each access is made.
@@ -300,6 +315,8 @@ impl Churn {
                 self.check(Part::File, page);
             }
             440..443 => self.fork(),
+            443..560 => self.read_file(),
+            560..590 if self.is_parent() => self.write_file(),
             _ => {
                 let (part, page) = self.any();
                 self.check(part, page);
