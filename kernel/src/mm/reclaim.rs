@@ -13,8 +13,10 @@ use crate::sync;
 /// How long an allocation waits for pages that wait for sign-off, before it takes more pages of the
 /// cache, in microseconds: half a tick.
 const PATIENCE: u64 = 5000;
-/// Pages that may be taken for each page of a block, before there is none.
+/// Pages that may be taken for each page of a large block, before there is none.
 const EFFORT: usize = 16;
+/// The largest order of blocks that are worth taking all pages for: 32 KiB.
+const SMALL: u32 = 3;
 /// Pages that one round takes, so that not every allocation has to.
 const BATCH: usize = 32;
 /// Pages that one round lets become active: however many were looked up, it need not look at them all.
@@ -149,14 +151,19 @@ impl Mm<'_> {
     /// As [`Mm::allocate_pages`], with pages of the cache making room if there is none.
     ///
     /// A block of more than one page needs neighbours that are free at the same time. What is reclaimed
-    /// for it may be somebody else's before it has them, and so on for ever: it gives up after a while.
+    /// for it may be somebody else's before it has them, and so on for ever: it gives up after a while, with
+    /// a large block much sooner than with a small one.
     // Called from everywhere.
     #[inline(never)]
     #[must_use]
     pub fn allocate_reclaiming(&self, order: u32) -> Option<PageAllocation> {
         let mut since = sync::microseconds();
         let mut moves = None;
-        let mut effort = EFFORT << order;
+        let mut effort = if order <= SMALL {
+            8 * self.pages.len()
+        } else {
+            EFFORT << order
+        };
         loop {
             let block = match order {
                 0 => self.allocate_page(),
