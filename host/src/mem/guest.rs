@@ -26,6 +26,9 @@ pub struct Counters {
     pub zero_fills: u64,
 }
 
+/// Most pages that one instruction accesses, its own among them: so many are spared a CPU.
+const SPARED: usize = 8;
+
 /// The storage of one guest.
 ///
 /// CPUs of the guest run while this changes. So whatever takes a frame or a right away takes the
@@ -38,6 +41,11 @@ pub struct GuestMemory {
     hinting: Hinting,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
+    /// Unused pages that were supplied last, for accesses that are still to be repeated; they are not in
+    /// the queue.
+    supplied: VecDeque<u32>,
+    /// How many of them are spared.
+    spared: usize,
     /// What happened.
     pub counters: Counters,
     /// The page that the guest has made stable again last: the negative control loses it.
@@ -55,6 +63,8 @@ impl GuestMemory {
             shadow: Shadow::new(bytes, cpus, shadow),
             hinting,
             queue: VecDeque::new(),
+            supplied: VecDeque::new(),
+            spared: SPARED * cpus,
             counters: Counters::default(),
             #[cfg(feature = "controls")]
             made_stable: None,
@@ -133,7 +143,8 @@ impl GuestMemory {
             .pages
             .get_mut(page as usize)
             .ok_or(GuestFault::plain(program::ADDRESSING))?;
-        match cmm::access(entry.state, dialect) {
+        let access = cmm::access(entry.state, dialect);
+        match access {
             Access::Ok => {}
             Access::ZeroFill => {
                 let frame = pool.take().ok_or(AccessError::Exhausted)?;
@@ -156,7 +167,11 @@ impl GuestMemory {
             entry.flags |= PageFlags::CHANGED;
         }
         let there = (entry.frame, entry.is_write_protected());
-        self.note_discardable(page);
+        if access == Access::ZeroFill {
+            self.spare(page);
+        } else if !self.supplied.contains(&page) {
+            self.note_discardable(page);
+        }
         Ok(there)
     }
 
@@ -331,6 +346,17 @@ impl GuestMemory {
         if let Some(frame) = entry.resident() {
             entry.flags |= PageFlags::REFERENCED;
             key::reset_reference(frame);
+        }
+    }
+
+    /// Keeps a page that was supplied for an access from being taken before the access is repeated: the
+    /// guest would not get on.
+    fn spare(&mut self, page: u32) {
+        self.supplied.push_back(page);
+        if self.supplied.len() > self.spared
+            && let Some(oldest) = self.supplied.pop_front()
+        {
+            self.note_discardable(oldest);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use arch::{Frame, PAGE_SIZE};
 
-use crate::mm::{Hinting, Mm, Unreadable};
+use crate::mm::{Mm, Unreadable};
 use crate::report;
 use crate::task;
 
@@ -25,13 +25,7 @@ impl Frames {
 }
 
 /// Reads every frame and reports what came of it.
-///
-/// Not where unused pages are all that is hinted: such a host gives a frame to each free page that is read,
-/// and one that is short of frames may take it back before the page has been read, again and again.
 pub(super) fn run(mm: &Mm<'_>) {
-    if mm.hinting() == Hinting::Unused {
-        return;
-    }
     let mut frames = Frames::default();
     let mut buffer = [0; PAGE_SIZE];
     let all = mm.frame_count() as u64;
