@@ -74,6 +74,7 @@ fn churned_in_a_guest(more: &[&str]) -> Result<(), libtest_mimic::Failed> {
 fn churned(more: &[&str]) -> Result<(), libtest_mimic::Failed> {
     let run = churn(&[&["--bare", "--memory", "8M"][..], more].concat())?;
     for guest in run.guests() {
+        // Without a host that discards, no page of the cache is gone when it is copied from.
         check!(guest.user_copy_fix_ups == 0, "{guest:?}");
     }
     Ok(())
@@ -89,7 +90,6 @@ fn churn(more: &[&str]) -> Result<Run, libtest_mimic::Failed> {
     check!(left >= 2, "{left} files");
     for guest in run.guests() {
         check!(guest.bytes_verified > 100_000, "{guest:?}");
-        // Without a host that discards, no page of the cache is gone when it is copied from.
         check!(
             guest.user_copies > 500 && guest.user_copy_faults > 100,
             "{guest:?}"
