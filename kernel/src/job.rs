@@ -92,7 +92,7 @@ fn writable_disk(number: u16, what: &str) -> Result<Disk, String> {
         .ok_or_else(|| format!("there is no disk {number:04x} {what}"))
 }
 
-/// From now on pages come from these devices; returns the files that may be written.
+/// From now on pages come from these devices and go to them.
 fn set_store(
     archive: &'static Archive<'static>,
     files: Option<WritableFiles>,

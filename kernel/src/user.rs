@@ -25,7 +25,7 @@ use arch::{
 use boot::start::image_end;
 use spin::Once;
 
-use crate::mm::{Area, Backing, MapError, Mm, Space, StableRef, UserSpace};
+use crate::mm::{Area, MapError, Mm, Space, StableRef, UserSpace};
 use crate::smp::Cpu;
 use crate::sync;
 
@@ -87,14 +87,7 @@ impl Task {
         function: extern "C" fn(u64, u64, u64, u64) -> !,
         arguments: [u64; 4],
     ) -> Self {
-        areas.push(Area {
-            start: 0,
-            pages: STACK_PAGES,
-            backing: Backing::Anonymous,
-            writable: true,
-            shared: false,
-            locked: false,
-        });
+        areas.push(Area::memory(0, STACK_PAGES));
         let space = mm.new_space(STACK_PAGES + pages, areas);
         let mask = PswMask::PROBLEM | PswMask::DAT | PswMask::EXTERNAL;
         let mut context = Context {

@@ -1,15 +1,14 @@
 //! Where the memory manager's pages come from and go to: the files and the swap disk.
 
-use arch::{Frame, PAGE_SIZE};
-use drivers::block::{BLOCK_SIZE, BlockError, Disk};
+use core::fmt;
 
-use super::archive::{Archive, ReadError};
-use super::writable::WritableFiles;
+use arch::{Frame, PAGE_SIZE};
+use drivers::block::{BlockError, Disk};
+
+use super::archive::Archive;
+use super::writable::{BLOCKS, WritableFiles};
 use crate::mm::{Key, Store, StoreError};
 use crate::task::SleepLock;
-
-/// Blocks of a page.
-const BLOCKS: u64 = (PAGE_SIZE / BLOCK_SIZE) as u64;
 
 /// Files that are read only, files that are not, and a disk for the swap area.
 pub struct Devices {
@@ -17,6 +16,12 @@ pub struct Devices {
     files: Option<WritableFiles>,
     swap: SleepLock<Disk>,
     slots: u32,
+}
+
+/// Says why a page of a file cannot be read or written.
+fn failed(key: Key, name: &str, reason: &dyn fmt::Display) -> StoreError {
+    log::error!("page {} of {name}: {reason}", key.index);
+    StoreError
 }
 
 impl Devices {
@@ -76,16 +81,13 @@ impl Store for Devices {
             });
         }
         if let Some(files) = self.writable(key) {
-            return files.read(key, to).map_err(|error| {
-                log::error!("page {} of a file that may be written: {error}", key.index);
-                StoreError
-            });
+            return files
+                .read(key, to)
+                .map_err(|error| failed(key, "a file that may be written", &error));
         }
-        self.archive.read_page(key, to).map_err(|error: ReadError| {
-            let name = self.archive.name(key);
-            log::error!("page {} of {name}: {error}", key.index);
-            StoreError
-        })
+        self.archive
+            .read_page(key, to)
+            .map_err(|error| failed(key, self.archive.name(key), &error))
     }
 
     fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {
@@ -96,13 +98,11 @@ impl Store for Devices {
             });
         }
         if let Some(files) = self.writable(key) {
-            return files.write(key, from).map_err(|error| {
-                log::error!("page {} of a file that may be written: {error}", key.index);
-                StoreError
-            });
+            return files
+                .write(key, from)
+                .map_err(|error| failed(key, "a file that may be written", &error));
         }
-        let name = self.archive.name(key);
-        log::error!("page {} of {name}: these files are read-only", key.index);
-        Err(StoreError)
+        let reason = "these files are read-only";
+        Err(failed(key, self.archive.name(key), &reason))
     }
 }

@@ -13,7 +13,7 @@ use crate::task::{self, SleepLock};
 /// The number of the first of these files; those that are read only have lower ones.
 const FIRST: u32 = 0x4000_0000;
 /// Blocks of a page.
-const BLOCKS: u64 = (PAGE_SIZE / BLOCK_SIZE) as u64;
+pub(super) const BLOCKS: u64 = (PAGE_SIZE / BLOCK_SIZE) as u64;
 
 /// The files.
 pub struct WritableFiles {

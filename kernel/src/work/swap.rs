@@ -8,19 +8,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use arch::PAGE_SIZE;
 use arch::call::supervisor_call;
 
-use crate::mm::{Area, Backing, Mm};
+use crate::mm::{Area, Mm};
 use crate::smp;
 use crate::task;
 use crate::user::{STACK_PAGES, Task};
-use crate::work::tasks::{self, Calls, Done, EXIT, FORK};
-
-/// Where a page carries what it must, in words.
-const PLACES: [u64; 3] = [0, 255, 511];
-/// Versions of pages that a page of the table has.
-const VERSIONS: u64 = PAGE_SIZE as u64 / 8;
+use crate::work::tasks::{self, Calls, Done, EXIT, FORK, PLACES, WORDS, next_random};
 
 /// What a version of a page holds; version 0 is memory that was never written.
 fn content(seed: u64, page: u64, version: u64) -> u64 {
@@ -42,7 +36,7 @@ struct Memory {
 
 impl Memory {
     fn word(&self, page: u64, place: u64) -> *mut u64 {
-        self.data.wrapping_add((page * VERSIONS + place) as usize)
+        self.data.wrapping_add((page * WORDS + place) as usize)
     }
 
     fn version(&self, page: u64) -> *mut u64 {
@@ -91,16 +85,13 @@ extern "C" fn program(start: u64, pages: u64, rounds: u64, seed: u64) -> ! {
         seed,
         pages,
         versions,
-        data: versions.wrapping_add((pages.div_ceil(VERSIONS) * VERSIONS) as usize),
+        data: versions.wrapping_add((pages.div_ceil(WORDS) * WORDS) as usize),
         checked: 0,
         wrong: 0,
     };
     let mut random = seed | 1;
     for round in 0..rounds {
-        random = random
-            .wrapping_mul(0x5851_f42d_4c95_7f2d)
-            .wrapping_add(0x1405_7b7e_f767_814f);
-        let page = (random >> 33) % pages;
+        let page = (next_random(&mut random) >> 33) % pages;
         memory.check(page);
         if random >> 32 & 1 == 0 {
             memory.write(page);
@@ -134,16 +125,9 @@ impl Calls for NoCalls {
 pub fn run(mm: &'static Mm<'static>, passes: u64, seed: u64) -> Done {
     let tasks = smp::all().count().max(2) as u64;
     let pages = (mm.free_page_count() as u64 * 3 / 2 / tasks).max(16);
-    let all = pages + pages.div_ceil(VERSIONS);
+    let all = pages + pages.div_ceil(WORDS);
     let start = |number: u64| {
-        let area = Area {
-            start: STACK_PAGES,
-            pages: all as usize,
-            backing: Backing::Anonymous,
-            writable: true,
-            shared: false,
-            locked: false,
-        };
+        let area = Area::memory(STACK_PAGES, all as usize);
         let seed = seed
             .wrapping_add(number)
             .wrapping_mul(0x2545_f491_4f6c_dd1d)

@@ -4,6 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use arch::PAGE_SIZE;
+
 use crate::heap;
 use crate::mm::Mm;
 use crate::task::{self, Join};
@@ -14,6 +16,19 @@ pub const EXIT: u16 = 0;
 /// Call: a second task goes on from here; the answer is 1 in the first and 0 in the second. There may be
 /// none, if there are enough tasks.
 pub const FORK: u16 = 1;
+
+/// Words of a page.
+pub const WORDS: u64 = PAGE_SIZE as u64 / 8;
+/// Where a page of a task carries what it must, in words.
+pub const PLACES: [u64; 3] = [0, 255, 511];
+
+/// The next random number of a task.
+pub fn next_random(random: &mut u64) -> u64 {
+    *random = random
+        .wrapping_mul(0x5851_f42d_4c95_7f2d)
+        .wrapping_add(0x1405_7b7e_f767_814f);
+    *random
+}
 
 /// What the kernel needs for a child, in bytes: a stack, tables, lists.
 const CHILD: usize = 3 * task::STACK / 2;

@@ -45,6 +45,19 @@ pub struct Area {
 }
 
 impl Area {
+    /// Memory of this space alone, which may be written.
+    #[must_use]
+    pub const fn memory(start: usize, pages: usize) -> Self {
+        Self {
+            start,
+            pages,
+            backing: Backing::Anonymous,
+            writable: true,
+            shared: false,
+            locked: false,
+        }
+    }
+
     pub(super) fn contains(&self, page: usize) -> bool {
         self.pages().contains(&page)
     }

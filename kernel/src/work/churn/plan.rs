@@ -2,16 +2,10 @@
 
 use core::ops::Range;
 
-use arch::PAGE_SIZE;
-
 use crate::fs::writable::WritableFiles;
 use crate::mm::{Area, Backing, Key};
 use crate::user::STACK_PAGES;
-
-/// Words of a page.
-pub(super) const WORDS: u64 = PAGE_SIZE as u64 / 8;
-/// Where a page carries what it must, in words.
-pub(super) const PLACES: [u64; 3] = [0, 255, 511];
+pub(super) use crate::work::tasks::{PLACES, WORDS};
 
 /// The parts of a space that show something, in this order behind the table of what they must show.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,14 +121,7 @@ impl Plan {
 
     /// All areas behind the stack.
     pub(super) fn areas(&self) -> impl Iterator<Item = Area> {
-        let table = Area {
-            start: STACK_PAGES,
-            pages: self.table_pages() as usize,
-            backing: Backing::Anonymous,
-            writable: true,
-            shared: false,
-            locked: false,
-        };
+        let table = Area::memory(STACK_PAGES, self.table_pages() as usize);
         let shown = Part::ALL.map(|part| match part {
             Part::Archive => self.area(part, 0..self.archive.1),
             _ => self.area(part, 0..self.pages),

@@ -11,7 +11,7 @@ use arch::call::supervisor_call;
 pub(super) use copies::{READ, REFUSED, WRITE};
 
 use super::plan::{PLACES, Part, Plan, WORDS, identity, word};
-use crate::work::tasks::{EXIT, FORK};
+use crate::work::tasks::{EXIT, FORK, next_random};
 
 /// Call: the range of pages in register 2 is dropped and mapped anew.
 pub(super) const RENEW: u16 = 2;
@@ -65,11 +65,7 @@ struct Churn {
 
 impl Churn {
     fn random(&mut self, below: u64) -> u64 {
-        self.random = self
-            .random
-            .wrapping_mul(0x5851_f42d_4c95_7f2d)
-            .wrapping_add(0x1405_7b7e_f767_814f);
-        (self.random >> 33) % below
+        (next_random(&mut self.random) >> 33) % below
     }
 
     /// Some of the pages of a part: the first, and how many.
