@@ -91,7 +91,7 @@ impl Rig {
         // SAFETY: as above.
         let its_device = unsafe { &*device };
         shared.set_store(its_device);
-        shared.add_swap(SLOTS);
+        shared.add_swap(SLOTS).expect("there is memory for it");
         if let Some(guard) = without {
             shared.take_out(guard);
         }

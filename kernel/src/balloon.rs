@@ -104,7 +104,9 @@ impl Balloon {
     /// Gives the device what it wants by now, and goes on with that in a thread of its own.
     pub fn start(mut self) {
         let outcome = self.begin();
-        task::spawn(move || self.run(outcome));
+        if let Err(error) = task::spawn(move || self.run(outcome)) {
+            log::warn!("no balloon and no reports: {error}");
+        }
     }
 
     /// Does what the device is for, as long as it works.

@@ -14,7 +14,7 @@ use crate::control::{Control, Work};
 use crate::fs::archive::Archive;
 use crate::fs::store::Devices;
 use crate::fs::writable::WritableFiles;
-use crate::mm::{Account, Mm};
+use crate::mm::{Account, Mm, OutOfMemory};
 use crate::report::{self, Outcome};
 use crate::work::tasks::Done;
 use crate::work::verify::Failure;
@@ -56,7 +56,10 @@ pub fn run(control: &Control, archive: &'static Archive<'static>) -> bool {
             None
         }
     };
-    let hotplug = hotplug.and_then(Hotplug::end);
+    let hotplug = hotplug.and_then(|started| match started {
+        Ok(hotplug) => hotplug.end(),
+        Err(error) => Some(format!("no CPU goes offline: {error}")),
+    });
     outcome.work_us = (clock::now() - began) / UNITS_PER_MICROSECOND;
     let account = settle(archive.mm());
     let lost =
@@ -100,7 +103,8 @@ fn set_store(
     let disk = writable_disk(SWAP, "for the swap area")?;
     let devices: &'static Devices = Box::leak(Box::new(Devices::new(archive, files, disk)));
     archive.mm().set_store(devices);
-    archive.mm().add_swap(devices.slots());
+    let swap = archive.mm().add_swap(devices.slots());
+    swap.map_err(|error| format!("the swap area: {error}"))?;
     Ok(devices)
 }
 
@@ -147,11 +151,11 @@ struct Hotplug {
 }
 
 impl Hotplug {
-    fn start(seed: u64) -> Self {
+    fn start(seed: u64) -> Result<Self, OutOfMemory> {
         let end = Arc::new(AtomicBool::new(false));
         let its = end.clone();
-        let thread = task::spawn(move || smp::hotplug::take_off_and_on(seed, &its));
-        Self { end, thread }
+        let thread = task::spawn(move || smp::hotplug::take_off_and_on(seed, &its))?;
+        Ok(Self { end, thread })
     }
 
     /// Returns what went wrong.
@@ -169,7 +173,7 @@ fn failed(failure: &Failure, outcome: &mut Outcome<'_>) -> String {
             outcome.mismatches = 1;
         }
         Failure::Gap(..) => outcome.mismatches = 1,
-        Failure::Read(..) => {}
+        Failure::Read(..) | Failure::OutOfMemory => {}
     }
     failure.to_string()
 }

@@ -31,6 +31,7 @@ mod state;
 mod stats;
 mod store;
 mod swap;
+mod try_vec;
 mod user_copy;
 mod writeback;
 
@@ -64,6 +65,7 @@ pub use space::{Area, Backing, MapError, Space};
 pub use state::Discarded;
 pub use stats::{Counter, Stats};
 pub use store::{Store, StoreError};
+pub use try_vec::{OutOfMemory, collect, with_capacity};
 pub use user_copy::{CopyError, Piece, UserSpace};
 
 use balloon::Balloon;
@@ -123,7 +125,9 @@ pub struct Mm<'a> {
     /// Files of which a mapping was locked in memory once: their pages stay stable.
     kept_files: Mutex<Vec<u32>>,
     any_kept: AtomicBool,
-    /// Pages that are never given back.
+    /// Pages that were given to be managed.
+    managed: AtomicUsize,
+    /// Those of them that are never given back.
     kept: AtomicUsize,
     /// Truncations that have begun.
     truncations: SharedU32,
@@ -160,6 +164,7 @@ impl<'a> Mm<'a> {
             store: spin::Once::new(),
             kept_files: Mutex::new(Vec::new()),
             any_kept: AtomicBool::new(false),
+            managed: AtomicUsize::new(0),
             kept: AtomicUsize::new(0),
             truncations: SharedU32::new(0),
             numbers: AtomicU32::new(0),

@@ -67,8 +67,10 @@ pub fn begin(start: Start, job: Job) -> ! {
                 control,
                 found,
             };
-            task::spawn(move || end(job(&prepared)));
-            task::schedule()
+            match task::spawn(move || end(job(&prepared))) {
+                Ok(_) => task::schedule(),
+                Err(error) => end(Err(error.to_string())),
+            }
         }
         Err(reason) => end(Err(reason)),
     }
@@ -160,7 +162,7 @@ fn prepare(
     mm.stats.count_essa(&found.essa_counts);
     mm.set_release_batch(MOST_PENDING);
     mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
-    heap::grow_from(mm);
+    heap::grow_from(mm).map_err(|error| error.to_string())?;
     #[cfg(feature = "controls")]
     if let Some(guard) = control.take_out {
         mm.take_out(guard);

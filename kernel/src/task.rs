@@ -14,7 +14,7 @@ use core::sync::atomic::Ordering;
 
 pub use lock::SleepLock;
 pub use sleep::{next_wake_up, sleep_until, wake_sleepers};
-pub use thread::{Join, STACK, Thread, spawn};
+pub use thread::{Join, Stack, Thread, run_all, spawn, spawn_on};
 
 use crate::smp::{self, Cpu, hotplug, mm};
 use crate::sync::Mutex;

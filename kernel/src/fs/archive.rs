@@ -8,7 +8,7 @@ use drivers::block::{BLOCK_SIZE, BlockError, Disk};
 
 use super::digest::PieceDigest;
 use super::image::{self, Extent, Index};
-use crate::mm::{Key, Lookup, Mm, Optimistic, StableRef};
+use crate::mm::{Key, Lookup, Mm, Optimistic, OutOfMemory, StableRef};
 use crate::sync::{self, SleepLock};
 
 /// How a range of a file is copied out of the page cache.
@@ -65,9 +65,7 @@ impl fmt::Display for ReadError {
                 "memory too small for the index of the files, which has {} KiB: take more memory or fewer files",
                 bytes.div_ceil(1024)
             ),
-            Self::OutOfMemory => {
-                f.write_str("out of memory: no page is free and none of the page cache can go")
-            }
+            Self::OutOfMemory => OutOfMemory.fmt(f),
         }
     }
 }

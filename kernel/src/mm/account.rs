@@ -68,6 +68,13 @@ impl Mm<'_> {
         self.kept.fetch_add(1 << order, Relaxed);
     }
 
+    /// Whether a block of 2^`order` pages may be taken for good: at most half of the memory is, or tasks
+    /// would take each other's last pages in turn and none would get on.
+    #[must_use]
+    pub fn may_keep(&self, order: u32) -> bool {
+        self.kept.load(Relaxed) + (1 << order) <= self.managed.load(Relaxed) / 2
+    }
+
     /// Looks at all pages. They may change meanwhile: what comes out is exact only if nobody works.
     #[must_use]
     pub fn account(&self) -> Account {

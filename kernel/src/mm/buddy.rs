@@ -392,6 +392,7 @@ impl Mm<'_> {
     /// # Panics
     /// If one of the frames has no descriptor.
     pub fn add_free(&self, first: Frame, count: u32) {
+        self.managed.fetch_add(count as usize, Relaxed);
         let end = first.0 + count;
         let mut at = first.0;
         while at < end {

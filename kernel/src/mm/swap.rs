@@ -12,7 +12,7 @@ use arch::Frame;
 use super::guard::Guard;
 use super::hash::Key;
 use super::page::{Page, PageFlags};
-use super::{Discarded, Mm};
+use super::{Discarded, Mm, OutOfMemory, collect};
 
 /// All slots.
 pub(super) struct Slots {
@@ -37,12 +37,22 @@ pub(super) fn slot_of(page: &Page) -> Option<u32> {
 }
 
 impl Mm<'_> {
-    /// Adds slots to the swap area, which the store has room for.
-    pub fn add_swap(&self, count: u32) {
+    /// Makes a swap area of so many slots, which the store has room for.
+    ///
+    /// # Errors
+    /// There is no memory for what is kept of each.
+    ///
+    /// # Panics
+    /// If there is one already.
+    pub fn add_swap(&self, count: u32) -> Result<(), OutOfMemory> {
+        let new = Slots {
+            users: collect(core::iter::repeat_n(0, count as usize))?,
+            free: collect((0..count).rev())?,
+        };
         let mut slots = self.slots.lock();
-        let first = slots.users.len() as u32;
-        slots.users.extend((0..count).map(|_| 0));
-        slots.free.extend((first..first + count).rev());
+        assert!(slots.users.is_empty(), "there is one swap area");
+        *slots = new;
+        Ok(())
     }
 
     /// Slots, and how many of them have no user.

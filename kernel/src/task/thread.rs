@@ -1,6 +1,6 @@
 //! A thread, and switching to and from it.
 
-use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use alloc::alloc::{Layout, alloc, dealloc};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
@@ -10,11 +10,12 @@ use arch::switch;
 
 use super::queue::Queue;
 use super::{current, make_runnable};
+use crate::mm::{OutOfMemory, with_capacity};
 use crate::smp::Cpu;
 use crate::sync::{self, Mutex};
 
 /// Size of a thread's stack, in bytes.
-pub const STACK: usize = 64 << 10;
+const STACK: usize = 64 << 10;
 
 /// What becomes of a thread that has stopped running.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +28,8 @@ pub(super) enum Disposition {
     Ended,
 }
 
-struct Stack(*mut u8);
+/// The stack of a thread that is going to be started.
+pub struct Stack(*mut u8);
 
 impl Stack {
     const LAYOUT: Layout = match Layout::from_size_align(STACK, 16) {
@@ -35,13 +37,17 @@ impl Stack {
         Err(_) => panic!("a stack is a power of two"),
     };
 
-    fn new() -> Self {
+    /// A stack, the one large thing that a thread needs.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn new() -> Result<Self, OutOfMemory> {
         // SAFETY: the layout is not of size 0.
         let start = unsafe { alloc(Self::LAYOUT) };
         if start.is_null() {
-            handle_alloc_error(Self::LAYOUT);
+            return Err(OutOfMemory);
         }
-        Self(start)
+        Ok(Self(start))
     }
 
     fn end(&self) -> *mut u8 {
@@ -154,14 +160,26 @@ pub struct Join<T> {
 }
 
 /// Starts a thread.
-pub fn spawn<T: Send + 'static>(function: impl FnOnce() -> T + Send + 'static) -> Join<T> {
+///
+/// # Errors
+/// There is no memory for its stack; the function is dropped.
+pub fn spawn<T: Send + 'static>(
+    function: impl FnOnce() -> T + Send + 'static,
+) -> Result<Join<T>, OutOfMemory> {
+    Stack::new().map(|stack| spawn_on(stack, function))
+}
+
+/// Starts a thread on a stack.
+pub fn spawn_on<T: Send + 'static>(
+    stack: Stack,
+    function: impl FnOnce() -> T + Send + 'static,
+) -> Join<T> {
     let result = Arc::new(Mutex::new(None));
     let slot = result.clone();
     let function = move || {
         let value = function();
         *slot.lock() = Some(value);
     };
-    let stack = Stack::new();
     // SAFETY: the end of a stack that nobody uses.
     let saved = unsafe { switch::prepare(stack.end(), begin, 0) };
     let thread = Arc::new(Thread {
@@ -176,6 +194,32 @@ pub fn spawn<T: Send + 'static>(function: impl FnOnce() -> T + Send + 'static) -
     });
     make_runnable(thread.clone());
     Join { thread, result }
+}
+
+/// Starts so many threads and waits for all of them.
+///
+/// # Errors
+/// Memory is out, and some of them were not started. The others have ended.
+pub fn run_all<T>(
+    count: usize,
+    mut start: impl FnMut(usize) -> Result<Join<T>, OutOfMemory>,
+    mut result: impl FnMut(T),
+) -> Result<(), OutOfMemory> {
+    let mut threads = with_capacity(count)?;
+    let mut started = Ok(());
+    for number in 0..count {
+        match start(number) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                started = Err(error);
+                break;
+            }
+        }
+    }
+    threads
+        .into_iter()
+        .for_each(|thread: Join<T>| result(thread.join()));
+    started
 }
 
 impl<T> Join<T> {

@@ -24,10 +24,10 @@ use self::plan::{PLACES, Part, Plan, identity, word};
 use crate::fs::archive::Archive;
 use crate::fs::digest::FileDigest;
 use crate::fs::writable::WritableFiles;
-use crate::mm::Mm;
+use crate::mm::{Mm, OutOfMemory, with_capacity};
 use crate::report;
 use crate::sync::Mutex;
-use crate::task::{self, Join};
+use crate::task::{self, Join, Stack};
 use crate::user::Task;
 use crate::work::frames;
 use crate::work::tasks::{self, Done};
@@ -91,12 +91,18 @@ fn digest(seed: u64, number: u32, states: &[u32]) -> u64 {
 }
 
 /// Starts the task that has file `number`, of so many.
-fn start(mm: &'static Mm<'static>, keeper: Keeper, rounds: u64, seed: u64) -> Join<Done> {
+fn start(
+    mm: &'static Mm<'static>,
+    keeper: Keeper,
+    rounds: u64,
+    seed: u64,
+) -> Result<Join<Done>, OutOfMemory> {
     let plan = keeper.plan;
     let arguments = [Task::address(0), plan.pack(), rounds, seed];
     let areas = plan.areas().collect();
+    let stack = Stack::new()?;
     let task = Task::new(mm, plan.all() as usize, areas, program::program, arguments);
-    task::spawn(move || tasks::run(mm, task, keeper))
+    Ok(task::spawn_on(stack, move || tasks::run(mm, task, keeper)))
 }
 
 /// The file of the archive that most pages are shown of, and how many.
@@ -119,31 +125,32 @@ pub fn run(
 ) -> Result<Done, Failure> {
     let mm = archive.mm();
     let shown = largest(archive, files.pages());
-    let keeper = |file: u32| Keeper {
-        plan: Plan {
-            pages: files.pages().into(),
-            file,
-            neighbour: (file + 1) % tasks,
-            archive: shown,
-        },
-        files,
-        archive,
-        last: Arc::new(Mutex::new(Vec::with_capacity(files.pages() as usize))),
+    let keeper = |file: u32| {
+        Ok(Keeper {
+            plan: Plan {
+                pages: files.pages().into(),
+                file,
+                neighbour: (file + 1) % tasks,
+                archive: shown,
+            },
+            files,
+            archive,
+            last: Arc::new(Mutex::new(with_capacity(files.pages() as usize)?)),
+        })
     };
-    let keepers: Vec<Keeper> = (0..tasks).map(keeper).collect();
+    let keepers: Result<Vec<Keeper>, OutOfMemory> = (0..tasks).map(keeper).collect();
+    let keepers = keepers?;
+    let stacks = [Stack::new()?, Stack::new()?];
     let ended = Arc::new(AtomicBool::new(false));
     let (its, other) = (ended.clone(), ended.clone());
-    let reader = task::spawn(move || read_archive(archive, seed, &its));
-    let writer = task::spawn(move || write_back(mm, files, tasks, seed, &other));
+    let [first, second] = stacks;
+    let reader = task::spawn_on(first, move || read_archive(archive, seed, &its));
+    let writer = task::spawn_on(second, move || write_back(mm, files, tasks, seed, &other));
     let rounds = passes * u64::from(files.pages()) * Part::ALL.len() as u64;
-    let threads: Vec<_> = keepers
-        .iter()
-        .map(|keeper| start(mm, keeper.clone(), rounds, seed))
-        .collect();
+    let start = |number: usize| start(mm, keepers[number].clone(), rounds, seed);
     let mut done = Done::default();
-    threads
-        .into_iter()
-        .for_each(|thread| done.add(thread.join()));
+    let started = task::run_all(keepers.len(), start, |its| done.add(its));
+    let mut done = done.and(started);
     ended.store(true, Ordering::Relaxed);
     writer.join();
     let read = reader.join()?;

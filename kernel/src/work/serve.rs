@@ -17,10 +17,10 @@ use rand_pcg::Pcg64Mcg;
 
 use crate::fs::archive::{Archive, Copy};
 use crate::fs::digest::FileDigest;
-use crate::mm::Mm;
+use crate::mm::{Mm, OutOfMemory, collect};
 use crate::report;
 use crate::smp;
-use crate::task::{self, Join};
+use crate::task;
 use crate::time::Stopwatch;
 use crate::work::verify::{Failure, Mismatch};
 
@@ -44,6 +44,15 @@ pub struct Served {
     instructions: u64,
 }
 
+impl Served {
+    fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.bytes += other.bytes;
+        self.bytes_verified += other.bytes_verified;
+        self.instructions += other.instructions;
+    }
+}
+
 /// The files by popularity, and how popular each is, those before it included.
 struct Popularity {
     files: Vec<usize>,
@@ -52,21 +61,21 @@ struct Popularity {
 
 impl Popularity {
     /// Who is popular is random: a file's size has nothing to do with it.
-    fn new(archive: &Archive<'_>, random: &mut Pcg64Mcg) -> Self {
+    fn new(archive: &Archive<'_>, random: &mut Pcg64Mcg) -> Result<Self, OutOfMemory> {
         let index = archive.index();
-        let mut files: Vec<usize> = (0..index.len()).collect();
+        let mut files = collect(0..index.len())?;
         files.retain(|file| index.file(*file).size > 0);
         for last in (1..files.len()).rev() {
             files.swap(last, random.next_u64() as usize % (last + 1));
         }
         let mut sum = 0;
         let weight = |rank: u64| (1 << 32) / rank;
-        let sums = (1..=files.len() as u64).map(|rank| {
-            sum += weight(rank);
+        let sums = (0..files.len()).map(|rank| {
+            sum += weight(rank as u64 + 1);
             sum
         });
-        let sums = sums.collect();
-        Self { files, sums }
+        let sums = collect(sums)?;
+        Ok(Self { files, sums })
     }
 
     fn choose(&self, random: &mut Pcg64Mcg) -> Option<usize> {
@@ -85,19 +94,19 @@ struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    fn new(archive: &'a Archive<'a>, seed: u64, number: u64) -> Self {
+    fn new(archive: &'a Archive<'a>, seed: u64, number: u64) -> Result<Self, OutOfMemory> {
         // All CPUs agree on who is popular, and on nothing else.
         let mut random = Pcg64Mcg::new(u128::from(seed) << 1 | 1);
-        let popularity = Popularity::new(archive, &mut random);
+        let popularity = Popularity::new(archive, &mut random)?;
         let own = seed
             .wrapping_add(number << 32)
             .wrapping_mul(0x2545_f491_4f6c_dd1d);
-        Self {
+        Ok(Self {
             archive,
             popularity,
             random: Pcg64Mcg::new(u128::from(own) << 1 | 1),
             served: Served::default(),
-        }
+        })
     }
 
     /// Sends a file; `each` gets the segments.
@@ -200,22 +209,31 @@ fn phase(
     copy: Copy,
 ) -> Result<Served, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    let cpus = smp::all().count() as u64;
-    let start = |number: u64| {
-        let stop = stop.clone();
-        let mut server = Server::new(archive, seed, number);
-        task::spawn(move || server.run(requests / cpus, copy, &stop))
+    let cpus = smp::all().count();
+    let start = |number: usize| {
+        let its = stop.clone();
+        let server = Server::new(archive, seed, number as u64);
+        server
+            .and_then(|mut server| {
+                task::spawn(move || server.run(requests / cpus as u64, copy, &its))
+            })
+            // The others need not go on.
+            .inspect_err(|_| stop.store(true, Ordering::Relaxed))
     };
-    let threads: Vec<_> = (0..cpus).map(start).collect();
-    let outcomes: Vec<_> = threads.into_iter().map(Join::join).collect();
     let mut all = Served::default();
-    for outcome in outcomes {
-        let served = outcome?;
-        all.requests += served.requests;
-        all.bytes += served.bytes;
-        all.bytes_verified += served.bytes_verified;
-        all.instructions += served.instructions;
-    }
+    let mut failed = None;
+    let started = task::run_all(
+        cpus,
+        start,
+        |outcome: Result<Served, Failure>| match outcome {
+            Ok(served) => all.add(&served),
+            Err(failure) => {
+                failed.get_or_insert(failure);
+            }
+        },
+    );
+    failed.map_or(Ok(()), Err)?;
+    started?;
     Ok(all)
 }
 
@@ -266,9 +284,7 @@ pub fn run(archive: &'static Archive<'static>, passes: u64, seed: u64) -> Result
                 mm.pending_page_count(),
             );
         }
-        all.requests += served.requests;
-        all.bytes += served.bytes;
-        all.bytes_verified += served.bytes_verified;
+        all.add(&served);
     }
     Ok(all)
 }

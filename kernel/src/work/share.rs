@@ -90,8 +90,10 @@ pub fn run(archive: &'static Archive<'static>, passes: u64, seed: u64, disjoint:
         let sum = sum.clone();
         task::spawn(move || verify(archive, seed, &sum, number, parts))
     };
-    let threads: alloc::vec::Vec<_> = (0..parts).map(start).collect();
-    threads.into_iter().for_each(task::Join::join);
+    // The others need not go on if one cannot start.
+    let start = |number| start(number).inspect_err(|error| sum.fail((*error).into()));
+    let started = task::run_all(parts, start, |()| ());
+    started.unwrap_or_else(|error| sum.fail(error.into()));
     Done {
         bytes_verified: sum.bytes_verified.load(Ordering::Relaxed),
         failure: sum.failure.lock().take(),

@@ -6,7 +6,6 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use arch::call::supervisor_call;
 
@@ -123,23 +122,21 @@ impl Calls for NoCalls {
 
 /// Tasks with half as much memory again as is free, which write and check each page `passes` times.
 pub fn run(mm: &'static Mm<'static>, passes: u64, seed: u64) -> Done {
-    let tasks = smp::all().count().max(2) as u64;
-    let pages = (mm.free_page_count() as u64 * 3 / 2 / tasks).max(16);
+    let tasks = smp::all().count().max(2);
+    let pages = (mm.free_page_count() as u64 * 3 / 2 / tasks as u64).max(16);
     let all = pages + pages.div_ceil(WORDS);
-    let start = |number: u64| {
+    let start = |number: usize| {
         let area = Area::memory(STACK_PAGES, all as usize);
         let seed = seed
-            .wrapping_add(number)
+            .wrapping_add(number as u64)
             .wrapping_mul(0x2545_f491_4f6c_dd1d)
             & !0xfff;
         let arguments = [Task::address(0), pages, passes * pages, seed];
+        let stack = task::Stack::new()?;
         let task = Task::new(mm, all as usize, [area].into(), program, arguments);
-        task::spawn(move || tasks::run(mm, task, NoCalls))
+        Ok(task::spawn_on(stack, move || tasks::run(mm, task, NoCalls)))
     };
-    let threads: Vec<_> = (0..tasks).map(start).collect();
     let mut done = Done::default();
-    threads
-        .into_iter()
-        .for_each(|thread| done.add(thread.join()));
-    done
+    let started = task::run_all(tasks, start, |its| done.add(its));
+    done.and(started)
 }

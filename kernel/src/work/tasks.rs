@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 
 use arch::PAGE_SIZE;
 
-use crate::heap;
-use crate::mm::Mm;
+use crate::mm::{Mm, OutOfMemory};
 use crate::task::{self, Join};
 use crate::user::{Event, Task};
 
@@ -29,9 +28,6 @@ pub fn next_random(random: &mut u64) -> u64 {
         .wrapping_add(0x1405_7b7e_f767_814f);
     *random
 }
-
-/// What the kernel needs for a child, in bytes: a stack, tables, lists.
-const CHILD: usize = 3 * task::STACK / 2;
 
 /// What the tasks of a kind of work may call besides.
 pub trait Calls: Send + Sized + 'static {
@@ -64,6 +60,16 @@ impl Done {
         self.reason = self.reason.take().or(other.reason);
     }
 
+    /// As this, and some tasks were not started.
+    #[must_use]
+    pub fn and(mut self, started: Result<(), OutOfMemory>) -> Self {
+        let reason = started
+            .err()
+            .map(|error| format!("a task cannot start: {error}"));
+        self.reason = self.reason.take().or(reason);
+        self
+    }
+
     /// What is wrong when all tasks have ended, if anything is.
     #[must_use]
     pub fn complaint(&self, mm: &Mm<'_>) -> Option<String> {
@@ -93,11 +99,11 @@ pub fn run<C: Calls>(mm: &'static Mm<'static>, mut task: Task, mut calls: C) -> 
             }
             Event::Call(FORK) => {
                 if let Some(its) = calls.fork()
-                    && heap::has_room(CHILD)
+                    && let Ok(stack) = task::Stack::new()
                 {
                     let mut child = task.fork(mm);
                     child.answer(0);
-                    children.push(task::spawn(move || run(mm, child, its)));
+                    children.push(task::spawn_on(stack, move || run(mm, child, its)));
                 }
                 task.answer(1);
                 continue;

@@ -9,7 +9,6 @@
 //! cache, or found discarded.
 
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -19,6 +18,7 @@ use rand_pcg::Pcg64Mcg;
 use crate::fs::archive::{Archive, Copy, ReadError};
 use crate::fs::digest::{FileDigest, PIECE, PieceDigest, piece_checksum};
 use crate::fs::image::FileEntry;
+use crate::mm::{OutOfMemory, collect};
 
 /// Longest range that is read at once, in bytes.
 const LONGEST: usize = 16 * PIECE;
@@ -63,6 +63,14 @@ pub enum Failure {
     Gap(String, u64),
     /// A file cannot be read.
     Read(String, ReadError),
+    /// There is no memory to begin.
+    OutOfMemory,
+}
+
+impl From<OutOfMemory> for Failure {
+    fn from(OutOfMemory: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
 }
 
 impl fmt::Display for Failure {
@@ -82,6 +90,7 @@ impl fmt::Display for Failure {
                 "mismatch on the disk at offset {offset} or behind, in front of the content of {name}"
             ),
             Self::Read(name, error) => write!(f, "{name}: {error}"),
+            Self::OutOfMemory => OutOfMemory.fmt(f),
         }
     }
 }
@@ -110,7 +119,7 @@ impl<'a> Verify<'a> {
             share: (0, 1),
             popular: true,
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
-            buffer: vec![0; LONGEST],
+            buffer: Vec::new(),
             bytes_verified: 0,
         }
     }
@@ -137,7 +146,8 @@ impl<'a> Verify<'a> {
     pub fn run(&mut self, mut progress: impl FnMut(Progress) -> bool) -> Result<(), Failure> {
         let count = self.archive.index().len();
         let (first, parts) = self.share;
-        let mut order: Vec<usize> = (first..count).step_by(parts).collect();
+        let mut order = collect((first..count).step_by(parts))?;
+        self.buffer = collect(core::iter::repeat_n(0, LONGEST))?;
         for pass in 1..=self.passes {
             self.shuffle(&mut order);
             for (done, file) in (1..).zip(&order) {

@@ -130,7 +130,7 @@ impl Pair {
         mm.add_free(Frame(1), FRAMES as u32 - 1);
         let device: &Device = Box::leak(Box::default());
         mm.set_store(device);
-        mm.add_swap(SLOTS);
+        mm.add_swap(SLOTS).unwrap();
         let mut pair = Self {
             machine,
             mm,

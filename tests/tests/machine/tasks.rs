@@ -27,11 +27,36 @@ pub(crate) fn tests() -> Vec<Trial> {
         "tasks::everything_at_once_while_cpus_go_off_and_on",
         || churned(&["--cpus", "2", "--machine-cpus", "2", "--hotplug"]),
     ));
+    tests.push(trial("tasks::no_memory_to_start_one", no_memory_to_start));
     for (name, more) in HOSTED {
         let name = format!("tasks::everything_at_once_in_a_guest_{name}");
         tests.push(trial(name, move || churned_in_a_guest(more)));
     }
     tests
+}
+
+/// More tasks than there is memory for: those that were started come to their ends, and the kernel says
+/// who has what.
+fn no_memory_to_start() -> Result<(), libtest_mimic::Failed> {
+    let run = run(&[
+        "--bare",
+        "--memory",
+        "3M",
+        "--cpus",
+        "8",
+        "--work",
+        "swap",
+        "--passes",
+        "1",
+        "--files",
+        files::directory(),
+    ])?;
+    run.must_fail(&["a task cannot start: out of memory, and nothing can go"])?;
+    for guest in run.guests() {
+        check!(guest.bytes_verified > 0, "no task has run: {guest:?}");
+        check!(guest.frames_anonymous == 0, "{guest:?}");
+    }
+    Ok(())
 }
 
 /// Policies, hints and numbers of CPUs that tasks run under.

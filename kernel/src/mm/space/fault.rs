@@ -7,7 +7,7 @@ use arch::Frame;
 use super::super::guard::Guard;
 use super::super::hash::Key;
 use super::super::page::PageFlags;
-use super::super::{Discarded, Lookup, MaybeDiscarded, Mm, StableRef, StoreError};
+use super::super::{Discarded, Lookup, MaybeDiscarded, Mm, OutOfMemory, StableRef, StoreError};
 use super::{Area, Space};
 use crate::sync;
 
@@ -29,9 +29,15 @@ impl fmt::Display for MapError {
         f.write_str(match self {
             Self::NoArea => "nothing is mapped there",
             Self::ReadOnly => "it may not be written",
-            Self::OutOfMemory => "out of memory, and nothing can go",
+            Self::OutOfMemory => return OutOfMemory.fmt(f),
             Self::Store => "the page cannot be read from its device",
         })
+    }
+}
+
+impl From<OutOfMemory> for MapError {
+    fn from(OutOfMemory: OutOfMemory) -> Self {
+        Self::OutOfMemory
     }
 }
 
