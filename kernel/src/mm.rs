@@ -120,6 +120,8 @@ pub struct Mm<'a> {
     /// Counters of what happened.
     pub stats: Stats,
     spaces: Mutex<Vec<Arc<Space>>>,
+    /// Who is making room just now.
+    reclaimers: SharedU32,
     slots: Mutex<Slots>,
     store: spin::Once<&'static dyn Store>,
     /// Files of which a mapping was locked in memory once: their pages stay stable.
@@ -160,6 +162,7 @@ impl<'a> Mm<'a> {
             release_batch: AtomicUsize::new(0),
             stats: Stats::default(),
             spaces: Mutex::new(Vec::new()),
+            reclaimers: SharedU32::new(0),
             slots: Mutex::new(Slots::new()),
             store: spin::Once::new(),
             kept_files: Mutex::new(Vec::new()),

@@ -9,6 +9,7 @@ use super::list::List;
 use super::page::PageFlags;
 use super::{Mm, state};
 use crate::sync;
+use crate::sync::atomic::Ordering;
 
 /// How long an allocation waits for pages that wait for sign-off, before it takes more pages of the
 /// cache, in microseconds: half a tick.
@@ -21,6 +22,8 @@ const SMALL: u32 = 3;
 const BATCH: usize = 32;
 /// Pages that one round lets become active: however many were looked up, it need not look at them all.
 const CHANCES: usize = 8 * BATCH;
+/// How often an allocation that finds nothing waits for others that make room.
+const TURNS: u32 = 8;
 
 impl Mm<'_> {
     /// Takes up to a batch of pages out of the page cache; returns how many.
@@ -28,6 +31,13 @@ impl Mm<'_> {
     /// Those that are inactive for longest; a page that was looked up since it became so becomes active,
     /// one that somebody uses or that the device does not have is left alone.
     pub fn shrink_cache(&self) -> usize {
+        self.reclaimers.fetch_add(1, Ordering::SeqCst);
+        let taken = self.shrink();
+        self.reclaimers.fetch_sub(1, Ordering::SeqCst);
+        taken
+    }
+
+    fn shrink(&self) -> usize {
         let mut taken = 0;
         // What waits in a batch is in use as long.
         self.empty_all_batches();
@@ -159,6 +169,7 @@ impl Mm<'_> {
     pub fn allocate_reclaiming(&self, order: u32) -> Option<PageAllocation> {
         let mut since = sync::microseconds();
         let mut moves = None;
+        let mut turns = TURNS;
         let mut effort = if order <= SMALL {
             8 * self.pages.len()
         } else {
@@ -181,11 +192,16 @@ impl Mm<'_> {
             let taken = self.shrink_cache();
             // What is on the lists of CPUs is in no block, and other CPUs do not see it.
             let listed = self.drain_all_page_lists();
-            if taken + listed == 0
-                && !self.hurry_sign_off()
-                && !self.await_moves(&mut moves)
-                && self.withdraw_from_balloon() == 0
+            if taken + listed > 0
+                || self.hurry_sign_off()
+                || self.await_moves(&mut moves)
+                || self.withdraw_from_balloon() > 0
             {
+                turns = TURNS;
+            } else if turns > 0 && self.await_reclaimers() {
+                // Without end, two that find nothing would wait for each other by turns.
+                turns -= 1;
+            } else {
                 return None;
             }
             effort = effort.saturating_sub(taken);
@@ -194,6 +210,19 @@ impl Mm<'_> {
             }
             since = sync::microseconds();
         }
+    }
+
+    /// Waits a little while others make room; returns whether any did. They may have in hand all that
+    /// could go.
+    fn await_reclaimers(&self) -> bool {
+        let is_any = || self.reclaimers.load(Ordering::SeqCst) > 0;
+        let found = is_any();
+        let since = sync::microseconds();
+        // Not for ever: one of them may wait for a page that we have locked.
+        while is_any() && sync::microseconds() - since < PATIENCE {
+            sync::let_others_run();
+        }
+        found
     }
 
     /// Pages on the LRU list: those in the page cache, and anonymous ones.

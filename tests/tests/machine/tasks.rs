@@ -41,13 +41,13 @@ fn no_memory_to_start() -> Result<(), libtest_mimic::Failed> {
     let run = run(&[
         "--bare",
         "--memory",
-        "3M",
+        "4M",
         "--cpus",
-        "8",
+        "32",
         "--work",
         "swap",
         "--passes",
-        "1",
+        "20",
         "--files",
         files::directory(),
     ])?;
