@@ -12,6 +12,7 @@ mod fake;
 mod files;
 mod hercules;
 mod io_errors;
+mod matrix;
 mod monitor;
 mod runs;
 mod shadow;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         fake::tests(),
         shadow::tests(),
         io_errors::tests(),
+        matrix::tests(),
         tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),
