@@ -10,6 +10,7 @@ mod controls;
 mod cpus;
 mod fake;
 mod files;
+mod foreign;
 mod hercules;
 mod io_errors;
 mod matrix;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         controls::tests(),
         cpus::tests(),
         fake::tests(),
+        foreign::tests(),
         shadow::tests(),
         io_errors::tests(),
         matrix::tests(),

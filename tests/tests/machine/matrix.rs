@@ -1,7 +1,7 @@
 //! Every kind of work under every policy and every mode, on 1 to 8 CPUs, in guests of the host.
 //!
-//! Of all combinations the suite runs those in which each two choices meet at least once or nearly so;
-//! with `MATRIX=all` in the environment it runs all of them, which takes a quarter of an hour.
+//! Of all combinations the suite runs those in which each two choices meet, or nearly all of those; with
+//! `MATRIX=all` in the environment it runs all of them.
 
 use libtest_mimic::{Failed, Trial};
 
