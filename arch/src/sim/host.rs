@@ -1,5 +1,7 @@
 //! The host of the simulated machine: it owns the storage and the content half of every page state.
 
+use std::collections::BTreeMap;
+
 use cmm::{Access, Content, Dialect, EssaResult, HostEvent, Orc, PageState, Usage};
 
 use super::machine::{Eviction, Hinting};
@@ -13,6 +15,8 @@ const POISON: u8 = 0xdb;
 pub(super) struct Host {
     storage: Vec<u8>,
     pages: Vec<HostPage>,
+    /// What was paged out.
+    paged_out: BTreeMap<Frame, Vec<u8>>,
     hinting: Hinting,
     eviction: Eviction,
     random: u64,
@@ -45,6 +49,7 @@ impl Host {
         Self {
             storage: vec![POISON; frames * PAGE_SIZE],
             pages: vec![page; frames],
+            paged_out: BTreeMap::new(),
             hinting,
             eviction: Eviction::Never,
             random: 1,
@@ -79,12 +84,14 @@ impl Host {
             && match (page.state.usage(), self.hinting) {
                 (_, Hinting::None) | (Usage::Stable, _) => false,
                 (Usage::Unused, _) => true,
+                (_, Hinting::Kvm) => true,
                 (Usage::Volatile, hinting) => hinting == Hinting::Full,
                 (Usage::PotentiallyVolatile, hinting) => hinting == Hinting::Full && !page.changed,
             };
         if may {
-            self.discards += u64::from(page.state.usage() != Usage::Unused);
-            self.apply(frame, HostEvent::Evict { changed: false });
+            let changed = page.changed;
+            self.apply(frame, HostEvent::Evict { changed });
+            self.discards += u64::from(self.state(frame) == PageState::VZ);
         }
         may
     }
@@ -127,8 +134,15 @@ impl Host {
         self.interfere();
         self.essa_counts[usize::from(orc.code())] += 1;
         let page = &mut self.pages[address.frame().index()];
-        let transition = cmm::essa(page.state, page.changed, orc, Dialect::Model);
+        let dialect = match self.hinting {
+            Hinting::Kvm => Dialect::Kvm,
+            _ => Dialect::Model,
+        };
+        let transition = cmm::essa(page.state, page.changed, orc, dialect);
         page.state = transition.new;
+        if transition.new.content() == Content::Zero {
+            self.paged_out.remove(&address.frame());
+        }
         // The host may act before the guest's next instruction.
         self.interfere();
         Ok(transition.result())
@@ -167,7 +181,7 @@ impl Host {
         // A host that does not discard has no discard faults either: what it drops reads as zeroes.
         let dialect = match self.hinting {
             Hinting::Full => Dialect::Model,
-            Hinting::Unused | Hinting::None => Dialect::Kvm,
+            Hinting::Unused | Hinting::Kvm | Hinting::None => Dialect::Kvm,
         };
         match cmm::access(page.state, dialect) {
             Access::Ok => Ok(()),
@@ -185,15 +199,32 @@ impl Host {
                 Err(fault(program::BLOCK_VOLATILITY, frame.address()))
             }
             Access::AddressingException => Err(fault(program::ADDRESSING, Absolute(0))),
-            Access::PageIn => unreachable!("this host has no paging device"),
+            Access::PageIn => {
+                let content = self.paged_out.remove(&frame);
+                let content = content.expect("what is preserved was paged out");
+                self.bytes(frame).copy_from_slice(&content);
+                self.pages[frame.index()].state = cmm::kvm::apply(page.state, HostEvent::PageIn)
+                    .expect("a page that is preserved can be paged in");
+                Ok(())
+            }
         }
     }
 
-    /// Takes the content of a page away.
+    /// Takes the content of a page away, or pages it out.
     fn apply(&mut self, frame: Frame, event: HostEvent) {
         let page = &mut self.pages[frame.index()];
-        page.state = cmm::apply(page.state, event).expect("the caller has looked at the state");
-        page.changed = false;
+        let new = match self.hinting {
+            Hinting::Kvm => cmm::kvm::apply(page.state, event),
+            _ => cmm::apply(page.state, event),
+        };
+        page.state = new.expect("the caller has looked at the state");
+        if page.state.content() == Content::Preserved {
+            let content = self.bytes(frame).to_vec();
+            self.paged_out.insert(frame, content);
+        } else {
+            page.changed = false;
+            self.paged_out.remove(&frame);
+        }
         self.bytes(frame).fill(POISON);
     }
 

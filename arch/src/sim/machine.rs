@@ -15,6 +15,8 @@ pub enum Hinting {
     Full,
     /// Unused pages are dropped, volatile ones are not; a logically zero page reads as zeroes.
     Unused,
+    /// As KVM: volatile pages are paged out and in like any others, and never discarded.
+    Kvm,
     /// ESSA is not installed.
     None,
 }

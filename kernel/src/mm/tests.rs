@@ -30,14 +30,17 @@ struct Rig {
 impl Rig {
     /// A machine with `frames` frames, all of them free but frame 0.
     fn new(frames: usize, hinting: Hinting) -> Self {
-        let machine = Machine::new(
-            frames,
-            match hinting {
-                Hinting::Off => sim::Hinting::None,
-                Hinting::Unused => sim::Hinting::Unused,
-                Hinting::Full => sim::Hinting::Full,
-            },
-        );
+        let host = match hinting {
+            Hinting::Off => sim::Hinting::None,
+            Hinting::Unused => sim::Hinting::Unused,
+            Hinting::Full => sim::Hinting::Full,
+        };
+        Self::under(host, frames, hinting)
+    }
+
+    /// The same, under a host that need not act on all that is hinted.
+    fn under(host: sim::Hinting, frames: usize, hinting: Hinting) -> Self {
+        let machine = Machine::new(frames, host);
         let entered = machine.enter();
         let pages: Vec<Page> = (0..frames).map(|_| Page::reserved()).collect();
         let mm: &Mm<'_> = Box::leak(Box::new(Mm::new(pages.leak(), hinting)));

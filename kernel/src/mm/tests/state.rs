@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use arch::sim;
 use arch::{Frame, storage};
 use cmm::{Orc, PageState, Usage};
 
@@ -324,4 +325,43 @@ fn using_a_discarded_page_is_fatal() {
     rig.machine.evict(frame);
     // SAFETY: not at all, which is what this shows.
     unsafe { storage::copy_out(frame.address(), &mut [0]) }
+}
+
+/// KVM pages volatile pages out like any others, and then refuses to make one stable if it is resident:
+/// the page would stay volatile, and what comes next might drop it.
+#[test]
+fn a_page_that_was_paged_out_while_volatile_is_made_stable_without_the_condition() {
+    let rig = Rig::under(sim::Hinting::Kvm, 32, Hinting::Full);
+    let frame = rig.fill_and_leave(key(0));
+    assert_eq!(rig.machine.state(frame), PageState::VR);
+    assert!(rig.machine.evict(frame));
+    assert_eq!(rig.machine.state(frame), cmm::extended::VP);
+    let before = rig.machine.essa_counts();
+    let Lookup::Hit(page) = rig.mm.lookup_stable(key(0)) else {
+        panic!("the content is preserved");
+    };
+    let after = rig.machine.essa_counts();
+    let count = |orc: Orc| after[usize::from(orc.code())] - before[usize::from(orc.code())];
+    assert_eq!(
+        (count(Orc::SetStableIfNotDiscarded), count(Orc::SetStable)),
+        (1, 1)
+    );
+    assert_eq!(rig.machine.state(frame), PageState::SP);
+    let mut content = [0; 16];
+    page.read(0, &mut content);
+    assert_eq!(content, [0xa5; 16]);
+    assert_eq!(rig.mm.stats.stable_failures.get(), 0);
+}
+
+/// A second hint drops what was preserved: then it is gone, and the kernel is told so.
+#[test]
+fn a_page_that_was_dropped_after_it_was_paged_out_is_lost() {
+    let rig = Rig::under(sim::Hinting::Kvm, 32, Hinting::Full);
+    let frame = rig.fill_and_leave(key(0));
+    assert!(rig.machine.evict(frame));
+    let old = arch::essa::essa(Orc::SetVolatile, frame.address());
+    assert_eq!(old.state(), Ok(cmm::extended::VP));
+    assert_eq!(rig.machine.state(frame), PageState::VZ);
+    assert!(matches!(rig.mm.lookup_stable(key(0)), Lookup::WasDiscarded));
+    assert_eq!(rig.mm.stats.stable_failures.get(), 1);
 }
