@@ -4,6 +4,7 @@ mod allocators;
 mod cpus;
 mod pages;
 mod serve;
+mod source;
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -35,6 +36,7 @@ const POLICIES: [&str; 2] = ["lru", "steal"];
 /// Takes all figures and prints them; the last ones need a minute or so.
 pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     let mut figures = sizes(options)?;
+    figures.extend(source::figures()?);
     figures.extend(boot(options)?);
     figures.extend(main_job(options)?);
     figures.extend(paths(options)?);
