@@ -6,6 +6,7 @@ mod buddy;
 mod cache;
 mod frames;
 mod gang;
+mod non_linear;
 mod percpu;
 mod probe;
 mod reclaim;
@@ -72,6 +73,6 @@ impl Rig {
     }
 }
 
-fn key(index: u32) -> Key {
+const fn key(index: u32) -> Key {
     Key { file: 7, index }
 }

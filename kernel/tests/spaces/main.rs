@@ -27,6 +27,8 @@ const SPACES: usize = 4;
 const OPERATIONS: usize = 10_000;
 /// Pages of each file.
 const FILE_PAGES: u32 = 24;
+/// Pages of the shared memory.
+const MEMORY_PAGES: usize = 4;
 
 /// A device that remembers what was written.
 #[derive(Default)]
@@ -89,6 +91,9 @@ struct Happened {
     discards: u64,
     failures: u64,
     write_errors: u64,
+    remapped: u64,
+    /// Places that were looked at because of that.
+    non_linear: u64,
 }
 
 impl Happened {
@@ -101,6 +106,8 @@ impl Happened {
         self.discards += pair.machine.discards();
         self.failures += stats.stable_failures.get();
         self.write_errors += stats.write_errors.get();
+        self.remapped += pair.remapped;
+        self.non_linear += stats.non_linear_steps.get();
     }
 }
 
@@ -111,6 +118,8 @@ struct Pair {
     device: &'static Device,
     spaces: Vec<(Arc<Space>, ModelSpace)>,
     files: Files,
+    /// Ranges that were remapped.
+    remapped: u64,
     random: Pcg64Mcg,
     _entered: Entered,
 }
@@ -137,6 +146,7 @@ impl Pair {
             device,
             spaces: Vec::new(),
             files: Files::default(),
+            remapped: 0,
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
             _entered: entered,
         };
@@ -254,7 +264,11 @@ impl Pair {
         let is_memory = matches!(backing, Backing::File { file, .. } if file > 1000);
         let area = Area {
             start,
-            pages: if is_memory { pages.min(4) } else { pages },
+            pages: if is_memory {
+                pages.min(MEMORY_PAGES)
+            } else {
+                pages
+            },
             backing,
             writable: self.below(4) > 0,
             shared,
@@ -289,6 +303,38 @@ impl Pair {
                 area.writable = writable;
             }
         }
+    }
+
+    /// Shows pages of a file out of their order.
+    fn remap(&mut self) {
+        let Some(number) = self.any_space() else {
+            return;
+        };
+        let (start, pages) = (self.any_page(number), 1 + self.below(6));
+        let range = start..(start + pages).min(PAGES);
+        let is_memory = |area: &Area| match area.backing {
+            Backing::File { file, .. } | Backing::NonLinear { file, .. } => file > 1000,
+            Backing::Anonymous => false,
+        };
+        let areas = &self.spaces[number].1.areas;
+        let in_memory = range
+            .clone()
+            .filter_map(|page| areas.get(&page))
+            .any(is_memory);
+        let most = if in_memory {
+            MEMORY_PAGES
+        } else {
+            FILE_PAGES as usize
+        };
+        let first = self.below((most + 1).saturating_sub(range.len()).max(1)) as u32;
+        let (space, model) = &mut self.spaces[number];
+        let remapped = self.mm.remap_range(space, range.clone(), first);
+        assert_eq!(
+            remapped.is_ok(),
+            model.remap(range.clone(), first),
+            "{range:?}"
+        );
+        self.remapped += u64::from(remapped.is_ok());
     }
 
     fn lock(&mut self) {
@@ -370,7 +416,8 @@ impl Pair {
             850..870 => self.begin_space(),
             870..900 => self.map_area(),
             900..910 => self.unmap(),
-            910..920 => self.protect(),
+            910..917 => self.protect(),
+            917..920 => self.remap(),
             920..926 => self.lock(),
             926..936 => self.fork(),
             936..940 => self.end_space(),
@@ -426,7 +473,8 @@ fn play_on(fails: u32, hinting: Hinting, eviction: Eviction, batch: usize, seeds
         pair.end();
     }
     let all = happened.swapped_in * happened.written * happened.copied * happened.reused;
-    assert!(all > 0, "{happened:?}");
+    let remapped = happened.remapped * happened.non_linear;
+    assert!(all > 0 && remapped > 0, "{happened:?}");
     happened
 }
 
