@@ -10,8 +10,12 @@ use crate::program;
 /// What storage holds that the host has taken away; whoever sees it has read what is not there.
 const POISON: u8 = 0xdb;
 
+/// The bytes of a page.
+type Bytes = [u8; PAGE_SIZE];
+
 pub(super) struct Host {
-    storage: Vec<u8>,
+    /// What pages hold; those that nobody has stored into hold poison, and take no memory of ours.
+    storage: Vec<Option<Box<Bytes>>>,
     pages: Vec<HostPage>,
     hinting: Hinting,
     eviction: Eviction,
@@ -43,7 +47,7 @@ impl Host {
             changed: false,
         };
         Self {
-            storage: vec![POISON; frames * PAGE_SIZE],
+            storage: vec![None; frames],
             pages: vec![page; frames],
             hinting,
             eviction: Eviction::Never,
@@ -142,16 +146,17 @@ impl Host {
     /// Copies out of one page, as far as the page is there.
     pub(super) fn load(&mut self, from: Absolute, to: &mut [u8]) -> Result<(), Fault> {
         self.touch(from)?;
-        let start = from.0 as usize;
-        to.copy_from_slice(&self.storage[start..start + to.len()]);
+        match &self.storage[from.frame().index()] {
+            Some(bytes) => to.copy_from_slice(&bytes[from.offset()..from.offset() + to.len()]),
+            None => to.fill(POISON),
+        }
         Ok(())
     }
 
     /// Copies into one page, as far as the page is there.
     pub(super) fn store(&mut self, to: Absolute, from: &[u8]) -> Result<(), Fault> {
         self.touch(to)?;
-        let start = to.0 as usize;
-        self.storage[start..start + from.len()].copy_from_slice(from);
+        self.bytes(to.frame())[to.offset()..to.offset() + from.len()].copy_from_slice(from);
         self.pages[to.frame().index()].changed = true;
         Ok(())
     }
@@ -194,11 +199,12 @@ impl Host {
         let page = &mut self.pages[frame.index()];
         page.state = cmm::apply(page.state, event).expect("the caller has looked at the state");
         page.changed = false;
-        self.bytes(frame).fill(POISON);
+        self.storage[frame.index()] = None;
     }
 
-    fn bytes(&mut self, frame: Frame) -> &mut [u8] {
-        &mut self.storage[frame.index() * PAGE_SIZE..][..PAGE_SIZE]
+    /// What a page holds, to be changed.
+    fn bytes(&mut self, frame: Frame) -> &mut Bytes {
+        self.storage[frame.index()].get_or_insert_with(|| Box::new([POISON; PAGE_SIZE]))
     }
 
     /// Xorshift: good enough to choose victims, and the same on every run.

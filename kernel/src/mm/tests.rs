@@ -12,6 +12,7 @@ mod probe;
 mod reclaim;
 mod release;
 mod reporting;
+mod reverse;
 mod space;
 mod state;
 mod user_copy;
