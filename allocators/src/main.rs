@@ -1,4 +1,4 @@
-//! Our page allocator beside others, for `cargo xtask bench`.
+//! Our page allocator beside others, and operations on pages in memories of all sizes, for `cargo xtask bench`.
 //!
 //! On s390x this is an image: the same churn for each allocator, its instructions counted by the clock
 //! of a machine that executes one a nanosecond. On the build machine it is a program, which takes the

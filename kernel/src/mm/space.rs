@@ -10,7 +10,8 @@
 //!   fault      an access has found no entry, or one that is read-only
 //!   unmap      an entry goes: the area ends, or the page leaves its cache
 //!   copy       a child gets what the parent has
-//!   area       what a range of pages shows, and changes of that
+//!   area       what a range of pages shows
+//!   areas      all that a space shows, and changes of that
 //!   remap      showing pages of a file out of their order
 //!   reverse    from a page to the places where it may be mapped
 //! ```
@@ -24,6 +25,7 @@
 //! allocation may have to wait for pages whose mappings are found by the reverse map.
 
 mod area;
+mod areas;
 mod change;
 mod copy;
 mod fault;
@@ -78,7 +80,7 @@ impl Space {
     }
 
     fn area(&self, page: usize) -> Option<Area> {
-        area::find(&self.areas.lock(), page)
+        areas::find(&self.areas.lock(), page)
     }
 
     /// Who owns pages that this space may map.
@@ -102,7 +104,7 @@ impl Mm<'_> {
 
     fn new_space_of(&self, family: u32, pages: usize, areas: Vec<Area>) -> Arc<Space> {
         let tables = PageTables::new(FIRST_SEGMENT, pages);
-        let areas = area::in_order(areas, tables.page_count());
+        let areas = areas::in_order(areas, tables.page_count());
         let space = Arc::new_cyclic(|itself| Space {
             itself: itself.clone(),
             number: self.new_owner(),

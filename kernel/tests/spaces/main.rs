@@ -1,17 +1,18 @@
 //! Address spaces on the simulated machine against a model of plain bytes: files and anonymous memory,
 //! private and shared, copied, locked, swapped out and truncated, under hosts that discard.
 
+mod device;
 mod model;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use arch::sim::{self, Entered, Eviction, Machine};
 use arch::translation::{self, UserFault};
-use arch::{Frame, PAGE_SIZE, storage};
-use kernel::mm::{Area, Backing, Hinting, Key, MapError, Mm, Page, Space, Store, StoreError};
-use model::{Content, Files, ModelSpace, OFFSETS, original};
+use arch::{Frame, PAGE_SIZE};
+use device::Device;
+use kernel::mm::{Area, Backing, Hinting, Key, MapError, Mm, Page, Space};
+use model::{Files, ModelSpace, OFFSETS};
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
@@ -29,57 +30,6 @@ const OPERATIONS: usize = 10_000;
 const FILE_PAGES: u32 = 24;
 /// Pages of the shared memory.
 const MEMORY_PAGES: usize = 4;
-
-/// A device that remembers what was written.
-#[derive(Default)]
-struct Device {
-    pages: Mutex<HashMap<Key, Vec<u8>>>,
-    /// One write in so many fails, if not 0; and the writes so far.
-    fails: AtomicU32,
-    writes: AtomicU32,
-}
-
-impl Device {
-    fn content(&self, key: Key) -> Content {
-        match self.pages.lock().unwrap().get(&key) {
-            Some(page) => OFFSETS.map(|offset| page[offset]),
-            None => original(key),
-        }
-    }
-}
-
-impl Store for Device {
-    fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
-        let mut page = self.pages.lock().unwrap().get(&key).cloned();
-        let page = page.get_or_insert_with(|| {
-            assert!(
-                key.file != Key::SWAP,
-                "a slot is read that was never written"
-            );
-            let mut page = vec![0; PAGE_SIZE];
-            for (offset, byte) in OFFSETS.iter().zip(original(key)) {
-                page[*offset] = byte;
-            }
-            page
-        });
-        // SAFETY: the page is new and locked.
-        unsafe { storage::copy_in(to.address(), page) }
-        Ok(())
-    }
-
-    fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {
-        let number = self.writes.fetch_add(1, Relaxed);
-        let fails = self.fails.load(Relaxed);
-        if fails > 0 && number.is_multiple_of(fails) {
-            return Err(StoreError);
-        }
-        let mut page = vec![0; PAGE_SIZE];
-        // SAFETY: the page is stable while it is written.
-        unsafe { storage::copy_out(from.address(), &mut page) }
-        self.pages.lock().unwrap().insert(key, page);
-        Ok(())
-    }
-}
 
 /// What happened while operations were played.
 #[derive(Default, Debug)]

@@ -16,7 +16,7 @@ impl Mm<'_> {
     /// # Errors
     /// A page cannot be had; what was locked up to there stays so.
     pub fn lock_range(&self, space: &Space, range: Range<usize>) -> Result<(), MapError> {
-        let leaving = self.change_areas(space, &range, |area| {
+        let leaving = self.change_areas(space, &range, &|area| {
             Some(Area {
                 locked: true,
                 ..area
@@ -110,7 +110,7 @@ impl Mm<'_> {
 
     /// Unlocks a range of pages. Pages of files stay stable: a mapping of them was locked once.
     pub fn unlock_range(&self, space: &Space, range: Range<usize>) {
-        let leaving = self.change_areas(space, &range, |area| {
+        let leaving = self.change_areas(space, &range, &|area| {
             Some(Area {
                 locked: false,
                 ..area

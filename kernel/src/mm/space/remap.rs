@@ -26,7 +26,7 @@ impl Mm<'_> {
         if !fits || !range.clone().all(can_be) {
             return Err(MapError::NoArea);
         }
-        let leaving = self.change_areas(space, &range, |area| {
+        let leaving = self.change_areas(space, &range, &|area| {
             Some(Area {
                 backing: area.backing.non_linear(),
                 ..area

@@ -23,7 +23,7 @@ use super::super::Mm;
 use super::super::hash::Key;
 use super::super::page::{Page, PageFlags};
 use super::intervals::{Interval, Node, Tree};
-use super::{Area, Backing, Space, area};
+use super::{Area, Backing, Space, areas};
 
 /// How places of a space show pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,7 +161,7 @@ pub(super) struct Leaving(Vec<Shown>);
 fn missing(space: &Arc<Space>, areas: &[Area], others: &[Area]) -> impl Iterator<Item = Shown> {
     let shown = |area: &Area| Shown::of_area(space, area);
     areas.iter().filter_map(shown).filter(move |new| {
-        let other = area::find(others, new.places.start);
+        let other = areas::find(others, new.places.start);
         other.and_then(|area| shown(&area)).as_ref() != Some(new)
     })
 }
