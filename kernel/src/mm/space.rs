@@ -99,22 +99,23 @@ impl Mm<'_> {
     /// # Panics
     /// If an area is not within the space, or two overlap.
     pub fn new_space(&self, pages: usize, areas: Vec<Area>) -> Arc<Space> {
-        self.new_space_of(self.new_owner(), pages, areas)
+        let space = self.make_space(self.new_owner(), pages, areas);
+        self.enter_space(&space);
+        space
     }
 
-    fn new_space_of(&self, family: u32, pages: usize, areas: Vec<Area>) -> Arc<Space> {
+    /// Makes a space that is not in the reverse map so far.
+    fn make_space(&self, family: u32, pages: usize, areas: Vec<Area>) -> Arc<Space> {
         let tables = PageTables::new(FIRST_SEGMENT, pages);
         let areas = areas::in_order(areas, tables.page_count());
-        let space = Arc::new_cyclic(|itself| Space {
+        Arc::new_cyclic(|itself| Space {
             itself: itself.clone(),
             number: self.new_owner(),
             family,
             tables,
             lock: Mutex::new(()),
             areas: Mutex::new(Arc::new(areas)),
-        });
-        self.enter_space(&space);
-        space
+        })
     }
 
     /// Removes all mappings of a space, which nobody uses any more.

@@ -23,11 +23,17 @@ impl Mm<'_> {
             ..*area
         };
         let of_child: Vec<_> = areas.iter().map(unlocked).collect();
-        let child = self.new_space_of(parent.family, parent.tables.page_count(), of_child);
+        let child = self.make_space(parent.family, parent.tables.page_count(), of_child);
+        if self.has(Guard::EnterFirst) {
+            self.enter_space(&child);
+        }
         for area in areas.iter() {
             for number in area.pages() {
                 self.copy_entry(parent, &child, number, area);
             }
+        }
+        if !self.has(Guard::EnterFirst) {
+            self.enter_space(&child);
         }
         child
     }

@@ -159,11 +159,13 @@ pub(super) struct Leaving(Vec<Shown>);
 
 /// What `areas` show of files that `others` do not show in the same way; both in their order.
 fn missing(space: &Arc<Space>, areas: &[Area], others: &[Area]) -> impl Iterator<Item = Shown> {
+    let place = |area: Area| (area.start, area.pages, area.backing);
+    let is_new = move |area: &&Area| {
+        let other = areas::find(others, area.start);
+        other.map(place) != Some(place(**area))
+    };
     let shown = |area: &Area| Shown::of_area(space, area);
-    areas.iter().filter_map(shown).filter(move |new| {
-        let other = areas::find(others, new.places.start);
-        other.and_then(|area| shown(&area)).as_ref() != Some(new)
-    })
+    areas.iter().filter(is_new).filter_map(shown)
 }
 
 /// What comes into the map and what goes when a space has other areas.
@@ -173,7 +175,7 @@ pub(super) fn changes(space: &Arc<Space>, old: &[Area], new: &[Area]) -> (Areas,
 }
 
 impl Mm<'_> {
-    /// Enters a space, before anything is mapped in it.
+    /// Enters a space: before anything is mapped in it, or who removes a page does not find it there.
     pub(super) fn enter_space(&self, space: &Arc<Space>) {
         let owners = space
             .owners()
@@ -202,7 +204,10 @@ impl Mm<'_> {
         let mut map = self.reverse_map.lock();
         removed.extend(areas.0.iter().map(|shown| map.files.remove(shown)));
         drop(map);
-        drop(removed);
+        assert!(
+            removed.iter().all(Option::is_some),
+            "an area leaves the map that is in it"
+        );
     }
 
     /// Does something for each place where a page may be mapped, and says whether what a place shows
