@@ -4,11 +4,13 @@ extern crate alloc;
 
 use alloc::format;
 
-use kernel::mm::{Key, Lookup, MAX_ORDER, Mm};
+use arch::Frame;
+use kernel::mm::{Key, Lookup, MAX_ORDER, Mm, Store, StoreError};
 use kernel::report;
 
 use crate::meter::Meter;
 use crate::scenarios::{self, Cost};
+use crate::spaces;
 use crate::subjects::{Manager, Ours};
 use crate::suite::say;
 
@@ -17,7 +19,20 @@ const SIZES: [usize; 5] = [64, 256, 1024, 4096, 16384];
 /// Operations that are counted.
 const COUNTED: u32 = 4096;
 
-/// A page of the only file.
+/// A device: nobody looks at what pages hold.
+struct Device;
+
+impl Store for Device {
+    fn read(&self, _: Key, _: Frame) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn write(&self, _: Key, _: Frame) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A page of the file that is in the cache.
 fn key(index: u32) -> Key {
     Key { file: 1, index }
 }
@@ -32,6 +47,7 @@ pub(crate) fn run(meter: &Meter) {
         let what = format!("allocator, {name}: holes, worst operation");
         report::measure(&what, 1, worst);
         cache(meter, mebibytes, &Manager::new(pages));
+        mappings(meter, mebibytes, &Manager::new(pages));
     }
 }
 
@@ -53,6 +69,20 @@ fn cache(meter: &Meter, mebibytes: usize, manager: &Manager) {
         mm.shrink_cache();
     });
     say("32 pages reclaimed", cost);
+}
+
+/// Address spaces, with pages mapped by one space, by some, and by many.
+fn mappings(meter: &Meter, mebibytes: usize, manager: &Manager) {
+    let mm = manager.mm();
+    mm.set_store(&Device);
+    let others = spaces::others(mm);
+    for mappings in spaces::MAPPINGS {
+        spaces::ask(mm, mappings, &mut |what, work| {
+            let name = format!("spaces, {mebibytes} MiB, mapped {mappings} times: {what}");
+            report::measure(&name, spaces::PAGES as u64, meter.count(work).1);
+        });
+    }
+    spaces::end(mm, &others);
 }
 
 /// Brings a page into the cache; nobody looks at what it holds.

@@ -22,6 +22,15 @@ bitflags! {
     }
 }
 
+/// What an entry that maps nothing keeps for the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// The number of the slot of the swap area that has the page.
+    Slot(u32),
+    /// The index of the page in its file, where the place does not tell it.
+    Index(u32),
+}
+
 /// A page-table entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
@@ -42,26 +51,45 @@ impl PageEntry {
         Self(frame.address().0 | protection)
     }
 
-    /// An entry that maps nothing and keeps a number below 2^32 for the program: the machine looks at no
-    /// other bit of an entry that is invalid.
+    /// An entry that maps nothing and keeps something for the program: the machine looks at no other bit
+    /// of an entry that is invalid.
     #[must_use]
-    pub const fn absent(number: u32) -> Self {
-        Self((number as u64) << 12 | PageFlags::INVALID.bits() | Self::KEEPS_NUMBER)
+    pub const fn absent(kept: Kept) -> Self {
+        let (number, marks) = match kept {
+            Kept::Slot(slot) => (slot, Self::KEEPS),
+            Kept::Index(index) => (index, Self::KEEPS | Self::KEEPS_INDEX),
+        };
+        Self((number as u64) << 12 | PageFlags::INVALID.bits() | marks)
     }
 
-    /// The number that an entry keeps which maps nothing.
+    /// What an entry keeps which maps nothing.
     #[must_use]
-    pub const fn number(self) -> Option<u32> {
-        let marks = PageFlags::INVALID.bits() | Self::KEEPS_NUMBER;
-        if self.0 & marks == marks {
-            Some((self.0 >> 12) as u32)
+    pub const fn kept(self) -> Option<Kept> {
+        let marks = PageFlags::INVALID.bits() | Self::KEEPS;
+        if self.0 & marks != marks {
+            return None;
+        }
+        let number = (self.0 >> 12) as u32;
+        Some(if self.0 & Self::KEEPS_INDEX == 0 {
+            Kept::Slot(number)
         } else {
-            None
+            Kept::Index(number)
+        })
+    }
+
+    /// The slot whose number an entry keeps.
+    #[must_use]
+    pub const fn slot(self) -> Option<u32> {
+        match self.kept() {
+            Some(Kept::Slot(slot)) => Some(slot),
+            _ => None,
         }
     }
 
-    /// Bit 63 of an invalid entry, the program's: the entry keeps a number.
-    const KEEPS_NUMBER: u64 = 1;
+    /// Bit 63 of an invalid entry, the program's: the entry keeps something.
+    const KEEPS: u64 = 1;
+    /// Bit 62 of such an entry: it is an index in a file.
+    const KEEPS_INDEX: u64 = 2;
 
     /// The frame that is mapped, if any is.
     #[must_use]
@@ -124,14 +152,18 @@ mod tests {
             (0x12_3200, Some(Frame(0x123)), true)
         );
         assert_eq!(PageEntry::INVALID.frame(), None);
-        assert_eq!((entry.number(), PageEntry::INVALID.number()), (None, None));
+        assert_eq!((entry.kept(), PageEntry::INVALID.kept()), (None, None));
     }
 
     #[test]
-    fn an_absent_entry_keeps_a_number() {
+    fn an_absent_entry_keeps_a_number_and_what_it_means() {
         for number in [0, 1, u32::MAX] {
-            let entry = PageEntry::absent(number);
-            assert_eq!((entry.frame(), entry.number()), (None, Some(number)));
+            for kept in [Kept::Slot(number), Kept::Index(number)] {
+                let entry = PageEntry::absent(kept);
+                assert_eq!((entry.frame(), entry.kept()), (None, Some(kept)));
+            }
+            assert_eq!(PageEntry::absent(Kept::Slot(number)).slot(), Some(number));
+            assert_eq!(PageEntry::absent(Kept::Index(number)).slot(), None);
         }
     }
 }

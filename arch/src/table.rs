@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::addr::{Absolute, Frame, PAGE_SHIFT};
 use crate::dat::{
-    PAGE_TABLE_ENTRIES, PageEntry, SHORT_SEGMENT_TABLE_ENTRIES, SegmentEntry,
+    Kept, PAGE_TABLE_ENTRIES, PageEntry, SHORT_SEGMENT_TABLE_ENTRIES, SegmentEntry,
     short_segment_table_asce,
 };
 use crate::translation;
@@ -110,12 +110,12 @@ impl PageTables {
         self.replace(page, PageEntry::new(frame, protected));
     }
 
-    /// Keeps a number where nothing is mapped, or nothing.
+    /// Keeps something where nothing is mapped, or nothing.
     ///
     /// # Panics
     /// If there is no such entry, or it is valid.
-    pub fn keep(&self, page: usize, number: Option<u32>) {
-        self.replace(page, number.map_or(PageEntry::INVALID, PageEntry::absent));
+    pub fn keep(&self, page: usize, kept: Option<Kept>) {
+        self.replace(page, kept.map_or(PageEntry::INVALID, PageEntry::absent));
     }
 
     fn replace(&self, page: usize, entry: PageEntry) {

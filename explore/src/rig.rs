@@ -293,6 +293,14 @@ impl User {
         self.mm.new_space(pages, vec![area])
     }
 
+    /// As [`User::space`], of one page that shows another page of the file than the first.
+    pub fn space_of(&self, shown: Key) -> Arc<Space> {
+        let space = self.space(1, false);
+        let remapped = self.mm.remap_range(&space, 0..1, shown.index);
+        assert_eq!(remapped, Ok::<(), MapError>(()), "the area is of a file");
+        space
+    }
+
     /// Maps a page, for stores too if it is `store`.
     pub fn map(&self, space: &Space, page: usize, store: bool) {
         let mapped = self.mm.map_page(space, page, store);
@@ -325,12 +333,13 @@ impl User {
 
     /// Loads from a page of a space; its content must be the file's.
     pub fn load(&self, space: &Space, page: usize) {
+        self.load_of(space, page, key(page as u32));
+    }
+
+    /// Loads from a page of a space; its content must be that of this page of the file.
+    pub fn load_of(&self, space: &Space, page: usize, shown: Key) {
         let byte = self.access(space, page, || translation::load(space.tables(), page, 0));
-        assert_eq!(
-            byte,
-            content(key(page as u32)),
-            "a mapping shows somebody else's page"
-        );
+        assert_eq!(byte, content(shown), "a mapping shows somebody else's page");
     }
 
     /// A space of so many pages of anonymous memory.

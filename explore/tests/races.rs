@@ -255,6 +255,11 @@ mod discard_against_copying_a_table {
     fn fails_without_the_check() {
         fails_without(Guard::CopyCheck, &["hundred interruptions"], scenario);
     }
+
+    #[test]
+    fn fails_without_the_child_in_the_map() {
+        fails_without(Guard::EnterFirst, &["hundred interruptions"], scenario);
+    }
 }
 
 /// 7. A CPU goes offline during a sign-off round, with pages on its list.

@@ -86,6 +86,34 @@ mod writing_after_a_copy {
     }
 }
 
+/// A page of the swap cache is discarded while it is copied for a child: so far one space owned it.
+mod discard_against_a_copy {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        let space = swapped(rig);
+        let (parents, its) = (space.clone(), space.clone());
+        let copying = rig.cpu(move |cpu| {
+            let child = cpu.mm.copy_space(&parents);
+            cpu.load_byte(&child, 0, 1);
+            cpu.mm.end_space(&child);
+        });
+        let removing = rig.cpu(move |cpu| cpu.load_byte(&its, 0, 1));
+        play([copying, removing, rig.host(3)]);
+        rig.now(|cpu| cpu.mm.end_space(&space));
+    }
+
+    #[test]
+    fn holds_with_the_owner_noted_first() {
+        holds(scenario);
+    }
+
+    #[test]
+    fn fails_without_the_owner_noted_first() {
+        fails_without(Guard::OwnerFirst, &["hundred interruptions"], scenario);
+    }
+}
+
 /// A page is swapped out while its parent copies it, and while the child and the parent use it.
 mod swapping_out_against_a_copy {
     use super::*;

@@ -38,7 +38,6 @@ mod writeback;
 #[cfg(test)]
 mod tests;
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicUsize};
 
@@ -75,6 +74,7 @@ use lru::Lru;
 use percpu::PageLists;
 use release::Pending;
 use signoff::SignOff;
+use space::ReverseMap;
 use swap::Slots;
 
 use crate::sync::Mutex;
@@ -119,7 +119,7 @@ pub struct Mm<'a> {
     release_batch: AtomicUsize,
     /// Counters of what happened.
     pub stats: Stats,
-    spaces: Mutex<Vec<Arc<Space>>>,
+    reverse_map: Mutex<ReverseMap>,
     /// Who is making room just now.
     reclaimers: SharedU32,
     slots: Mutex<Slots>,
@@ -133,8 +133,10 @@ pub struct Mm<'a> {
     kept: AtomicUsize,
     /// Truncations that have begun.
     truncations: SharedU32,
-    /// Numbers of families of spaces and of shared memory that were given out.
-    numbers: AtomicU32,
+    /// Numbers of shared memory that were given out.
+    memories: AtomicU32,
+    /// Numbers of spaces and families that were given out.
+    owners: AtomicU32,
     page_lists: PageLists,
     sign_off: SignOff,
     /// Guards that a test has taken out.
@@ -161,7 +163,7 @@ impl<'a> Mm<'a> {
             pending: Pending::new(),
             release_batch: AtomicUsize::new(0),
             stats: Stats::default(),
-            spaces: Mutex::new(Vec::new()),
+            reverse_map: Mutex::new(ReverseMap::new()),
             reclaimers: SharedU32::new(0),
             slots: Mutex::new(Slots::new()),
             store: spin::Once::new(),
@@ -170,7 +172,8 @@ impl<'a> Mm<'a> {
             managed: AtomicUsize::new(0),
             kept: AtomicUsize::new(0),
             truncations: SharedU32::new(0),
-            numbers: AtomicU32::new(0),
+            memories: AtomicU32::new(0),
+            owners: AtomicU32::new(Page::NOBODY),
             page_lists: PageLists::new(),
             sign_off: SignOff::new(),
             #[cfg(feature = "controls")]

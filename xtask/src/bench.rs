@@ -5,6 +5,7 @@ mod cpus;
 mod pages;
 mod serve;
 mod source;
+mod steps;
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -42,6 +43,7 @@ pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     figures.extend(paths(options)?);
     figures.extend(cpus::figures(options)?);
     figures.extend(allocators::figures(options)?);
+    figures.extend(steps::figures()?);
     figures.extend(pages::figures(options)?);
     figures.extend(serve::figures(options)?);
     if json {

@@ -383,6 +383,14 @@ records! {
         copies_on_write: u64,
         /// Pages that their last user took for himself.
         pages_reused: u64,
+        /// Pages of spaces that got another page of their file to show.
+        pages_remapped: u64,
+        /// Pages whose mappings were looked for.
+        reverse_map_walks: u64,
+        /// Nodes and places in linear areas that were looked at for them.
+        reverse_map_steps: u64,
+        /// Places in areas that are not linear that were looked at for them.
+        non_linear_steps: u64,
         /// Copies between pages of the page cache and tasks.
         user_copies: u64,
         /// Those that ended because the page of the cache was discarded.

@@ -12,11 +12,15 @@ use crate::program;
 /// What storage holds that the host has taken away; whoever sees it has read what is not there.
 const POISON: u8 = 0xdb;
 
+/// The bytes of a page.
+type Bytes = [u8; PAGE_SIZE];
+
 pub(super) struct Host {
-    storage: Vec<u8>,
+    /// What pages hold; those that nobody has stored into hold poison, and take no memory of ours.
+    storage: Vec<Option<Box<Bytes>>>,
     pages: Vec<HostPage>,
     /// What was paged out.
-    paged_out: BTreeMap<Frame, Vec<u8>>,
+    paged_out: BTreeMap<Frame, Box<Bytes>>,
     hinting: Hinting,
     eviction: Eviction,
     random: u64,
@@ -47,7 +51,7 @@ impl Host {
             changed: false,
         };
         Self {
-            storage: vec![POISON; frames * PAGE_SIZE],
+            storage: vec![None; frames],
             pages: vec![page; frames],
             paged_out: BTreeMap::new(),
             hinting,
@@ -156,16 +160,17 @@ impl Host {
     /// Copies out of one page, as far as the page is there.
     pub(super) fn load(&mut self, from: Absolute, to: &mut [u8]) -> Result<(), Fault> {
         self.touch(from)?;
-        let start = from.0 as usize;
-        to.copy_from_slice(&self.storage[start..start + to.len()]);
+        match &self.storage[from.frame().index()] {
+            Some(bytes) => to.copy_from_slice(&bytes[from.offset()..from.offset() + to.len()]),
+            None => to.fill(POISON),
+        }
         Ok(())
     }
 
     /// Copies into one page, as far as the page is there.
     pub(super) fn store(&mut self, to: Absolute, from: &[u8]) -> Result<(), Fault> {
         self.touch(to)?;
-        let start = to.0 as usize;
-        self.storage[start..start + from.len()].copy_from_slice(from);
+        self.bytes(to.frame())[to.offset()..to.offset() + from.len()].copy_from_slice(from);
         self.pages[to.frame().index()].changed = true;
         Ok(())
     }
@@ -200,9 +205,7 @@ impl Host {
             }
             Access::AddressingException => Err(fault(program::ADDRESSING, Absolute(0))),
             Access::PageIn => {
-                let content = self.paged_out.remove(&frame);
-                let content = content.expect("what is preserved was paged out");
-                self.bytes(frame).copy_from_slice(&content);
+                self.storage[frame.index()] = self.paged_out.remove(&frame);
                 self.pages[frame.index()].state = cmm::kvm::apply(page.state, HostEvent::PageIn)
                     .expect("a page that is preserved can be paged in");
                 Ok(())
@@ -218,18 +221,17 @@ impl Host {
             _ => cmm::apply(page.state, event),
         };
         page.state = new.expect("the caller has looked at the state");
-        if page.state.content() == Content::Preserved {
-            let content = self.bytes(frame).to_vec();
+        let is_preserved = page.state.content() == Content::Preserved;
+        page.changed &= is_preserved;
+        let content = self.storage[frame.index()].take();
+        if let Some(content) = content.filter(|_| is_preserved) {
             self.paged_out.insert(frame, content);
-        } else {
-            page.changed = false;
-            self.paged_out.remove(&frame);
         }
-        self.bytes(frame).fill(POISON);
     }
 
-    fn bytes(&mut self, frame: Frame) -> &mut [u8] {
-        &mut self.storage[frame.index() * PAGE_SIZE..][..PAGE_SIZE]
+    /// What a page holds, to be changed.
+    fn bytes(&mut self, frame: Frame) -> &mut Bytes {
+        self.storage[frame.index()].get_or_insert_with(|| Box::new([POISON; PAGE_SIZE]))
     }
 
     /// Xorshift: good enough to choose victims, and the same on every run.

@@ -22,7 +22,7 @@ use cmm::PageState;
 
 use super::guard::Guard;
 use super::hash::Key;
-use super::page::PageFlags;
+use super::page::{Page, PageFlags};
 use super::swap::slot_of;
 use super::{Discarded, Mm};
 use crate::sync;
@@ -289,7 +289,7 @@ impl<'m> Filling<'m> {
     /// The page is shared memory, which no device has: it stays.
     pub(super) fn keep_in_memory(&mut self) {
         let page = self.mm.page(self.frame);
-        page.family.store(0, Ordering::Relaxed);
+        page.set_owner(Page::NOBODY);
         page.set(PageFlags::ANON);
     }
 

@@ -32,6 +32,11 @@ pub enum Guard {
     WalkLock,
     /// A page that was removed is not copied into a child's table.
     CopyCheck,
+    /// A child is in the reverse map before anything is copied for it.
+    EnterFirst,
+    /// Whoever maps an anonymous page in a second space makes it the family's before he looks whether
+    /// it was removed.
+    OwnerFirst,
     /// The change bit is reset when the page is stable, not before.
     ChangeOrder,
     /// Writable is set and reset under StateChange, and reset only if no mapping is counted then.

@@ -116,8 +116,8 @@ pub struct Page {
     pub(super) bucket: AtomicU32,
     /// How often the page has left a cache: whoever has no reference sees by it that it did.
     generation: SharedU32,
-    /// The spaces that may map it, of an anonymous page: parents and children have the same number.
-    pub(super) family: AtomicU32,
+    /// Who may map it, of an anonymous page: one space, or a family of them.
+    owner: SharedU32,
     /// Where in those spaces, in pages.
     pub(super) place: AtomicU32,
     /// What free block starts here, if one does: the buddy allocator's.
@@ -145,7 +145,7 @@ impl Page {
             chain: AtomicU32::new(NOWHERE),
             bucket: AtomicU32::new(NOWHERE),
             generation: SharedU32::new(0),
-            family: AtomicU32::new(0),
+            owner: SharedU32::new(Self::NOBODY),
             place: AtomicU32::new(0),
             block: AtomicU32::new(0),
             spare: [0; 2],
@@ -240,6 +240,18 @@ impl Page {
     /// Notes that the page leaves its cache.
     pub(super) fn next_generation(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The owner of an anonymous page that is of no space's own memory, but of shared memory.
+    pub(super) const NOBODY: u32 = 0;
+
+    /// The number of the space that may map it, if it is one, or of the family.
+    pub(super) fn owner(&self) -> u32 {
+        self.owner.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_owner(&self, owner: u32) {
+        self.owner.store(owner, Ordering::SeqCst);
     }
 
     /// Counts a mapping, which has taken its reference before.

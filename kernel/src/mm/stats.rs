@@ -78,6 +78,14 @@ pub struct Stats {
     pub swapped_in: Counter,
     /// Anonymous pages that found no free slot.
     pub swap_full: Counter,
+    /// Pages of spaces that got another page of their file to show.
+    pub remapped: Counter,
+    /// Pages whose mappings were looked for.
+    pub reverse_map_walks: Counter,
+    /// Nodes of the reverse map and places in linear areas that were looked at for them.
+    pub reverse_map_steps: Counter,
+    /// Places in areas that are not linear that were looked at for them.
+    pub non_linear_steps: Counter,
     /// Pages copied because somebody wrote to a private mapping.
     pub copies_on_write: Counter,
     /// Pages of the swap cache or shared by parent and child that their last user took for himself.

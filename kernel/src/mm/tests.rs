@@ -6,11 +6,13 @@ mod buddy;
 mod cache;
 mod frames;
 mod gang;
+mod non_linear;
 mod percpu;
 mod probe;
 mod reclaim;
 mod release;
 mod reporting;
+mod reverse;
 mod space;
 mod state;
 mod user_copy;
@@ -75,6 +77,6 @@ impl Rig {
     }
 }
 
-fn key(index: u32) -> Key {
+const fn key(index: u32) -> Key {
     Key { file: 7, index }
 }

@@ -1,17 +1,18 @@
 //! Address spaces on the simulated machine against a model of plain bytes: files and anonymous memory,
 //! private and shared, copied, locked, swapped out and truncated, under hosts that discard.
 
+mod device;
 mod model;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use arch::sim::{self, Entered, Eviction, Machine};
 use arch::translation::{self, UserFault};
-use arch::{Frame, PAGE_SIZE, storage};
-use kernel::mm::{Area, Backing, Hinting, Key, MapError, Mm, Page, Space, Store, StoreError};
-use model::{Content, Files, ModelSpace, OFFSETS, original};
+use arch::{Frame, PAGE_SIZE};
+use device::Device;
+use kernel::mm::{Area, Backing, Hinting, Key, MapError, Mm, Page, Space};
+use model::{Files, ModelSpace, OFFSETS};
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
@@ -27,57 +28,8 @@ const SPACES: usize = 4;
 const OPERATIONS: usize = 10_000;
 /// Pages of each file.
 const FILE_PAGES: u32 = 24;
-
-/// A device that remembers what was written.
-#[derive(Default)]
-struct Device {
-    pages: Mutex<HashMap<Key, Vec<u8>>>,
-    /// One write in so many fails, if not 0; and the writes so far.
-    fails: AtomicU32,
-    writes: AtomicU32,
-}
-
-impl Device {
-    fn content(&self, key: Key) -> Content {
-        match self.pages.lock().unwrap().get(&key) {
-            Some(page) => OFFSETS.map(|offset| page[offset]),
-            None => original(key),
-        }
-    }
-}
-
-impl Store for Device {
-    fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
-        let mut page = self.pages.lock().unwrap().get(&key).cloned();
-        let page = page.get_or_insert_with(|| {
-            assert!(
-                key.file != Key::SWAP,
-                "a slot is read that was never written"
-            );
-            let mut page = vec![0; PAGE_SIZE];
-            for (offset, byte) in OFFSETS.iter().zip(original(key)) {
-                page[*offset] = byte;
-            }
-            page
-        });
-        // SAFETY: the page is new and locked.
-        unsafe { storage::copy_in(to.address(), page) }
-        Ok(())
-    }
-
-    fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {
-        let number = self.writes.fetch_add(1, Relaxed);
-        let fails = self.fails.load(Relaxed);
-        if fails > 0 && number.is_multiple_of(fails) {
-            return Err(StoreError);
-        }
-        let mut page = vec![0; PAGE_SIZE];
-        // SAFETY: the page is stable while it is written.
-        unsafe { storage::copy_out(from.address(), &mut page) }
-        self.pages.lock().unwrap().insert(key, page);
-        Ok(())
-    }
-}
+/// Pages of the shared memory.
+const MEMORY_PAGES: usize = 4;
 
 /// What happened while operations were played.
 #[derive(Default, Debug)]
@@ -89,6 +41,9 @@ struct Happened {
     discards: u64,
     failures: u64,
     write_errors: u64,
+    remapped: u64,
+    /// Places that were looked at because of that.
+    non_linear: u64,
 }
 
 impl Happened {
@@ -101,6 +56,8 @@ impl Happened {
         self.discards += pair.machine.discards();
         self.failures += stats.stable_failures.get();
         self.write_errors += stats.write_errors.get();
+        self.remapped += pair.remapped;
+        self.non_linear += stats.non_linear_steps.get();
     }
 }
 
@@ -111,6 +68,8 @@ struct Pair {
     device: &'static Device,
     spaces: Vec<(Arc<Space>, ModelSpace)>,
     files: Files,
+    /// Ranges that were remapped.
+    remapped: u64,
     random: Pcg64Mcg,
     _entered: Entered,
 }
@@ -137,6 +96,7 @@ impl Pair {
             device,
             spaces: Vec::new(),
             files: Files::default(),
+            remapped: 0,
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
             _entered: entered,
         };
@@ -254,7 +214,11 @@ impl Pair {
         let is_memory = matches!(backing, Backing::File { file, .. } if file > 1000);
         let area = Area {
             start,
-            pages: if is_memory { pages.min(4) } else { pages },
+            pages: if is_memory {
+                pages.min(MEMORY_PAGES)
+            } else {
+                pages
+            },
             backing,
             writable: self.below(4) > 0,
             shared,
@@ -289,6 +253,38 @@ impl Pair {
                 area.writable = writable;
             }
         }
+    }
+
+    /// Shows pages of a file out of their order.
+    fn remap(&mut self) {
+        let Some(number) = self.any_space() else {
+            return;
+        };
+        let (start, pages) = (self.any_page(number), 1 + self.below(6));
+        let range = start..(start + pages).min(PAGES);
+        let is_memory = |area: &Area| match area.backing {
+            Backing::File { file, .. } | Backing::NonLinear { file, .. } => file > 1000,
+            Backing::Anonymous => false,
+        };
+        let areas = &self.spaces[number].1.areas;
+        let in_memory = range
+            .clone()
+            .filter_map(|page| areas.get(&page))
+            .any(is_memory);
+        let most = if in_memory {
+            MEMORY_PAGES
+        } else {
+            FILE_PAGES as usize
+        };
+        let first = self.below((most + 1).saturating_sub(range.len()).max(1)) as u32;
+        let (space, model) = &mut self.spaces[number];
+        let remapped = self.mm.remap_range(space, range.clone(), first);
+        assert_eq!(
+            remapped.is_ok(),
+            model.remap(range.clone(), first),
+            "{range:?}"
+        );
+        self.remapped += u64::from(remapped.is_ok());
     }
 
     fn lock(&mut self) {
@@ -370,7 +366,8 @@ impl Pair {
             850..870 => self.begin_space(),
             870..900 => self.map_area(),
             900..910 => self.unmap(),
-            910..920 => self.protect(),
+            910..917 => self.protect(),
+            917..920 => self.remap(),
             920..926 => self.lock(),
             926..936 => self.fork(),
             936..940 => self.end_space(),
@@ -426,7 +423,8 @@ fn play_on(fails: u32, hinting: Hinting, eviction: Eviction, batch: usize, seeds
         pair.end();
     }
     let all = happened.swapped_in * happened.written * happened.copied * happened.reused;
-    assert!(all > 0, "{happened:?}");
+    let remapped = happened.remapped * happened.non_linear;
+    assert!(all > 0 && remapped > 0, "{happened:?}");
     happened
 }
 

@@ -1,6 +1,7 @@
 //! What address spaces show, without caches, states, tables or swap: plain bytes.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use kernel::mm::{Area, Backing, Key};
 
@@ -58,7 +59,7 @@ pub(crate) struct ModelSpace {
 /// The page of a file that a page of an area shows.
 pub(crate) fn key(area: &Area, page: usize) -> Option<Key> {
     match area.backing {
-        Backing::File { file, first } => Some(Key {
+        Backing::File { file, first } | Backing::NonLinear { file, first } => Some(Key {
             file,
             index: first + (page - area.start) as u32,
         }),
@@ -96,6 +97,30 @@ impl ModelSpace {
             }
         }
         true
+    }
+
+    /// Makes a range show other pages of its file, those from `first` on; returns whether that is allowed.
+    pub(crate) fn remap(&mut self, range: Range<usize>, first: u32) -> bool {
+        let shared = |page| self.areas.get(&page).is_some_and(|area| area.shared);
+        let allowed = range.clone().all(shared);
+        if allowed {
+            for (page, index) in range.zip(first..) {
+                let area = self.areas.get_mut(&page).expect("it is shared");
+                let (Backing::File { file, .. } | Backing::NonLinear { file, .. }) = area.backing
+                else {
+                    panic!("only files are shared")
+                };
+                let (start, pages, first) = (page, 1, index);
+                let backing = Backing::NonLinear { file, first };
+                *area = Area {
+                    start,
+                    pages,
+                    backing,
+                    ..*area
+                };
+            }
+        }
+        allowed
     }
 
     pub(crate) fn unmap(&mut self, page: usize) {

@@ -123,6 +123,10 @@ fn churn(more: &[&str]) -> Result<Run, libtest_mimic::Failed> {
             guest.swapped_in > 100 && guest.pages_written > 100,
             "{guest:?}"
         );
+        check!(
+            guest.pages_remapped > 50 && guest.non_linear_steps > 1000,
+            "{guest:?}"
+        );
     }
     nothing_failed(&run)?;
     Ok(run)

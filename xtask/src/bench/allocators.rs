@@ -92,14 +92,19 @@ fn bound(name: &str) -> Option<f64> {
     }
 }
 
-/// What two CPUs do to one, which are threads of this machine.
-fn throughput() -> Result<Vec<Figure>> {
+/// Runs the allocators' program on this machine; returns what it has printed.
+pub(super) fn program(arguments: &[&str]) -> Result<String> {
     let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
     let mut command = Command::new(cargo);
     process::sanitize(&mut command);
     command.current_dir(workspace::root());
     command.args(["run", "--quiet", "--release", "--package"]);
-    let printed = process::output(command.arg("bench-allocators"))?;
+    process::output(command.args(["bench-allocators", "--"]).args(arguments))
+}
+
+/// What two CPUs do to one, which are threads of this machine.
+fn throughput() -> Result<Vec<Figure>> {
+    let printed = program(&[])?;
     let rates: Vec<f64> = printed
         .lines()
         .map(str::parse)

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::super::Mm;
 use super::super::guard::Guard;
 use super::super::page::PageFlags;
-use super::super::swap::slot_of;
 use super::{Area, Space};
 
 impl Mm<'_> {
@@ -14,7 +13,8 @@ impl Mm<'_> {
     /// either writes into private areas from now on is its own.
     ///
     /// The entry of a page that is being removed becomes in the child what the removal leaves in the
-    /// parent: empty, or the number of the page's slot.
+    /// parent: empty for a page of a file, its index where the place does not tell it, or the number of
+    /// the page's slot.
     pub fn copy_space(&self, parent: &Space) -> Arc<Space> {
         let areas = parent.areas();
         // Locked memory is the parent's alone.
@@ -23,40 +23,51 @@ impl Mm<'_> {
             ..*area
         };
         let of_child: Vec<_> = areas.iter().map(unlocked).collect();
-        let child = self.new_space_of(parent.family, parent.tables.page_count(), of_child);
+        let child = self.make_space(parent.family, parent.tables.page_count(), of_child);
+        if self.has(Guard::EnterFirst) {
+            self.enter_space(&child);
+        }
         for area in areas.iter() {
             for number in area.pages() {
-                self.copy_entry(parent, &child, number, area.shared);
+                self.copy_entry(parent, &child, number, area);
             }
+        }
+        if !self.has(Guard::EnterFirst) {
+            self.enter_space(&child);
         }
         child
     }
 
-    fn copy_entry(&self, parent: &Space, child: &Space, number: usize, is_shared: bool) {
+    /// The child's entry is read-only, whatever it is a copy of: so nobody can write who was not there
+    /// when all mappings were made read-only.
+    fn copy_entry(&self, parent: &Space, child: &Space, number: usize, area: &Area) {
         let _parent = parent.lock.lock();
         let entry = parent.tables.get(number);
         let _child = child.lock.lock();
         let Some(frame) = entry.frame() else {
-            if let Some(slot) = entry.number() {
-                self.get_slot(slot);
-                child.tables.keep(number, Some(slot));
-            }
+            entry
+                .slot()
+                .into_iter()
+                .for_each(|slot| self.get_slot(slot));
+            child.tables.keep(number, entry.kept());
             return;
         };
         let page = self.page(frame);
+        if self.has(Guard::OwnerFirst) {
+            self.share(page, child);
+        }
         if page.flags().contains(PageFlags::DISCARDED) && self.has(Guard::CopyCheck) {
-            let slot = slot_of(page);
-            slot.into_iter().for_each(|slot| self.get_slot(slot));
-            child.tables.keep(number, slot);
+            child
+                .tables
+                .keep(number, self.get_kept(frame, area.order()));
             return;
         }
-        if !is_shared && !entry.is_protected() && self.has(Guard::ProtectParent) {
+        if !area.shared && !entry.is_protected() && self.has(Guard::ProtectParent) {
             self.protect_entry(parent, number, frame);
         }
         page.get();
         page.add_mapping();
-        child
-            .tables
-            .map(number, frame, entry.is_protected() || !is_shared);
+        child.tables.map(number, frame, true);
+        self.share(page, child);
     }
 }

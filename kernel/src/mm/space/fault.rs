@@ -3,11 +3,13 @@
 use core::fmt;
 
 use arch::Frame;
+use arch::dat::{Kept, PageEntry};
 
 use super::super::guard::Guard;
 use super::super::hash::Key;
 use super::super::page::PageFlags;
 use super::super::{Discarded, Lookup, MaybeDiscarded, Mm, OutOfMemory, StableRef, StoreError};
+use super::reverse::Order;
 use super::{Area, Space};
 use crate::sync;
 
@@ -113,7 +115,11 @@ impl Mm<'_> {
     ) -> Result<Option<StableRef<'_>>, MapError> {
         let area = space.area(number).ok_or(MapError::NoArea)?;
         let entry = space.tables.get(number);
-        match (entry.frame(), entry.number(), area.key(number)) {
+        match (
+            entry.frame(),
+            entry.slot(),
+            self.shown(space, &area, number),
+        ) {
             (Some(_), ..) => Ok(None),
             (None, Some(slot), _) => {
                 let frame = self.swapped_page(space, number, slot)?;
@@ -145,7 +151,7 @@ impl Mm<'_> {
         let entry = space.tables.get(number);
         // A page that is locked in memory is this space's own from the beginning.
         let own = !area.shared && (store || (area.locked && area.writable));
-        match (entry.frame(), entry.number(), area.key(number)) {
+        match (entry.frame(), entry.slot(), self.shown(space, area, number)) {
             (Some(_), ..) if !entry.is_protected() => Ok(Step::Done),
             (Some(_), ..) if !own && !store => Ok(Step::Done),
             (Some(frame), _, key) if own => self.own_page(space, number, frame, key),
@@ -155,6 +161,29 @@ impl Mm<'_> {
             (_, _, Some(key)) => self.map_file_page(space, number, key, store),
             (_, _, None) => self.map_new_page(space, number, area),
         }
+    }
+
+    /// The page of a file that a page of a space shows.
+    pub(super) fn shown(&self, space: &Space, area: &Area, number: usize) -> Option<Key> {
+        match area.order() {
+            Order::Linear => area.key(number),
+            Order::NonLinear => {
+                let _table = space.lock.lock();
+                self.shown_by(area, number, space.tables.get(number))
+            }
+        }
+    }
+
+    /// The page of a file that is shown by an entry; the caller has the table's lock.
+    fn shown_by(&self, area: &Area, number: usize, entry: PageEntry) -> Option<Key> {
+        let key = area.key(number)?;
+        Some(match (area.order(), entry.frame(), entry.kept()) {
+            (Order::Linear, ..) => key,
+            // As long as it is mapped, it is the file's.
+            (Order::NonLinear, Some(frame), _) => Key::of(self.page(frame)),
+            (Order::NonLinear, None, Some(Kept::Index(index))) => Key { index, ..key },
+            (Order::NonLinear, None, _) => key,
+        })
     }
 
     fn map_file_page(
@@ -217,12 +246,13 @@ impl Mm<'_> {
         }
         // The area may be gone, or have lost the right.
         let area = space.area(number).ok_or(Discarded)?;
-        if (writable && !area.writable) || area.key(number) != Some(Key::of(page)) {
+        let old = space.tables.get(number);
+        let shown = self.shown_by(&area, number, old);
+        if (writable && !area.writable) || shown != Some(Key::of(page)) {
             return Err(Discarded);
         }
-        let old = space.tables.get(number);
         match old.frame() {
-            None if old.number().is_some() => return Err(Discarded),
+            None if old.slot().is_some() => return Err(Discarded),
             None => {
                 page.get();
                 page.add_mapping();

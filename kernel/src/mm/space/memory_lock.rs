@@ -1,5 +1,6 @@
 //! Locking pages in memory: they are there, they stay, and they are never volatile.
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::super::hash::Key;
@@ -15,12 +16,13 @@ impl Mm<'_> {
     /// # Errors
     /// A page cannot be had; what was locked up to there stays so.
     pub fn lock_range(&self, space: &Space, range: Range<usize>) -> Result<(), MapError> {
-        self.change_areas(space, &range, |area| {
+        let leaving = self.change_areas(space, &range, &|area| {
             Some(Area {
                 locked: true,
                 ..area
             })
         });
+        self.leave(&leaving);
         for number in range {
             let Some(area) = space.area(number) else {
                 continue;
@@ -35,13 +37,8 @@ impl Mm<'_> {
 
     /// From now on all pages of a file stay stable.
     fn keep_file_stable(&self, file: u32) {
-        {
-            let mut kept = self.kept_files.lock();
-            if kept.contains(&file) {
-                return;
-            }
-            kept.push(file);
-            self.any_kept.store(true, Ordering::SeqCst);
+        if !self.note_kept(file) {
+            return;
         }
         // Whoever has not seen that is changing a page's state now: making it stable waits for him.
         let cached = self
@@ -55,16 +52,48 @@ impl Mm<'_> {
         }
     }
 
-    /// Whether a page is one of a file of which a mapping was locked once.
-    pub(in crate::mm) fn is_kept(&self, page: &Page) -> bool {
-        self.any_kept.load(Ordering::SeqCst) && self.kept_files.lock().contains(&Key::of(page).file)
+    /// Notes that a file is kept stable; returns whether it was not until now. The list grows while it is
+    /// not locked: an allocation may have to look at it.
+    fn note_kept(&self, file: u32) -> bool {
+        let mut larger = Vec::new();
+        loop {
+            let count = {
+                let mut kept = self.kept_files.lock();
+                let Err(place) = kept.binary_search(&file) else {
+                    return false;
+                };
+                if kept.capacity() == kept.len() && larger.capacity() > kept.len() {
+                    larger.append(&mut kept);
+                    core::mem::swap(&mut *kept, &mut larger);
+                }
+                if kept.capacity() > kept.len() {
+                    kept.insert(place, file);
+                    self.any_kept.store(true, Ordering::SeqCst);
+                    return true;
+                }
+                kept.len()
+            };
+            larger = Vec::with_capacity(2 * count + 8);
+        }
     }
 
-    fn lock_one(&self, space: &Space, number: usize, area: &Area) -> Result<(), MapError> {
+    /// Whether a page is one of a file of which a mapping was locked once.
+    pub(in crate::mm) fn is_kept(&self, page: &Page) -> bool {
+        let file = Key::of(page).file;
+        self.any_kept.load(Ordering::SeqCst) && self.kept_files.lock().binary_search(&file).is_ok()
+    }
+
+    /// Makes sure that a page is there, in an area that is locked in memory.
+    pub(super) fn lock_one(
+        &self,
+        space: &Space,
+        number: usize,
+        area: &Area,
+    ) -> Result<(), MapError> {
         loop {
             self.map_page(space, number, area.writable && !area.shared)?;
             // A page of the file that is discarded goes out here, and comes back in the next round.
-            let key = area.key(number);
+            let key = self.shown(space, area, number);
             if key.is_some_and(|key| matches!(self.lookup_stable(key), Lookup::WasDiscarded)) {
                 continue;
             }
@@ -81,12 +110,13 @@ impl Mm<'_> {
 
     /// Unlocks a range of pages. Pages of files stay stable: a mapping of them was locked once.
     pub fn unlock_range(&self, space: &Space, range: Range<usize>) {
-        self.change_areas(space, &range, |area| {
+        let leaving = self.change_areas(space, &range, &|area| {
             Some(Area {
                 locked: false,
                 ..area
             })
         });
+        self.leave(&leaving);
         for number in range {
             let _table = space.lock.lock();
             if let Some(frame) = space.tables.get(number).frame() {

@@ -31,7 +31,7 @@ impl Mm<'_> {
     fn new_anonymous(&self, space: &Space, number: usize) -> Result<(Frame, bool), MapError> {
         let block = self.allocate_reclaiming(0).ok_or(MapError::OutOfMemory)?;
         let page = self.page(block.frame);
-        page.family.store(space.family, Ordering::Relaxed);
+        page.set_owner(space.number);
         page.place.store(number as u32, Ordering::Relaxed);
         page.set(PageFlags::ANON | PageFlags::UP_TO_DATE);
         Ok((block.frame, block.zero))
@@ -62,7 +62,7 @@ impl Mm<'_> {
         key: Key,
     ) -> Result<Step, MapError> {
         let entry = space.tables.get(number);
-        if entry.frame().is_some() || entry.number().is_some() {
+        if entry.frame().is_some() || entry.slot().is_some() {
             return Ok(Step::Next);
         }
         let source = self.stable_page(key)?;
@@ -133,6 +133,8 @@ impl Mm<'_> {
         if !space.area(number).is_some_and(|area| area.writable) {
             return Reuse::Wait;
         }
+        // Whoever maps it from now on says so.
+        page.set_owner(space.number);
         space.tables.invalidate(number);
         space.tables.map(number, frame, false);
         self.stats.reused.add(1);
@@ -248,7 +250,7 @@ impl Mm<'_> {
     ) -> Result<Option<Frame>, MapError> {
         {
             let _table = space.lock.lock();
-            if space.tables.get(number).number() != Some(slot) {
+            if space.tables.get(number).slot() != Some(slot) {
                 return Ok(None);
             }
             // Ours, so that the slot is not freed and used again while the page is read.
@@ -266,7 +268,7 @@ impl Mm<'_> {
         }
         let filling = self.begin_fill(key).ok_or(MapError::OutOfMemory)?;
         let page = self.page(filling.frame());
-        page.family.store(space.family, Ordering::Relaxed);
+        page.set_owner(space.number);
         page.place.store(number as u32, Ordering::Relaxed);
         self.store().read(key, filling.frame())?;
         self.stats.swapped_in.add(1);
@@ -278,15 +280,19 @@ impl Mm<'_> {
         let page = self.page(frame);
         {
             let _table = space.lock.lock();
+            if self.has(Guard::OwnerFirst) {
+                self.share(page, space);
+            }
             if page.flags().contains(PageFlags::DISCARDED) && self.has(Guard::EstablishCheck) {
                 return Step::Wait;
             }
-            if space.tables.get(number).number() != Some(slot) {
+            if space.tables.get(number).slot() != Some(slot) {
                 return Step::Next;
             }
             page.get();
             page.add_mapping();
             space.tables.map(number, frame, true);
+            self.share(page, space);
         }
         // The entry's.
         self.put_slot(slot);

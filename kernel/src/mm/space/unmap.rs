@@ -1,27 +1,29 @@
 //! Removing mappings: because an area ends, or because a page leaves its cache.
 
 use arch::Frame;
+use arch::dat::Kept;
 
 use super::super::Mm;
 use super::super::guard::Guard;
+use super::super::hash::Key;
 use super::super::page::PageFlags;
 use super::super::swap::slot_of;
 use super::Space;
+use super::reverse::Order;
 
 impl Mm<'_> {
-    /// Removes a mapping, whose reference is dropped in the end, or the slot's number that an entry keeps.
-    pub(super) fn unmap(&self, space: &Space, number: usize) {
+    /// Removes a mapping, whose reference is dropped in the end, or the slot's number that an entry keeps;
+    /// from now on it keeps something else, or nothing.
+    pub(super) fn unmap(&self, space: &Space, number: usize, kept: Option<Kept>) {
         let mapped = {
             let _table = space.lock.lock();
             let entry = space.tables.get(number);
-            if let Some(frame) = entry.frame() {
+            let mapped = entry.frame().map(|frame| {
                 space.tables.invalidate(number);
-                space.tables.keep(number, None);
-                Ok((frame, self.count_mapping_away(frame, entry.is_protected())))
-            } else {
-                space.tables.keep(number, None);
-                Err(entry.number())
-            }
+                (frame, self.count_mapping_away(frame, entry.is_protected()))
+            });
+            space.tables.keep(number, kept);
+            mapped.ok_or(entry.slot())
         };
         match mapped {
             Ok((frame, was_last)) => {
@@ -87,36 +89,27 @@ impl Mm<'_> {
 
     /// Makes all mappings of a page read-only, and moves its change bit into Dirty.
     pub(in crate::mm) fn protect_everywhere(&self, frame: Frame) {
-        let page = self.page(frame);
-        let spaces = self.spaces.lock();
-        for space in spaces.iter() {
-            space.each_place_of(page, |number| {
-                let _table = space.lock.lock();
-                let entry = space.tables.get(number);
-                if entry.frame() == Some(frame) && !entry.is_protected() {
-                    self.protect_entry(space, number, frame);
-                }
-            });
-        }
+        self.each_place(self.page(frame), |space, number, _| {
+            let _table = space.lock.lock();
+            let entry = space.tables.get(number);
+            if entry.frame() == Some(frame) && !entry.is_protected() {
+                self.protect_entry(space, number, frame);
+            }
+        });
     }
 
     /// Removes all mappings of a page that is being removed from its cache, or that is being swapped
     /// out: then their entries keep the slot's number.
     pub(in crate::mm) fn unmap_everywhere(&self, frame: Frame) {
-        let page = self.page(frame);
-        let spaces = self.spaces.lock();
-        // The latest first: a child before its parent.
-        for space in spaces.iter().rev() {
-            space.each_place_of(page, |number| {
-                let seen = space.tables.get(number).frame().is_some();
-                if seen || self.has(Guard::WalkLock) {
-                    self.take_away(space, number, frame);
-                }
-            });
-        }
+        self.each_place(self.page(frame), |space, number, order| {
+            let seen = space.tables.get(number).frame().is_some();
+            if seen || self.has(Guard::WalkLock) {
+                self.take_away(space, number, frame, order);
+            }
+        });
     }
 
-    fn take_away(&self, space: &Space, number: usize, frame: Frame) {
+    fn take_away(&self, space: &Space, number: usize, frame: Frame, order: Order) {
         let was_last = {
             let _table = space.lock.lock();
             let entry = space.tables.get(number);
@@ -124,12 +117,24 @@ impl Mm<'_> {
                 return;
             }
             space.tables.invalidate(number);
-            let slot = slot_of(self.page(frame));
-            slot.into_iter().for_each(|slot| self.get_slot(slot));
-            space.tables.keep(number, slot);
+            space.tables.keep(number, self.get_kept(frame, order));
             self.count_mapping_away(frame, entry.is_protected())
         };
         self.forget_writable(frame, was_last);
         self.put_page(frame);
+    }
+
+    /// What an entry keeps of a page that is mapped no more: the number of its slot, which has a user
+    /// more then; its index, where the place does not tell it; or nothing.
+    pub(super) fn get_kept(&self, frame: Frame, order: Order) -> Option<Kept> {
+        let page = self.page(frame);
+        match (slot_of(page), order) {
+            (Some(slot), _) => {
+                self.get_slot(slot);
+                Some(Kept::Slot(slot))
+            }
+            (None, Order::NonLinear) => Some(Kept::Index(Key::of(page).index)),
+            (None, Order::Linear) => None,
+        }
     }
 }

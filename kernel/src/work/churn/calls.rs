@@ -9,7 +9,8 @@ use arch::PAGE_SIZE;
 
 use super::plan::{Part, Plan};
 use super::program::{
-    ALLOW, CUT, FINAL, LOCK, PROTECT, READ, REFUSED, RENEW, SUM, SYNC, UNLOCK, WHO, WRITE, WRONG,
+    ALLOW, CUT, FINAL, LOCK, PROTECT, READ, REFUSED, REMAP, RENEW, SUM, SYNC, UNLOCK, WHO, WRITE,
+    WRONG,
 };
 use crate::fs::archive::Archive;
 use crate::fs::writable::WritableFiles;
@@ -61,7 +62,9 @@ impl Keeper {
         let index = page as u32;
         match part {
             Part::Memory => None,
-            Part::File | Part::Copy => Some(WritableFiles::key(self.plan.file, index)),
+            Part::File | Part::Copy | Part::Shuffled => {
+                Some(WritableFiles::key(self.plan.file, index))
+            }
             Part::Neighbour => Some(WritableFiles::key(self.plan.neighbour, index)),
             Part::Archive => Some(Key {
                 file: self.plan.archive.0,
@@ -133,6 +136,9 @@ impl Calls for Keeper {
             RENEW => return self.renew(mm, space, first, count),
             PROTECT => mm.protect_range(space, range, false),
             ALLOW => mm.protect_range(space, range, true),
+            REMAP => mm
+                .remap_range(space, range, second as u32)
+                .map_err(|error| format!("pages cannot be shown in another order: {error}"))?,
             LOCK => return Ok(u64::from(mm.lock_range(space, range).is_err())),
             UNLOCK => mm.unlock_range(space, range),
             CUT => self

@@ -19,27 +19,33 @@ pub(super) enum Part {
     Copy,
     /// The file of another task, which is read only.
     Neighbour,
+    /// A few pages that show any of the task's file, in no order.
+    Shuffled,
     /// A file of the archive.
     Archive,
 }
 
 impl Part {
     /// All of them, in their order.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Memory,
         Self::File,
         Self::Copy,
         Self::Neighbour,
+        Self::Shuffled,
         Self::Archive,
     ];
     /// How many have an entry in the table for each page.
-    pub(super) const IN_TABLE: u64 = 4;
+    pub(super) const IN_TABLE: u64 = 5;
 }
+
+/// Most pages that are shown in no order: whoever looks for mappings of a page looks at all of them.
+const MOST_SHUFFLED: u64 = 64;
 
 /// The plan of a task's space.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
-    /// Pages of each part, fewer than 2^16; of the archive's file, fewer may be shown.
+    /// Pages of each part, fewer than 2^16; of the archive's file, fewer may be shown, as in no order.
     pub(super) pages: u64,
     /// Number of the task's file.
     pub(super) file: u32,
@@ -77,6 +83,11 @@ impl Plan {
         (Part::IN_TABLE * self.pages).div_ceil(WORDS)
     }
 
+    /// Pages that are shown in no order.
+    pub(super) fn shuffled(&self) -> u64 {
+        self.pages.min(MOST_SHUFFLED)
+    }
+
     /// The first page of a part, behind the stack.
     pub(super) fn start(&self, part: Part) -> u64 {
         self.table_pages() + part as u64 * self.pages
@@ -106,15 +117,15 @@ impl Plan {
             pages: (pages.end - pages.start) as usize,
             backing: match part {
                 Part::Memory => Backing::Anonymous,
-                Part::File | Part::Copy => file(self.file),
+                Part::File | Part::Copy | Part::Shuffled => file(self.file),
                 Part::Neighbour => file(self.neighbour),
                 Part::Archive => Backing::File {
                     file: self.archive.0,
                     first: pages.start as u32,
                 },
             },
-            writable: matches!(part, Part::Memory | Part::File | Part::Copy),
-            shared: matches!(part, Part::File | Part::Neighbour | Part::Archive),
+            writable: !matches!(part, Part::Neighbour | Part::Archive),
+            shared: !matches!(part, Part::Memory | Part::Copy),
             locked: false,
         }
     }
@@ -124,6 +135,7 @@ impl Plan {
         let table = Area::memory(STACK_PAGES, self.table_pages() as usize);
         let shown = Part::ALL.map(|part| match part {
             Part::Archive => self.area(part, 0..self.archive.1),
+            Part::Shuffled => self.area(part, 0..self.shuffled()),
             _ => self.area(part, 0..self.pages),
         });
         core::iter::once(table).chain(shown)
@@ -142,7 +154,7 @@ pub(super) fn identity(seed: u64, part: Part, number: u32) -> u64 {
     let kind = match part {
         Part::Memory => 1,
         Part::Copy => 2,
-        Part::File | Part::Neighbour | Part::Archive => 3,
+        Part::File | Part::Neighbour | Part::Shuffled | Part::Archive => 3,
     };
     (seed ^ kind << 48 ^ u64::from(number) << 52).wrapping_mul(0x2545_f491_4f6c_dd1d)
 }

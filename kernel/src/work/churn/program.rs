@@ -5,10 +5,12 @@
 //! has the state [`ZERO`] more, or none at all.
 
 mod copies;
+mod shuffle;
 
 use arch::call::supervisor_call;
 
 pub(super) use copies::{READ, REFUSED, WRITE};
+pub(super) use shuffle::REMAP;
 
 use super::plan::{PLACES, Part, Plan, WORDS, identity, word};
 use crate::work::tasks::{EXIT, FORK, next_random};
@@ -172,6 +174,7 @@ impl Churn {
             }
             Part::File | Part::Copy => self.check_others(at, part, Part::File, page),
             Part::Neighbour => self.check_others(at, part, part, page),
+            Part::Shuffled => self.check_shuffled(at, page),
             Part::Archive => self.check_archive(at, page),
         }
     }
@@ -200,9 +203,14 @@ impl Churn {
 
     /// Writes a new state of a page.
     fn write(&mut self, part: Part, page: u64) {
+        self.write_at(self.at(self.plan.start(part) + page, 0), part, page);
+    }
+
+    /// Writes a new state of a page that is there.
+    fn write_at(&mut self, at: *mut u64, part: Part, page: u64) {
         let (identity, state) = self.next_state(part, page);
         for place in PLACES {
-            let at = self.at(self.plan.start(part) + page, place);
+            let at = at.wrapping_add(place as usize);
             // SAFETY: mapped, and nobody else writes it; volatile, so that each access is made.
             unsafe { at.write_volatile(word(identity, page, place, state as u32)) }
         }
@@ -303,7 +311,8 @@ impl Churn {
             0..360 => self.write_any(),
             360..380 => self.protect(),
             380..400 => self.lock(),
-            400..420 => self.renew(),
+            400..415 => self.renew(),
+            415..420 => self.shuffle(),
             420..426 if self.is_parent() => self.cut(),
             426..440 if self.is_parent() => {
                 let page = self.random(self.plan.pages);
