@@ -8,8 +8,8 @@ use arch::sim::{self, Machine};
 use arch::translation::{self, UserFault};
 use arch::{Frame, PAGE_SIZE, storage};
 use kernel::mm::{
-    Area, Backing, Guard, Hinting, Key, Lookup, MapError, Mm, Optimistic, Page, Space, StableRef,
-    Store, StoreError,
+    Area, Backing, Guard, Hinting, Key, Lookup, MapError, Mm, NotBegun, Optimistic, Page, Space,
+    StableRef, Store, StoreError,
 };
 use kernel::sync;
 use shuttle::thread;
@@ -18,6 +18,8 @@ use shuttle::thread;
 const FRAMES: usize = 12;
 /// Slots of the swap area.
 const SLOTS: u32 = 4;
+/// Pages of the file.
+const FILE_PAGES: u32 = 3;
 /// The page that most scenarios are about.
 pub const KEY: Key = key(0);
 
@@ -52,6 +54,10 @@ impl Store for Device {
         unsafe { storage::copy_out(from.address(), &mut page) }
         self.0.lock().unwrap().insert(key, page);
         Ok(())
+    }
+
+    fn pages(&self, _: u32) -> u32 {
+        FILE_PAGES
     }
 }
 
@@ -91,6 +97,8 @@ impl Rig {
         // SAFETY: as above.
         let its_device = unsafe { &*device };
         shared.set_store(its_device);
+        // Scenarios that are about something else read what they want.
+        shared.set_read_ahead(0);
         shared.add_swap(SLOTS);
         if let Some(guard) = without {
             shared.take_out(guard);
@@ -193,10 +201,19 @@ pub struct User {
 impl User {
     /// Brings a page of the file into the cache.
     pub fn fill(&self, key: Key) -> Option<StableRef<'static>> {
-        let filling = self.mm.begin_fill(key)?;
+        let filling = match self.mm.begin_fill(key) {
+            Ok(filling) => filling,
+            Err(NotBegun::Filled(page)) => return Some(page),
+            Err(NotBegun::OutOfMemory) => return None,
+        };
         // SAFETY: the page is new and locked.
         unsafe { storage::copy_in(filling.address(), &[content(key); PAGE_SIZE]) }
         filling.complete()
+    }
+
+    /// Begins to bring a page of the file into the cache, and fails.
+    pub fn fill_in_vain(&self, key: Key) {
+        drop(self.mm.begin_fill(key));
     }
 
     /// Reads a page through a stable reference; its content must be the file's.

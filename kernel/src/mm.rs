@@ -11,6 +11,7 @@ mod balloon;
 mod buddy;
 mod cache;
 mod discard;
+mod fill;
 mod frames;
 mod gang;
 mod guard;
@@ -22,6 +23,7 @@ mod optimistic;
 mod page;
 mod percpu;
 mod probe;
+mod readahead;
 mod reclaim;
 mod release;
 mod reporting;
@@ -46,7 +48,8 @@ use arch::Frame;
 pub use account::Account;
 pub use balloon::{BATCH, Batch};
 pub use buddy::{MAX_ORDER, PageAllocation};
-pub use cache::{Filling, Lookup, MaybeDiscarded, StableRef};
+pub use cache::{Lookup, MaybeDiscarded, StableRef};
+pub use fill::{Filling, NotBegun};
 pub use frames::Unreadable;
 pub use gang::{GANG, Gang};
 pub use guard::Guard;
@@ -55,6 +58,7 @@ pub use optimistic::Optimistic;
 pub use page::{Page, PageFlags};
 pub use percpu::BATCH as PAGE_BATCH;
 pub use probe::{Discards, Probe, probe};
+pub use readahead::{Fillings, MOST_AT_ONCE, OutOfMemory, Wanted, frames as frames_of};
 pub use release::MOST_PENDING;
 pub use reporting::FreeBlock;
 pub use signoff::{LATENCIES, SignOffStats};
@@ -71,6 +75,7 @@ use buddy::Buddy;
 use hash::CacheHash;
 use lru::Lru;
 use percpu::PageLists;
+use readahead::ReadAhead;
 use release::Pending;
 use signoff::SignOff;
 use swap::Slots;
@@ -130,6 +135,7 @@ pub struct Mm<'a> {
     /// Numbers of families of spaces and of shared memory that were given out.
     numbers: AtomicU32,
     page_lists: PageLists,
+    read_ahead: ReadAhead,
     sign_off: SignOff,
     /// Guards that a test has taken out.
     #[cfg(feature = "controls")]
@@ -164,6 +170,7 @@ impl<'a> Mm<'a> {
             truncations: SharedU32::new(0),
             numbers: AtomicU32::new(0),
             page_lists: PageLists::new(),
+            read_ahead: ReadAhead::new(),
             sign_off: SignOff::new(),
             #[cfg(feature = "controls")]
             taken_out: AtomicU32::new(0),

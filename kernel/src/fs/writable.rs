@@ -96,16 +96,16 @@ impl WritableFiles {
         self.blocks_of(key.file - FIRST).0 + u64::from(key.index) * BLOCKS
     }
 
-    /// Reads a page.
+    /// Reads neighbouring pages of a file.
     ///
     /// # Errors
     /// The disk has failed.
-    pub fn read(&self, key: Key, to: Frame) -> Result<(), BlockError> {
+    pub fn read_pages(&self, first: Key, to: &[Frame]) -> Result<(), BlockError> {
         // Not while it is being truncated.
-        let _file = self.files[(key.file - FIRST) as usize].lock();
+        let _file = self.files[(first.file - FIRST) as usize].lock();
         let disk = self.disk.lock();
-        // SAFETY: the page is new and locked.
-        unsafe { disk.read(self.block(key), to.address(), PAGE_SIZE) }
+        // SAFETY: the pages are new and locked.
+        unsafe { disk.read_pages(self.block(first), to, to.len() * PAGE_SIZE) }
     }
 
     /// Writes a page.

@@ -33,7 +33,7 @@ impl Mm<'_> {
                 continue;
             };
             let page = self.page(frame);
-            if flags.is_empty() || page.flags().intersects(flags) {
+            if page.flags().intersects(flags) {
                 // Under the lock, as in `find`.
                 page.get();
                 found.push(frame);
@@ -45,7 +45,7 @@ impl Mm<'_> {
     /// Looks the next pages of a range up, and makes them stable; what was discarded is removed and left
     /// out. `range` begins behind the last one that was looked at.
     pub fn lookup_gang(&self, file: u32, range: &mut Range<u32>) -> Gang<'_> {
-        self.lookup_gang_tagged(file, range, PageFlags::empty())
+        self.lookup_gang_tagged(file, range, PageFlags::UP_TO_DATE)
     }
 
     /// As [`Mm::lookup_gang`], of pages that have one of these flags.

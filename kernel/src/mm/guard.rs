@@ -54,6 +54,8 @@ pub enum Guard {
     UnusedFirst,
     /// Pages are marked unused before anybody can find them in a block.
     UnusedBeforeFound,
+    /// A page that is being filled is not handed out before it is complete.
+    CompleteFirst,
 }
 
 #[cfg(feature = "controls")]

@@ -55,6 +55,8 @@ bitflags! {
         const HINTED_HIGH = 1 << 16;
         /// Low bit of the usage that this kernel set last ("Hinted").
         const HINTED_LOW = 1 << 17;
+        /// Read ahead, and looked up by nobody so far.
+        const READ_AHEAD = 1 << 18;
     }
 }
 

@@ -135,7 +135,7 @@ impl Mm<'_> {
         page.get();
         key.assign(page);
         page.set(PageFlags::SWAP_CACHE | PageFlags::DIRTY);
-        assert!(self.enter(frame, None).is_ok(), "a slot has one page");
+        assert!(self.enter(frame).is_ok(), "a slot has one page");
         // What a child copies meanwhile is read-only, and is not written while the page is locked.
         self.unmap_everywhere(frame);
         self.write_locked(frame, key)
@@ -168,12 +168,8 @@ impl Mm<'_> {
             self.make_stable(frame)?;
         }
         let page = self.page(frame);
-        {
-            let mut cache = self.cache.lock();
-            cache.remove(self.pages, frame);
-            page.next_generation();
-            page.reset(PageFlags::CACHED | PageFlags::SWAP_CACHE | PageFlags::DIRTY);
-        }
+        self.leave_cache(frame);
+        page.reset(PageFlags::DIRTY);
         self.put_slot(Key::of(page).index);
         let was_last = page.put();
         assert!(!was_last, "the caller has a reference");

@@ -4,10 +4,12 @@ mod account;
 mod balloon;
 mod buddy;
 mod cache;
+mod fill;
 mod frames;
 mod gang;
 mod percpu;
 mod probe;
+mod readahead;
 mod reclaim;
 mod release;
 mod reporting;
@@ -56,7 +58,7 @@ impl Rig {
 
     /// Brings a page into the cache, full of `byte`.
     fn fill(&self, key: Key, byte: u8) -> StableRef<'static> {
-        let filling = self.mm.begin_fill(key).expect("there is memory");
+        let filling = self.mm.begin_fill(key).ok().expect("there is memory");
         // SAFETY: the page is new and locked.
         unsafe { storage::copy_in(filling.address(), &[byte; arch::PAGE_SIZE]) }
         filling.complete().unwrap()

@@ -7,7 +7,10 @@ use arch::Frame;
 use super::super::guard::Guard;
 use super::super::hash::Key;
 use super::super::page::PageFlags;
-use super::super::{Discarded, Lookup, MaybeDiscarded, Mm, StableRef, StoreError};
+use super::super::{
+    Discarded, Lookup, MaybeDiscarded, Mm, NotBegun, OutOfMemory, StableRef, StoreError, Wanted,
+    frames_of,
+};
 use super::{Area, Space};
 use crate::sync;
 
@@ -38,6 +41,12 @@ impl fmt::Display for MapError {
 impl From<StoreError> for MapError {
     fn from(StoreError: StoreError) -> Self {
         Self::Store
+    }
+}
+
+impl From<OutOfMemory> for MapError {
+    fn from(OutOfMemory: OutOfMemory) -> Self {
+        Self::OutOfMemory
     }
 }
 
@@ -179,16 +188,36 @@ impl Mm<'_> {
 
     /// Brings a page that the cache does not have into it.
     fn read_page(&self, key: Key) -> Result<StableRef<'_>, MapError> {
+        if key.is_shared_memory() {
+            return self.clear_page(key);
+        }
+        let wanted = Wanted {
+            key,
+            pages: 1,
+            end: self.store().pages(key.file),
+        };
+        self.load(&wanted, |first, fillings| {
+            let read = match fillings {
+                [page] => self.store().read(first, page.frame()),
+                pages => self.store().read_pages(first, &frames_of(pages)),
+            };
+            read.map_err(MapError::from)
+        })
+    }
+
+    /// Brings a page of shared memory into the cache, which nobody has written so far.
+    fn clear_page(&self, key: Key) -> Result<StableRef<'_>, MapError> {
         loop {
-            let mut filling = self.begin_fill(key).ok_or(MapError::OutOfMemory)?;
-            if key.is_shared_memory() {
-                filling.clear_behind(0, 0);
-                filling.keep_in_memory();
-            } else {
-                self.store().read(key, filling.frame())?;
-            }
-            if let Some(page) = filling.complete() {
-                return Ok(page);
+            match self.begin_fill(key) {
+                Ok(mut filling) => {
+                    filling.clear_behind(0, 0);
+                    filling.keep_in_memory();
+                    if let Some(page) = filling.complete() {
+                        return Ok(page);
+                    }
+                }
+                Err(NotBegun::Filled(page)) => return Ok(page),
+                Err(NotBegun::OutOfMemory) => return Err(MapError::OutOfMemory),
             }
         }
     }
