@@ -129,6 +129,43 @@ mod reading_ahead {
     }
 }
 
+/// A page is written to its device, which records that, while it becomes inactive.
+mod recording_against_deactivation {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        rig.now(|cpu| {
+            cpu.read(KEY);
+            // Used again: it becomes active when it is written.
+            for _ in 0..2 {
+                let page = cpu.fill(KEY).expect("there is memory");
+                page.set_dirty();
+            }
+        });
+        let writer = rig.cpu(|cpu| cpu.write_back(KEY));
+        let reclaim = rig.cpu(|cpu| {
+            cpu.mm.shrink_cache();
+        });
+        for cpu in [writer, reclaim, rig.host(1)] {
+            cpu.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn holds_with_active_pages_only() {
+        holds(scenario);
+    }
+
+    #[test]
+    fn fails_without_looking_whether_it_is_active() {
+        fails_without(
+            Guard::ActiveRecord,
+            &["an inactive page has a record"],
+            scenario,
+        );
+    }
+}
+
 /// Pages wait in batches to become volatile, while others use them, discard them and take them away.
 mod releasing_in_batches {
     use super::*;

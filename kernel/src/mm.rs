@@ -25,6 +25,7 @@ mod percpu;
 mod probe;
 mod readahead;
 mod reclaim;
+mod record;
 mod release;
 mod reporting;
 mod signoff;

@@ -157,6 +157,7 @@ struct Guest<'a> {
     pages_read_ahead: u64,
     read_ahead_used: u64,
     read_ahead_unused: u64,
+    writes_skipped: u64,
 }
 
 /// What all CPUs have counted, added up.
@@ -357,6 +358,7 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>, account: &Account) {
             pages_read_ahead: stats.read_ahead.get(),
             read_ahead_used: stats.read_ahead_used.get(),
             read_ahead_unused: stats.read_ahead_unused.get(),
+            writes_skipped: stats.writes_skipped.get(),
         },
     );
 }

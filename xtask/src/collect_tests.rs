@@ -36,6 +36,7 @@ fn guest_line(seq: u64, status: &str) -> String {
         "pages_read_ahead",
         "read_ahead_used",
         "read_ahead_unused",
+        "writes_skipped",
         "swapped_in",
         "pages_written",
         "write_errors",

@@ -405,6 +405,8 @@ records! {
         read_ahead_used: u64,
         /// Those of them that went before.
         read_ahead_unused: u64,
+        /// Writes of pages that the file had already.
+        writes_skipped: u64,
     }
     /// Kernel or host: why it cannot go on.
     Error {

@@ -56,6 +56,8 @@ pub enum Guard {
     UnusedBeforeFound,
     /// A page that is being filled is not handed out before it is complete.
     CompleteFirst,
+    /// A record is attached to a page only if that is active then.
+    ActiveRecord,
 }
 
 #[cfg(feature = "controls")]

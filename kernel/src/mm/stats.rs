@@ -80,6 +80,8 @@ pub struct Stats {
     pub late_discard_faults: Counter,
     /// Pages written to files and to the swap area.
     pub pages_written: Counter,
+    /// Those of them that the file had already: nothing was written.
+    pub writes_skipped: Counter,
     /// Writes that failed; the page stays dirty.
     pub write_errors: Counter,
     /// Pages read from the swap area.

@@ -13,6 +13,7 @@ use super::guard::Guard;
 use super::hash::Key;
 use super::page::{Page, PageFlags};
 use super::{Discarded, Mm};
+use crate::sync;
 
 /// All slots.
 pub(super) struct Slots {
@@ -179,6 +180,13 @@ impl Mm<'_> {
     /// Locks a page, if nobody has; returns whether.
     pub(super) fn lock_page(&self, frame: Frame) -> bool {
         !self.page(frame).test_and_set(PageFlags::LOCKED)
+    }
+
+    /// Locks a page as soon as nobody has.
+    pub(super) fn await_lock(&self, frame: Frame) {
+        while !self.lock_page(frame) {
+            sync::let_others_run();
+        }
     }
 
     /// Unlocks a page that the caller has locked.

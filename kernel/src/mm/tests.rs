@@ -1,6 +1,7 @@
 //! Memory management on the simulated machine.
 
 mod account;
+mod attempts;
 mod balloon;
 mod buddy;
 mod cache;
@@ -11,6 +12,7 @@ mod percpu;
 mod probe;
 mod readahead;
 mod reclaim;
+mod record;
 mod release;
 mod reporting;
 mod space;

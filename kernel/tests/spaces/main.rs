@@ -4,13 +4,16 @@
 mod model;
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arch::sim::{self, Entered, Eviction, Machine};
 use arch::translation::{self, UserFault};
 use arch::{Frame, PAGE_SIZE, storage};
-use kernel::mm::{Area, Backing, Hinting, Key, MapError, Mm, Page, Space, Store, StoreError};
+use kernel::mm::{
+    Area, Backing, Hinting, Key, Lookup, MapError, Mm, Page, Space, Store, StoreError,
+};
 use model::{Content, Files, ModelSpace, OFFSETS, original};
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
@@ -32,6 +35,9 @@ const FILE_PAGES: u32 = 24;
 #[derive(Default)]
 struct Device {
     pages: Mutex<HashMap<Key, Vec<u8>>>,
+    /// Who gets records of what is written, and how often one has saved a write.
+    mm: OnceLock<&'static Mm<'static>>,
+    saved: AtomicU32,
     /// One write in so many fails, if not 0; and the writes so far.
     fails: AtomicU32,
     writes: AtomicU32,
@@ -74,8 +80,24 @@ impl Store for Device {
         let mut page = vec![0; PAGE_SIZE];
         // SAFETY: the page is stable while it is written.
         unsafe { storage::copy_out(from.address(), &mut page) }
+        if key.file != Key::SWAP {
+            let mm = self.mm.get().expect("it is there from the beginning");
+            let mut hasher = DefaultHasher::new();
+            (key, &page).hash(&mut hasher);
+            let record = hasher.finish();
+            if mm.take_record(from) == Some(record) {
+                self.saved.fetch_add(1, Relaxed);
+                mm.attach_record(from, record);
+                return Ok(());
+            }
+            mm.attach_record(from, record);
+        }
         self.pages.lock().unwrap().insert(key, page);
         Ok(())
+    }
+
+    fn pages(&self, _: u32) -> u32 {
+        FILE_PAGES
     }
 }
 
@@ -89,6 +111,8 @@ struct Happened {
     discards: u64,
     failures: u64,
     write_errors: u64,
+    ahead: u64,
+    saved: u64,
 }
 
 impl Happened {
@@ -101,6 +125,8 @@ impl Happened {
         self.discards += pair.machine.discards();
         self.failures += stats.stable_failures.get();
         self.write_errors += stats.write_errors.get();
+        self.ahead += stats.read_ahead_used.get();
+        self.saved += u64::from(pair.device.saved.load(Relaxed));
     }
 }
 
@@ -129,6 +155,7 @@ impl Pair {
         let mm: &Mm<'_> = Box::leak(Box::new(Mm::new(pages.leak(), hinting)));
         mm.add_free(Frame(1), FRAMES as u32 - 1);
         let device: &Device = Box::leak(Box::default());
+        let _ = device.mm.set(mm);
         mm.set_store(device);
         mm.add_swap(SLOTS);
         let mut pair = Self {
@@ -345,8 +372,20 @@ impl Pair {
         }
     }
 
+    /// Writes a page to the device, and sometimes once more, with the same content.
     fn write_back(&mut self) {
         let key = self.any_file_page();
+        self.write_page_back(key);
+        for _ in 0..self.below(4) {
+            if let Lookup::Hit(page) = self.mm.lookup_stable(key) {
+                page.set_dirty();
+                drop(page);
+                self.write_page_back(key);
+            }
+        }
+    }
+
+    fn write_page_back(&mut self, key: Key) {
         let written = self.mm.write_back(key);
         if written.is_err() && self.device.fails.load(Relaxed) > 0 {
             return;
@@ -427,6 +466,7 @@ fn play_on(fails: u32, hinting: Hinting, eviction: Eviction, batch: usize, seeds
     }
     let all = happened.swapped_in * happened.written * happened.copied * happened.reused;
     assert!(all > 0, "{happened:?}");
+    assert!(happened.ahead > 0 && happened.saved > 0, "{happened:?}");
     happened
 }
 
