@@ -1,8 +1,12 @@
 //! Block devices: one trait-less choice of three, on absolute addresses.
 
+mod buffer;
+
 use core::fmt;
 
-use arch::{Absolute, storage};
+use arch::{Absolute, Frame, PAGE_SIZE, storage};
+
+pub(crate) use buffer::Buffer;
 
 #[cfg(target_os = "none")]
 use crate::{virtio::blk::VirtioBlk, x250::X250};
@@ -154,6 +158,33 @@ impl Disk {
     /// # Safety
     /// `bytes` bytes of storage from `to` are the caller's to overwrite.
     pub unsafe fn read(&self, first: u64, to: Absolute, bytes: usize) -> Result<(), BlockError> {
+        // SAFETY: the caller's promise.
+        unsafe { self.read_to(first, Buffer::Piece(to), bytes) }
+    }
+
+    /// Reads whole blocks into pages, one page after another, with as few requests as the device allows.
+    ///
+    /// # Errors
+    /// As for [`Disk::read`]; some of the pages may have been read.
+    ///
+    /// # Safety
+    /// The pages are the caller's to overwrite.
+    ///
+    /// # Panics
+    /// If there are not as many pages as the bytes fill.
+    pub unsafe fn read_pages(
+        &self,
+        first: u64,
+        to: &[Frame],
+        bytes: usize,
+    ) -> Result<(), BlockError> {
+        assert!(bytes <= to.len() * PAGE_SIZE, "room for all of it");
+        // SAFETY: the caller's promise.
+        unsafe { self.read_to(first, Buffer::Pages(to), bytes) }
+    }
+
+    /// As [`Disk::read`].
+    unsafe fn read_to(&self, first: u64, to: Buffer<'_>, bytes: usize) -> Result<(), BlockError> {
         self.check(first, bytes)?;
         match self {
             #[cfg(target_os = "none")]
@@ -163,9 +194,13 @@ impl Disk {
             // SAFETY: the caller's promise.
             Self::X250(disk) => unsafe { disk.read(first, to, bytes) },
             Self::Memory(disk) => {
-                let start = first as usize * BLOCK_SIZE;
-                // SAFETY: the caller's promise.
-                unsafe { storage::copy_in(to, &disk.bytes[start..start + bytes]) }
+                let mut rest = &disk.bytes[first as usize * BLOCK_SIZE..];
+                for (address, length) in to.pieces(0..bytes) {
+                    let (piece, behind) = rest.split_at(length);
+                    // SAFETY: the caller's promise.
+                    unsafe { storage::copy_in(address, piece) }
+                    rest = behind;
+                }
                 Ok(())
             }
         }
@@ -192,10 +227,10 @@ impl Disk {
         match self {
             #[cfg(target_os = "none")]
             // SAFETY: the caller's promise.
-            Self::Virtio(disk) => unsafe { disk.write(first, from, bytes) },
+            Self::Virtio(disk) => unsafe { disk.write(first, Buffer::Piece(from), bytes) },
             #[cfg(target_os = "none")]
             // SAFETY: the caller's promise.
-            Self::X250(disk) => unsafe { disk.write(first, from, bytes) },
+            Self::X250(disk) => unsafe { disk.write(first, Buffer::Piece(from), bytes) },
             Self::Memory(_) => Err(error),
         }
     }

@@ -2,14 +2,14 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arch::sim::{self, Machine};
 use arch::translation::{self, UserFault};
 use arch::{Frame, PAGE_SIZE, storage};
 use kernel::mm::{
-    Area, Backing, Guard, Hinting, Key, Lookup, MapError, Mm, Optimistic, Page, Space, StableRef,
-    Store, StoreError,
+    Area, Backing, Guard, Hinting, Key, Lookup, MapError, Mm, NotBegun, Optimistic, Page,
+    PageFlags, Space, StableRef, Store, StoreError,
 };
 use kernel::sync;
 use shuttle::thread;
@@ -18,6 +18,8 @@ use shuttle::thread;
 const FRAMES: usize = 12;
 /// Slots of the swap area.
 const SLOTS: u32 = 4;
+/// Pages of the file.
+const FILE_PAGES: u32 = 3;
 /// The page that most scenarios are about.
 pub const KEY: Key = key(0);
 
@@ -34,12 +36,16 @@ fn content(key: Key) -> u8 {
 
 /// The device: it has every page of the file, and keeps what is swapped out.
 #[derive(Default)]
-struct Device(Mutex<HashMap<Key, [u8; PAGE_SIZE]>>);
+struct Device {
+    pages: Mutex<HashMap<Key, [u8; PAGE_SIZE]>>,
+    /// Who gets records of what is written.
+    mm: OnceLock<&'static Mm<'static>>,
+}
 
 impl Store for Device {
     fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
         // Not locked during the copy, in which other CPUs go on.
-        let kept = self.0.lock().unwrap().get(&key).copied();
+        let kept = self.pages.lock().unwrap().get(&key).copied();
         let page = kept.unwrap_or([content(key); PAGE_SIZE]);
         // SAFETY: the page is new and locked.
         unsafe { storage::copy_in(to.address(), &page) }
@@ -50,8 +56,16 @@ impl Store for Device {
         let mut page = [0; PAGE_SIZE];
         // SAFETY: the page is stable while it is written.
         unsafe { storage::copy_out(from.address(), &mut page) }
-        self.0.lock().unwrap().insert(key, page);
+        self.pages.lock().unwrap().insert(key, page);
+        if let Some(mm) = self.mm.get().filter(|_| key.file != Key::SWAP) {
+            mm.take_record(from);
+            mm.attach_record(from, 1);
+        }
         Ok(())
+    }
+
+    fn pages(&self, _: u32) -> u32 {
+        FILE_PAGES
     }
 }
 
@@ -91,6 +105,9 @@ impl Rig {
         // SAFETY: as above.
         let its_device = unsafe { &*device };
         shared.set_store(its_device);
+        let _ = its_device.mm.set(shared);
+        // Scenarios that are about something else read what they want.
+        shared.set_read_ahead(0);
         shared.add_swap(SLOTS).expect("there is memory for it");
         if let Some(guard) = without {
             shared.take_out(guard);
@@ -163,6 +180,14 @@ impl Rig {
     /// What must be true when all CPUs have ended: no removed page is mapped, none waits or is lost.
     fn check_end(&self) {
         sync::become_cpu(0);
+        for frame in 0..FRAMES {
+            let flags = self.mm.page(Frame(frame as u32)).flags();
+            let carries = flags & (PageFlags::PRIVATE | PageFlags::ACTIVE);
+            assert!(
+                carries != PageFlags::PRIVATE,
+                "an inactive page has a record"
+            );
+        }
         while self.mm.shrink_cache() > 0 {}
         let stats = self.mm.sign_off_stats();
         assert_eq!(
@@ -193,10 +218,19 @@ pub struct User {
 impl User {
     /// Brings a page of the file into the cache.
     pub fn fill(&self, key: Key) -> Option<StableRef<'static>> {
-        let filling = self.mm.begin_fill(key)?;
+        let filling = match self.mm.begin_fill(key) {
+            Ok(filling) => filling,
+            Err(NotBegun::Filled(page)) => return Some(page),
+            Err(NotBegun::OutOfMemory) => return None,
+        };
         // SAFETY: the page is new and locked.
         unsafe { storage::copy_in(filling.address(), &[content(key); PAGE_SIZE]) }
         filling.complete()
+    }
+
+    /// Begins to bring a page of the file into the cache, and fails.
+    pub fn fill_in_vain(&self, key: Key) {
+        drop(self.mm.begin_fill(key));
     }
 
     /// Reads a page through a stable reference; its content must be the file's.
@@ -248,6 +282,11 @@ impl User {
         unsafe { storage::copy_in(page.frame().address(), &[byte]) }
     }
 
+    /// Writes a page of the file to the device, if it is dirty.
+    pub fn write_back(&self, key: Key) {
+        self.mm.write_back(key).expect("the device works");
+    }
+
     /// What the file holds by now, in the cache if it was written.
     pub fn expect(&self, key: Key, byte: u8) {
         let Lookup::Hit(page) = self.mm.lookup_stable(key) else {
@@ -261,7 +300,11 @@ impl User {
 
     /// Makes a page of the file end where it begins: from now on it reads as zero.
     pub fn truncate(&self, key: Key) {
-        self.device.0.lock().unwrap().insert(key, [0; PAGE_SIZE]);
+        self.device
+            .pages
+            .lock()
+            .unwrap()
+            .insert(key, [0; PAGE_SIZE]);
         self.mm.truncate(key.file, key.index..key.index + 1);
     }
 

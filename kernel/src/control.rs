@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use boot::params::{Error, Parameter, Params, ValueError};
 
-use crate::mm::{Discards, Hinting, MAX_ORDER, Probe};
+use crate::mm::{Discards, Hinting, MAX_ORDER, MOST_AT_ONCE, Probe};
 
 /// What the kernel may hint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -166,6 +166,8 @@ pub struct Control {
     pub seed: u64,
     /// Where the files are.
     pub disk: DiskChoice,
+    /// Most pages of files that are read by one request; 0 is each page for itself.
+    pub read_ahead: u32,
     /// What the balloon device is used for.
     pub balloon: BalloonControl,
     /// The guard that a negative test takes out.
@@ -188,6 +190,7 @@ impl Control {
             disjoint: false,
             seed: 1,
             disk: DiskChoice::Auto,
+            read_ahead: MOST_AT_ONCE as u32,
             balloon: BalloonControl::DEFAULT,
             #[cfg(feature = "controls")]
             take_out: None,
@@ -237,6 +240,9 @@ impl Control {
                 ];
                 self.disk = parameter.one_of("auto|virtio|diag250|memory", all)?;
             }
+            "readahead" => {
+                self.read_ahead = within(parameter, 0, MOST_AT_ONCE as u64)? as u32;
+            }
             #[cfg(feature = "controls")]
             "control" => {
                 use crate::mm::Guard::{DiscardFault, MakeStable, SignOff};
@@ -262,6 +268,8 @@ mod tests {
             (5, Cmma::Unused, DiskChoice::Memory)
         );
         assert_eq!((control.work, control.seed), (Work::Verify, 1));
+        assert_eq!(control.read_ahead, MOST_AT_ONCE as u32);
+        assert_eq!(Control::read("readahead=0").unwrap().read_ahead, 0);
     }
 
     #[test]
@@ -319,6 +327,7 @@ mod tests {
             ("reporting-ms=0", "reporting-ms=0: the value is too small"),
             ("reporting-ms=3600001", "too large"),
             ("balloon=half", "balloon"),
+            ("readahead=33", "readahead=33: the value is too large"),
         ] {
             let error = Control::read(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

@@ -11,6 +11,7 @@ mod balloon;
 mod buddy;
 mod cache;
 mod discard;
+mod fill;
 mod frames;
 mod gang;
 mod guard;
@@ -22,7 +23,9 @@ mod optimistic;
 mod page;
 mod percpu;
 mod probe;
+mod readahead;
 mod reclaim;
+mod record;
 mod release;
 mod reporting;
 mod signoff;
@@ -46,7 +49,8 @@ use arch::Frame;
 pub use account::Account;
 pub use balloon::{BATCH, Batch};
 pub use buddy::{MAX_ORDER, PageAllocation};
-pub use cache::{Filling, Lookup, MaybeDiscarded, StableRef};
+pub use cache::{Lookup, MaybeDiscarded, StableRef};
+pub use fill::{Filling, NotBegun};
 pub use frames::Unreadable;
 pub use gang::{GANG, Gang};
 pub use guard::Guard;
@@ -55,6 +59,7 @@ pub use optimistic::Optimistic;
 pub use page::{Page, PageFlags};
 pub use percpu::BATCH as PAGE_BATCH;
 pub use probe::{Discards, Probe, probe};
+pub use readahead::{Fillings, MOST_AT_ONCE, Wanted, frames as frames_of};
 pub use release::MOST_PENDING;
 pub use reporting::FreeBlock;
 pub use signoff::{LATENCIES, SignOffStats};
@@ -72,6 +77,7 @@ use buddy::Buddy;
 use hash::CacheHash;
 use lru::Lru;
 use percpu::PageLists;
+use readahead::ReadAhead;
 use release::Pending;
 use signoff::SignOff;
 use space::ReverseMap;
@@ -138,6 +144,7 @@ pub struct Mm<'a> {
     /// Numbers of spaces and families that were given out.
     owners: AtomicU32,
     page_lists: PageLists,
+    read_ahead: ReadAhead,
     sign_off: SignOff,
     /// Guards that a test has taken out.
     #[cfg(feature = "controls")]
@@ -175,6 +182,7 @@ impl<'a> Mm<'a> {
             memories: AtomicU32::new(0),
             owners: AtomicU32::new(Page::NOBODY),
             page_lists: PageLists::new(),
+            read_ahead: ReadAhead::new(),
             sign_off: SignOff::new(),
             #[cfg(feature = "controls")]
             taken_out: AtomicU32::new(0),

@@ -157,6 +157,11 @@ struct Guest<'a> {
     reported_pages: u64,
     ballooned_pages: usize,
     withdrawn_pages: u64,
+    read_requests: u64,
+    pages_read_ahead: u64,
+    read_ahead_used: u64,
+    read_ahead_unused: u64,
+    writes_skipped: u64,
 }
 
 /// What all CPUs have counted, added up.
@@ -357,6 +362,11 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>, account: &Account) {
             reported_pages: stats.reported_pages.get(),
             ballooned_pages: mm.ballooned_page_count(),
             withdrawn_pages: stats.withdrawn.get(),
+            read_requests: stats.read_requests.get(),
+            pages_read_ahead: stats.read_ahead.get(),
+            read_ahead_used: stats.read_ahead_used.get(),
+            read_ahead_unused: stats.read_ahead_unused.get(),
+            writes_skipped: stats.writes_skipped.get(),
         },
     );
 }

@@ -161,6 +161,7 @@ fn prepare(
     let mm: &'static Mm<'static> = Box::leak(Box::new(Mm::new(layout.pages, hinting)));
     mm.stats.count_essa(&found.essa_counts);
     mm.set_release_batch(MOST_PENDING);
+    mm.set_read_ahead(control.read_ahead);
     mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
     heap::grow_from(mm).map_err(|error| error.to_string())?;
     #[cfg(feature = "controls")]

@@ -345,7 +345,7 @@ records! {
         optimistic_failures: u64,
         /// From the beginning of the work to its end, in microseconds.
         work_us: u64,
-        /// Pages that two CPUs read at the same time.
+        /// Readers that waited for a page which somebody else was reading.
         duplicate_fills: u64,
         /// Discard faults that named a page which somebody else had removed and dropped.
         late_discard_faults: u64,
@@ -405,6 +405,16 @@ records! {
         ballooned_pages: u64,
         /// Pages taken out of the balloon because memory ran short.
         withdrawn_pages: u64,
+        /// Requests by which pages of files were read.
+        read_requests: u64,
+        /// Pages read before somebody wanted them.
+        pages_read_ahead: u64,
+        /// Those of them that somebody wanted then.
+        read_ahead_used: u64,
+        /// Those of them that went before.
+        read_ahead_unused: u64,
+        /// Writes of pages that the file had already.
+        writes_skipped: u64,
     }
     /// Kernel or host: why it cannot go on.
     Error {

@@ -90,3 +90,36 @@ fn errors_are_one_line() {
         "disk 0101: the device is lost: it failed and needs a reset"
     );
 }
+
+/// Blocks go to the pages in the pages' order, wherever those are; the last one may be filled in part.
+#[test]
+fn blocks_are_read_into_pages() {
+    const BLOCKS: usize = PAGE_SIZE / BLOCK_SIZE;
+    let machine = Machine::new(8, Hinting::None);
+    let _cpu = machine.enter();
+    let bytes: Vec<u8> = (0..4 * BLOCKS)
+        .flat_map(|block| [block as u8; BLOCK_SIZE])
+        .collect();
+    let disk = Disk::Memory(MemoryDisk::new(bytes.leak()));
+    let pages = [5, 2, 6].map(Frame);
+    let length = 2 * PAGE_SIZE + BLOCK_SIZE;
+    let block = |frame: Frame, number: usize| {
+        let mut bytes = [0xff; BLOCK_SIZE];
+        let address = frame.address() + (number * BLOCK_SIZE) as u64;
+        // SAFETY: storage of the simulated machine.
+        unsafe { storage::copy_out(address, &mut bytes) }
+        assert!(bytes.iter().all(|byte| *byte == bytes[0]), "one block");
+        usize::from(bytes[0])
+    };
+    let behind = block(pages[2], 1);
+    // SAFETY: storage of the simulated machine.
+    unsafe { disk.read_pages(1, &pages, length) }.unwrap();
+    for number in 0..2 * BLOCKS + 1 {
+        let page = pages[number / BLOCKS];
+        assert_eq!(block(page, number % BLOCKS), 1 + number);
+    }
+    assert_eq!(block(pages[2], 1), behind, "nobody has asked for it");
+    // SAFETY: storage of the simulated machine.
+    let outcome = unsafe { disk.read_pages(4 * BLOCKS as u64 - 1, &pages, PAGE_SIZE) };
+    assert_eq!(outcome.unwrap_err().cause, Cause::OutOfRange);
+}

@@ -2,15 +2,18 @@
 
 use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
+use core::ops::Range;
 
-use arch::{Absolute, clock};
+use arch::{Absolute, PAGE_SIZE, clock};
 use virtio_spec::blk::T;
 use virtio_spec::{Id, le32, le64};
 
 use super::ccw::{Device, Found, Step};
 use super::queue::{Piece, Queue, Slot};
-use crate::block::{BLOCK_SIZE, BlockError, Cause};
+use crate::block::{BLOCK_SIZE, BlockError, Buffer, Cause};
 
+/// Feature bit of a device that says how many pieces the data of a request may be in.
+const PIECES: u64 = 1 << 2;
 /// Feature bit of a read-only device.
 const READ_ONLY: u64 = 1 << 5;
 /// Feature bit of a device that may hold writes back until it is told to flush.
@@ -18,10 +21,12 @@ const FLUSH: u64 = 1 << 9;
 
 /// The only queue.
 const QUEUE: u16 = 0;
-/// Its kind: a request has a header, data and a status.
-type Requests = Queue<16, 3>;
+/// Most pages of one request.
+const PAGES: usize = 16;
+/// The queue's kind: a request has a header, data in one piece or in pages, and a status.
+type Requests = Queue<64, { PAGES + 2 }>;
 /// Most bytes of one request; what is longer becomes several, which run at the same time.
-const MOST: usize = 64 * 1024;
+const MOST: usize = PAGES * PAGE_SIZE;
 
 const _: () = assert!(BLOCK_SIZE == 512, "virtio counts sectors of 512 bytes");
 
@@ -46,6 +51,8 @@ pub struct VirtioBlk {
     queue: Requests,
     requests: Box<UnsafeCell<[Request; Requests::SLOTS]>>,
     blocks: u64,
+    /// Most pages that one request reads or writes.
+    pages: usize,
     features: u64,
     /// Why the device was given up.
     lost: Cell<Option<Step>>,
@@ -75,8 +82,14 @@ impl VirtioBlk {
         if Id::from(device.kind()) != Id::Block {
             return Err("it is not a block device");
         }
-        let (_, features) = device.agree(READ_ONLY | FLUSH)?;
-        let blocks = u64::from_le_bytes(device.config()?);
+        let (_, features) = device.agree(PIECES | READ_ONLY | FLUSH)?;
+        let config: [[u8; 4]; 4] = zerocopy::transmute!(device.config::<16>()?);
+        let [low, high, _, most] = config.map(u32::from_le_bytes);
+        let blocks = u64::from(high) << 32 | u64::from(low);
+        let pages = match features & PIECES {
+            0 => 1,
+            _ => (most as usize).clamp(1, PAGES),
+        };
         if device.queue_size(QUEUE)? < Requests::ENTRIES {
             return Err("its queue is too small");
         }
@@ -96,6 +109,7 @@ impl VirtioBlk {
             queue,
             requests: Box::new(UnsafeCell::new([request; Requests::SLOTS])),
             blocks,
+            pages,
             features,
             lost: Cell::new(None),
         })
@@ -126,7 +140,12 @@ impl VirtioBlk {
     ///
     /// # Safety
     /// The storage is the caller's to overwrite.
-    pub unsafe fn read(&self, first: u64, to: Absolute, bytes: usize) -> Result<(), BlockError> {
+    pub(crate) unsafe fn read(
+        &self,
+        first: u64,
+        to: Buffer<'_>,
+        bytes: usize,
+    ) -> Result<(), BlockError> {
         self.transfer(T::In, first, to, bytes)
     }
 
@@ -137,7 +156,12 @@ impl VirtioBlk {
     ///
     /// # Safety
     /// Nobody may write the storage meanwhile.
-    pub unsafe fn write(&self, first: u64, from: Absolute, bytes: usize) -> Result<(), BlockError> {
+    pub(crate) unsafe fn write(
+        &self,
+        first: u64,
+        from: Buffer<'_>,
+        bytes: usize,
+    ) -> Result<(), BlockError> {
         self.transfer(T::Out, first, from, bytes)
     }
 
@@ -149,29 +173,33 @@ impl VirtioBlk {
         if self.features & FLUSH == 0 {
             return Ok(());
         }
-        let nothing = Absolute(0);
-        self.run([(T::Flush, 0, nothing, 0)].into_iter())
+        let nothing = Buffer::Pages(&[]);
+        self.run([(T::Flush, 0, nothing, 0..0)].into_iter())
     }
 
     fn transfer(
         &self,
         kind: T,
         first: u64,
-        data: Absolute,
+        data: Buffer<'_>,
         bytes: usize,
     ) -> Result<(), BlockError> {
+        let most = match data {
+            Buffer::Piece(_) => MOST,
+            Buffer::Pages(_) => self.pages * PAGE_SIZE,
+        };
         let part = |at: usize| {
             let block = first + (at / BLOCK_SIZE) as u64;
-            (kind, block, data + at as u64, MOST.min(bytes - at))
+            (kind, block, data, at..bytes.min(at + most))
         };
-        self.run((0..bytes).step_by(MOST).map(part))
+        self.run((0..bytes).step_by(most).map(part))
     }
 
     /// Runs requests, as many at a time as the queue holds, and returns when none is under way: nobody
     /// reads or writes the caller's storage any more.
-    fn run(
+    fn run<'a>(
         &self,
-        mut requests: impl Iterator<Item = (T, u64, Absolute, usize)>,
+        mut requests: impl Iterator<Item = (T, u64, Buffer<'a>, Range<usize>)>,
     ) -> Result<(), BlockError> {
         if let Some(why) = self.lost.get() {
             return Err(self.error(0, Cause::Lost(why)));
@@ -211,7 +239,7 @@ impl VirtioBlk {
         }
     }
 
-    fn offer(&self, slot: Slot, kind: T, block: u64, data: Absolute, bytes: usize) {
+    fn offer(&self, slot: Slot, kind: T, block: u64, data: Buffer<'_>, bytes: Range<usize>) {
         let request = self.request(slot);
         // SAFETY: the slot is free, so the device neither reads nor writes its request.
         unsafe {
@@ -222,26 +250,27 @@ impl VirtioBlk {
                 status: u8::MAX,
             });
         }
-        let header = Piece {
+        let mut chain = [Piece {
             address: Absolute::of(request),
             length: HEADER,
             to_driver: false,
-        };
-        let data = Piece {
-            address: data,
-            length: bytes as u32,
-            to_driver: kind == T::In,
-        };
-        let status = Piece {
+        }; PAGES + 2];
+        let mut last = 0;
+        for (address, length) in data.pieces(bytes) {
+            last += 1;
+            chain[last] = Piece {
+                address,
+                length: length as u32,
+                to_driver: kind == T::In,
+            };
+        }
+        last += 1;
+        chain[last] = Piece {
             address: Absolute::of(request) + u64::from(HEADER),
             length: 1,
             to_driver: true,
         };
-        if bytes == 0 {
-            self.queue.offer(slot, &[header, status]);
-        } else {
-            self.queue.offer(slot, &[header, data, status]);
-        }
+        self.queue.offer(slot, &chain[..=last]);
     }
 
     /// The result of a request that is complete.

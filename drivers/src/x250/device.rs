@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use arch::{Absolute, PAGE_SIZE, channel, diagnose, program};
 
 use super::layout::{self, Device, Entry, Initialize, Request};
-use crate::block::{BLOCK_SIZE, BlockError, Cause};
+use crate::block::{BLOCK_SIZE, BlockError, Buffer, Cause};
 
 /// Most entries of one request.
 const MOST: usize = 64;
@@ -77,7 +77,8 @@ impl X250 {
             return Ok(());
         }
         let mut page = Box::new(Page([0; PAGE_SIZE]));
-        self.request(layout::READ, 0, Absolute::of(&raw mut page.0), 1)
+        let to = Buffer::Piece(Absolute::of(&raw mut page.0));
+        self.request(layout::READ, 0, to, 0, 1)
     }
 
     /// The device's number.
@@ -105,7 +106,12 @@ impl X250 {
     ///
     /// # Safety
     /// The storage is the caller's to overwrite.
-    pub unsafe fn read(&self, first: u64, to: Absolute, bytes: usize) -> Result<(), BlockError> {
+    pub(crate) unsafe fn read(
+        &self,
+        first: u64,
+        to: Buffer<'_>,
+        bytes: usize,
+    ) -> Result<(), BlockError> {
         self.transfer(layout::READ, first, to, bytes)
     }
 
@@ -116,7 +122,12 @@ impl X250 {
     ///
     /// # Safety
     /// Nobody may write the storage meanwhile.
-    pub unsafe fn write(&self, first: u64, from: Absolute, bytes: usize) -> Result<(), BlockError> {
+    pub(crate) unsafe fn write(
+        &self,
+        first: u64,
+        from: Buffer<'_>,
+        bytes: usize,
+    ) -> Result<(), BlockError> {
         self.transfer(layout::WRITE, first, from, bytes)
     }
 
@@ -129,7 +140,7 @@ impl X250 {
         &self,
         kind: u8,
         first: u64,
-        data: Absolute,
+        data: Buffer<'_>,
         bytes: usize,
     ) -> Result<(), BlockError> {
         let error = |block, cause| BlockError {
@@ -143,21 +154,29 @@ impl X250 {
         for at in (0..bytes).step_by(MOST * self.block_size) {
             let count = MOST.min((bytes - at) / self.block_size);
             let block = first + (at / BLOCK_SIZE) as u64;
-            self.request(kind, block / self.factor(), data + at as u64, count)
+            self.request(kind, block / self.factor(), data, at, count)
                 .map_err(|status| error(block, Cause::Status(status)))?;
         }
         Ok(())
     }
 
-    /// Reads or writes up to [`MOST`] of the device's blocks from its block `first` on.
+    /// Reads or writes up to [`MOST`] of the device's blocks from its block `first` on, to or from where
+    /// the data is from byte `start` on.
     ///
     /// The error is the status of the first entry that failed, else the code that the call answered.
-    fn request(&self, kind: u8, first: u64, data: Absolute, count: usize) -> Result<(), u32> {
+    fn request(
+        &self,
+        kind: u8,
+        first: u64,
+        data: Buffer<'_>,
+        start: usize,
+        count: usize,
+    ) -> Result<(), u32> {
         let mut list = [Entry::default(); MOST];
-        for (entry, at) in list[..count].iter_mut().zip(0..) {
-            let buffer = data + at * self.block_size as u64;
+        for (at, entry) in list[..count].iter_mut().enumerate() {
+            let buffer = data.at(start + at * self.block_size);
             // Blocks are counted from 1.
-            *entry = Entry::new(kind, first + at + 1, buffer.0);
+            *entry = Entry::new(kind, first + at as u64 + 1, buffer.0);
         }
         let entries = Absolute::of(&raw mut list);
         let mut request = Request::new(self.number, count as u32, entries.0);

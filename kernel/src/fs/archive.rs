@@ -8,7 +8,7 @@ use drivers::block::{BLOCK_SIZE, BlockError, Disk};
 
 use super::digest::PieceDigest;
 use super::image::{self, Extent, Index};
-use crate::mm::{Key, Lookup, Mm, Optimistic, OutOfMemory, StableRef};
+use crate::mm::{Filling, Key, Lookup, Mm, Optimistic, OutOfMemory, StableRef, Wanted, frames_of};
 use crate::sync::{self, SleepLock};
 
 /// How a range of a file is copied out of the page cache.
@@ -73,6 +73,12 @@ impl fmt::Display for ReadError {
 impl From<BlockError> for ReadError {
     fn from(error: BlockError) -> Self {
         Self::Disk(error)
+    }
+}
+
+impl From<OutOfMemory> for ReadError {
+    fn from(OutOfMemory: OutOfMemory) -> Self {
+        Self::OutOfMemory
     }
 }
 
@@ -208,15 +214,19 @@ impl<'m> Archive<'m> {
             let at = start + done as u64;
             let offset = (at % PAGE_SIZE as u64) as usize;
             let count = (PAGE_SIZE - offset).min(buffer.len() - done);
-            let key = Key {
-                file: file as u32,
-                index: (at / PAGE_SIZE as u64) as u32,
+            let wanted = Wanted {
+                key: Key {
+                    file: file as u32,
+                    index: (at / PAGE_SIZE as u64) as u32,
+                },
+                pages: (offset + buffer.len() - done).div_ceil(PAGE_SIZE) as u32,
+                end: self.pages(file as u32),
             };
             let piece = &mut buffer[done..done + count];
             match copy {
-                Copy::Stable => self.stable_page(key)?.read(offset, piece),
-                Copy::FaultTolerant => self.read_fault_tolerant(key, offset, piece)?,
-                Copy::Optimistic => self.read_optimistic(key, offset, piece)?,
+                Copy::Stable => self.stable_page(&wanted)?.read(offset, piece),
+                Copy::FaultTolerant => self.read_fault_tolerant(&wanted, offset, piece)?,
+                Copy::Optimistic => self.read_optimistic(&wanted, offset, piece)?,
             }
             done += count;
         }
@@ -227,11 +237,11 @@ impl<'m> Archive<'m> {
     /// held stable until the copy is done, so that no host can keep us from getting on.
     fn read_fault_tolerant(
         &self,
-        key: Key,
+        wanted: &Wanted,
         offset: usize,
         piece: &mut [u8],
     ) -> Result<(), ReadError> {
-        let reload = match self.mm.lookup_no_discard(key) {
+        let reload = match self.mm.lookup_no_discard(wanted.key) {
             Some(page) => match page.try_read(offset, piece) {
                 Ok(()) => return Ok(()),
                 Err(_) => true,
@@ -241,75 +251,93 @@ impl<'m> Archive<'m> {
         if reload {
             self.mm.stats.reloads.add(1);
         }
-        self.load(key)?.read(offset, piece);
+        self.load(wanted)?.read(offset, piece);
         Ok(())
     }
 
     /// Copies from a page without a reference to it. If that fails, as through a stable reference.
-    fn read_optimistic(&self, key: Key, offset: usize, piece: &mut [u8]) -> Result<(), ReadError> {
-        match self.mm.read_optimistic(key, offset, piece) {
+    fn read_optimistic(
+        &self,
+        wanted: &Wanted,
+        offset: usize,
+        piece: &mut [u8],
+    ) -> Result<(), ReadError> {
+        match self.mm.read_optimistic(wanted.key, offset, piece) {
             Optimistic::Read => return Ok(()),
             Optimistic::Miss => {}
             Optimistic::WasDiscarded => self.mm.stats.reloads.add(1),
         }
-        self.stable_page(key)?.read(offset, piece);
+        self.stable_page(wanted)?.read(offset, piece);
         Ok(())
     }
 
     /// A page of a file, stable.
-    fn stable_page(&self, key: Key) -> Result<StableRef<'m>, ReadError> {
-        match self.mm.lookup_stable(key) {
+    fn stable_page(&self, wanted: &Wanted) -> Result<StableRef<'m>, ReadError> {
+        match self.mm.lookup_stable(wanted.key) {
             Lookup::Hit(page) => Ok(page),
-            Lookup::Miss => self.load(key),
+            Lookup::Miss => self.load(wanted),
             Lookup::WasDiscarded => {
                 self.mm.stats.reloads.add(1);
-                self.load(key)
+                self.load(wanted)
             }
         }
     }
 
     /// Reads a page of a file that is not in the cache.
-    fn load(&self, key: Key) -> Result<StableRef<'m>, ReadError> {
-        loop {
-            let mut filling = self.mm.begin_fill(key).ok_or(ReadError::OutOfMemory)?;
-            let (length, written) = self.read_blocks(key, filling.frame())?;
-            // What is behind the end of a file reads as zero.
-            filling.clear_behind(length, written);
-            if let Some(page) = filling.complete() {
-                return Ok(page);
-            }
-        }
+    fn load(&self, wanted: &Wanted) -> Result<StableRef<'m>, ReadError> {
+        self.mm
+            .load(wanted, |first, fillings| self.fill(first, fillings))
     }
 
-    /// Reads the blocks of a page of a file; returns how many bytes of them are the file's, and how many
-    /// were written.
-    fn read_blocks(&self, key: Key, to: Frame) -> Result<(usize, usize), ReadError> {
-        let file = self.index.file(key.file as usize);
-        let start = file.offset + u64::from(key.index) * PAGE_SIZE as u64;
-        let length = file.page_length(key.index as usize);
+    fn fill(&self, first: Key, fillings: &mut [Filling<'_>]) -> Result<(), ReadError> {
+        let (length, written) = self.read_blocks(first, &frames_of(fillings))?;
+        // What is behind the end of a file reads as zero.
+        if let Some((last, full)) = fillings.split_last_mut() {
+            let before = full.len() * PAGE_SIZE;
+            last.clear_behind(length - before, written - before);
+        }
+        Ok(())
+    }
+
+    /// Reads the blocks of neighbouring pages of a file, none of them but the first behind its end; returns
+    /// how many bytes of them are the file's, and how many were written.
+    fn read_blocks(&self, first: Key, to: &[Frame]) -> Result<(usize, usize), ReadError> {
+        let file = self.index.file(first.file as usize);
+        let start = u64::from(first.index) * PAGE_SIZE as u64;
+        let length = file
+            .size
+            .saturating_sub(start)
+            .min((to.len() * PAGE_SIZE) as u64) as usize;
         let bytes = length.next_multiple_of(BLOCK_SIZE);
         if bytes > 0 {
-            // SAFETY: the page is new and locked.
-            unsafe {
-                self.disk
-                    .lock()
-                    .read(start / BLOCK_SIZE as u64, to.address(), bytes)?
-            };
+            let block = (file.offset + start) / BLOCK_SIZE as u64;
+            // SAFETY: the pages are new and locked.
+            unsafe { self.disk.lock().read_pages(block, to, bytes)? };
         }
         Ok((length, bytes))
     }
 
-    /// Reads a page of a file into a page of storage that nobody else uses; what is behind the end of the
-    /// file is zero.
+    /// Reads neighbouring pages of a file, none of them but the first behind its end, into storage that
+    /// nobody else uses; what is behind the end of the file is zero.
     ///
     /// # Errors
     /// The disk has failed.
-    pub fn read_page(&self, key: Key, to: Frame) -> Result<(), ReadError> {
+    pub fn read_pages(&self, first: Key, to: &[Frame]) -> Result<(), ReadError> {
         const ZEROES: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
-        let (length, _) = self.read_blocks(key, to)?;
-        // SAFETY: the caller's page.
-        unsafe { storage::copy_in(to.address() + length as u64, &ZEROES[length..]) }
+        let (length, _) = self.read_blocks(first, to)?;
+        if let Some((last, full)) = to.split_last() {
+            let end = length - full.len() * PAGE_SIZE;
+            // SAFETY: the caller's page.
+            unsafe { storage::copy_in(last.address() + end as u64, &ZEROES[end..]) }
+        }
         Ok(())
+    }
+
+    /// Pages of a file.
+    #[must_use]
+    pub fn pages(&self, file: u32) -> u32 {
+        let size = self.index.file(file as usize).size;
+        size.div_ceil(PAGE_SIZE as u64) as u32
     }
 
     /// The path of the file that a page is of.

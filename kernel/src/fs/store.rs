@@ -82,12 +82,27 @@ impl Store for Devices {
         }
         if let Some(files) = self.writable(key) {
             return files
-                .read(key, to)
+                .read_pages(key, &[to])
                 .map_err(|error| failed(key, "a file that may be written", &error));
         }
         self.archive
-            .read_page(key, to)
+            .read_pages(key, &[to])
             .map_err(|error| failed(key, self.archive.name(key), &error))
+    }
+
+    fn read_pages(&self, first: Key, to: &[Frame]) -> Result<(), StoreError> {
+        let read = match self.writable(first) {
+            Some(files) => files.read_pages(first, to).is_ok(),
+            None => self.archive.read_pages(first, to).is_ok(),
+        };
+        read.then_some(()).ok_or(StoreError)
+    }
+
+    fn pages(&self, file: u32) -> u32 {
+        match self.writable(Key { file, index: 0 }) {
+            Some(files) => files.pages(),
+            None => self.archive.pages(file),
+        }
     }
 
     fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {

@@ -1,4 +1,9 @@
 //! Files that may be written: equal parts of a disk, all zero at first.
+//!
+//! Pages that are written again and again carry a record of what the disk has of them: the digest of a
+//! block's number and the content behind it. A page with the same digest is not written once more. A
+//! digest of 64 bits by a cyclic code differs for certain if all changes are within 64 bits, and else by
+//! all but one of 2^64 chances.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,6 +12,7 @@ use alloc::vec::Vec;
 use arch::{Absolute, Frame, PAGE_SIZE, storage};
 use drivers::block::{BLOCK_SIZE, BlockError, Disk};
 
+use super::digest::FileDigest;
 use crate::mm::{Key, Mm};
 use crate::task::{self, SleepLock};
 
@@ -15,9 +21,16 @@ const FIRST: u32 = 0x4000_0000;
 /// Blocks of a page.
 pub(super) const BLOCKS: u64 = (PAGE_SIZE / BLOCK_SIZE) as u64;
 
+/// The disk, and a page that is written to it in place of one that tasks may change meanwhile.
+struct Writer {
+    disk: Disk,
+    copy: Frame,
+}
+
 /// The files.
 pub struct WritableFiles {
-    disk: SleepLock<Disk>,
+    mm: &'static Mm<'static>,
+    writer: SleepLock<Writer>,
     pages: u32,
     /// One lock a file: held by who truncates it, and by who reads it.
     files: Vec<SleepLock<()>>,
@@ -31,19 +44,28 @@ impl WritableFiles {
     ///
     /// # Errors
     /// The disk has failed or has no room for a page of each, or memory is out.
-    pub fn create(mm: &Mm<'_>, disk: Disk, count: u32, pages: u32) -> Result<Self, String> {
+    pub fn create(
+        mm: &'static Mm<'static>,
+        disk: Disk,
+        count: u32,
+        pages: u32,
+    ) -> Result<Self, String> {
         let room = disk.blocks() / BLOCKS / u64::from(count);
         let pages = u64::from(pages).min(room) as u32;
         if pages == 0 {
             let number = disk.number();
             return Err(format!("disk {number:04x} is too small for {count} files"));
         }
-        let block = mm.allocate_reclaiming(0).ok_or("out of memory")?;
-        mm.keep(0);
+        let block = mm.allocate_reclaiming(1).ok_or("out of memory")?;
+        mm.keep(1);
         // SAFETY: the page is ours for good.
         unsafe { storage::copy_in(block.frame.address(), &[0; PAGE_SIZE]) }
         let files = Self {
-            disk: SleepLock::new(disk),
+            mm,
+            writer: SleepLock::new(Writer {
+                disk,
+                copy: Frame(block.frame.0 + 1),
+            }),
             pages,
             files: (0..count).map(|_| SleepLock::new(())).collect(),
             zeroes: block.frame,
@@ -63,7 +85,7 @@ impl WritableFiles {
     /// Number of the disk.
     #[must_use]
     pub fn disk_number(&self) -> u16 {
-        self.disk.lock().number()
+        self.writer.lock().disk.number()
     }
 
     /// The blocks of the disk that a file has: the first, and how many.
@@ -96,30 +118,62 @@ impl WritableFiles {
         self.blocks_of(key.file - FIRST).0 + u64::from(key.index) * BLOCKS
     }
 
-    /// Reads a page.
+    /// Reads neighbouring pages of a file.
     ///
     /// # Errors
     /// The disk has failed.
-    pub fn read(&self, key: Key, to: Frame) -> Result<(), BlockError> {
+    pub fn read_pages(&self, first: Key, to: &[Frame]) -> Result<(), BlockError> {
         // Not while it is being truncated.
-        let _file = self.files[(key.file - FIRST) as usize].lock();
-        let disk = self.disk.lock();
-        // SAFETY: the page is new and locked.
-        unsafe { disk.read(self.block(key), to.address(), PAGE_SIZE) }
+        let _file = self.files[(first.file - FIRST) as usize].lock();
+        let writer = self.writer.lock();
+        // SAFETY: the pages are new and locked.
+        unsafe {
+            writer
+                .disk
+                .read_pages(self.block(first), to, to.len() * PAGE_SIZE)
+        }
     }
 
-    /// Writes a page.
+    /// Writes a page, unless the disk has its content already.
     ///
     /// # Errors
     /// The disk has failed.
     pub fn write(&self, key: Key, from: Frame) -> Result<(), BlockError> {
-        self.write_from(key, from.address())
+        if !self.mm.may_carry_record(from) {
+            return self.write_from(key, from.address());
+        }
+        let writer = self.writer.lock();
+        let mut content = [0; PAGE_SIZE];
+        // SAFETY: the page is stable while it is written. Whoever changes it meanwhile makes it dirty
+        // once more; the disk and the digest get the same in any case.
+        unsafe { storage::copy_out(from.address(), &mut content) }
+        let digest = self.digest(key, &content);
+        if self.mm.take_record(from) == Some(digest) {
+            self.mm.stats.writes_skipped.add(1);
+        } else {
+            let copy = writer.copy.address();
+            // SAFETY: the copy is the writer's, which is locked.
+            unsafe {
+                storage::copy_in(copy, &content);
+                writer.disk.write(self.block(key), copy, PAGE_SIZE)?;
+            }
+        }
+        self.mm.attach_record(from, digest);
+        Ok(())
+    }
+
+    /// Digest of where a page is on the disk, and of its content.
+    fn digest(&self, key: Key, content: &[u8]) -> u64 {
+        let mut digest = FileDigest::new();
+        digest.update(&self.block(key).to_be_bytes());
+        digest.update(content);
+        digest.finish()
     }
 
     fn write_from(&self, key: Key, from: Absolute) -> Result<(), BlockError> {
-        let disk = self.disk.lock();
+        let writer = self.writer.lock();
         // SAFETY: the page is stable while it is written, and nobody changes it.
-        unsafe { disk.write(self.block(key), from, PAGE_SIZE) }
+        unsafe { writer.disk.write(self.block(key), from, PAGE_SIZE) }
     }
 
     /// Writes zeroes over a file from one of its pages on.

@@ -4,28 +4,20 @@
 //! that may be volatile: all it offers is a copy that may fail.
 //!
 //! ```text
-//!   begin_fill ──> Filling ── complete ──┐
+//!   begin_fill ──> Filling ── complete ──┐                       (`fill`)
 //!   lookup_stable ── make_stable ────────┴──> StableRef      read
 //!   lookup_no_discard ──────────────────────> MaybeDiscarded try_read
 //! ```
 //!
 //! When any of the references is dropped, the page is made volatile unless something stands against it.
-//!
-//! What was read before a truncation must not enter the cache behind it. Whoever truncates counts that
-//! first and looks for pages then; whoever fills looks at the count, under the cache's lock, when the page
-//! enters: so either the page is found or the count is seen.
 
-use core::sync::atomic::Ordering;
-
-use arch::{Absolute, Frame, PAGE_SIZE, program, storage};
+use arch::{Frame, PAGE_SIZE, program, storage};
 use cmm::PageState;
 
 use super::guard::Guard;
 use super::hash::Key;
 use super::page::{Page, PageFlags};
-use super::swap::slot_of;
 use super::{Discarded, Mm};
-use crate::sync;
 
 /// What a lookup found.
 pub enum Lookup<'m> {
@@ -43,10 +35,19 @@ impl Mm<'_> {
         let cache = self.cache.lock();
         let frame = cache.find(self.pages, key)?;
         let page = self.page(frame);
+        if !self.note_use(page) {
+            return None;
+        }
         // Under the lock: the cache's own reference cannot go before ours is there.
         page.get();
-        page.set(PageFlags::REFERENCED);
         Some(frame)
+    }
+
+    /// Notes that somebody looks a page up; returns whether its content is there.
+    #[inline]
+    pub(super) fn note_use(&self, page: &Page) -> bool {
+        let before = page.set(PageFlags::REFERENCED);
+        before.contains(PageFlags::UP_TO_DATE) || !self.has(Guard::CompleteFirst)
     }
 
     /// Looks a page up and makes it stable.
@@ -80,44 +81,6 @@ impl Mm<'_> {
         Some(MaybeDiscarded { mm: self, frame })
     }
 
-    /// Begins to fill a page with what the cache does not have; `None` if memory is out.
-    pub fn begin_fill(&self, key: Key) -> Option<Filling<'_>> {
-        let block = self.allocate_reclaiming(0)?;
-        let page = self.page(block.frame);
-        key.assign(page);
-        let of_swap = PageFlags::ANON | PageFlags::SWAP_CACHE;
-        page.set(if key.file == Key::SWAP {
-            PageFlags::LOCKED | of_swap
-        } else {
-            PageFlags::LOCKED
-        });
-        Some(Filling {
-            truncations: self.truncations.load(Ordering::SeqCst),
-            mm: self,
-            frame: block.frame,
-            zero: block.zero,
-        })
-    }
-
-    /// Enters a page under the key that was assigned to it, unless there was a truncation after the first
-    /// `truncations`; slots are not truncated.
-    pub(super) fn enter(&self, frame: Frame, truncations: Option<u32>) -> Result<(), NotEntered> {
-        let mut cache = self.cache.lock();
-        let page = self.page(frame);
-        let now = self.truncations.load(Ordering::SeqCst);
-        if truncations.is_some_and(|seen| seen != now) && self.has(Guard::TruncationSeen) {
-            return Err(NotEntered::Truncated);
-        }
-        if cache.insert(self.pages, frame) {
-            page.set(PageFlags::CACHED);
-            return Ok(());
-        }
-        let other = cache.find(self.pages, Key::of(page));
-        let other = other.expect("something is in the way under the key");
-        self.page(other).get();
-        Err(NotEntered::Taken(other))
-    }
-
     /// Makes a page stable to which the caller has a reference; a discarded one is removed.
     #[inline]
     pub(super) fn stable_or_removed(&self, frame: Frame) -> Result<StableRef<'_>, Discarded> {
@@ -133,14 +96,6 @@ impl Mm<'_> {
     #[inline(never)]
     fn remove_discarded(&self, frame: Frame) {
         self.remove_page(frame);
-        self.put_page(frame);
-    }
-
-    /// Drops both references to a page that was filled for nothing and is in no cache.
-    fn give_up(&self, frame: Frame) {
-        self.page(frame)
-            .reset(PageFlags::LOCKED | PageFlags::UP_TO_DATE | PageFlags::SWAP_CACHE);
-        self.put_page(frame);
         self.put_page(frame);
     }
 }
@@ -253,104 +208,5 @@ impl Drop for MaybeDiscarded<'_> {
     #[inline]
     fn drop(&mut self) {
         self.mm.put_user(self.frame);
-    }
-}
-
-/// Why a page did not enter the cache.
-pub(super) enum NotEntered {
-    /// There is one with that key, to which the caller has a reference now.
-    Taken(Frame),
-    /// Its content may be from before a truncation.
-    Truncated,
-}
-
-/// A new page, locked and stable, that enters the cache when it is complete.
-pub struct Filling<'m> {
-    /// Truncations that had begun before anything was read.
-    truncations: u32,
-    mm: &'m Mm<'m>,
-    frame: Frame,
-    zero: bool,
-}
-
-impl<'m> Filling<'m> {
-    /// Where to read the content to: a whole page of storage that nobody else uses.
-    #[must_use]
-    pub fn address(&self) -> Absolute {
-        self.frame.address()
-    }
-
-    /// The frame that is being filled.
-    #[must_use]
-    pub fn frame(&self) -> Frame {
-        self.frame
-    }
-
-    /// The page is shared memory, which no device has: it stays.
-    pub(super) fn keep_in_memory(&mut self) {
-        let page = self.mm.page(self.frame);
-        page.set_owner(Page::NOBODY);
-        page.set(PageFlags::ANON);
-    }
-
-    /// Clears the page from `end`, where the content ends, given that it has been written up to
-    /// `written`; what the host says reads as zero is not cleared again.
-    pub fn clear_behind(&mut self, end: usize, written: usize) {
-        const ZEROES: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
-        let stop = if self.zero { written } else { PAGE_SIZE };
-        if self.zero && written < PAGE_SIZE {
-            self.mm.stats.clears_skipped.add(1);
-        }
-        if end < stop {
-            // SAFETY: the page is ours until it is complete.
-            unsafe { storage::copy_in(self.address() + end as u64, &ZEROES[end..stop]) }
-        }
-    }
-
-    /// Enters the page, which holds its content now, into the cache.
-    ///
-    /// If another CPU has filled a page with the same key meanwhile, that one is returned. `None` if a
-    /// file was truncated meanwhile: what was read may be gone from the file, and has to be read again.
-    #[must_use]
-    pub fn complete(self) -> Option<StableRef<'m>> {
-        let (mm, frame) = (self.mm, self.frame);
-        let slot = slot_of(mm.page(frame));
-        let truncations = slot.is_none().then_some(self.truncations);
-        core::mem::forget(self);
-        let page = mm.page(frame);
-        page.get();
-        page.set(PageFlags::UP_TO_DATE);
-        // The cache's, before anybody can find the page and drop it.
-        slot.into_iter().for_each(|slot| mm.get_slot(slot));
-        let other = loop {
-            match mm.enter(frame, truncations) {
-                Ok(()) => {
-                    mm.put_back(frame);
-                    page.reset(PageFlags::LOCKED);
-                    return Some(StableRef { mm, frame });
-                }
-                Err(NotEntered::Truncated) => break None,
-                Err(NotEntered::Taken(other)) => {
-                    if let Ok(page) = mm.stable_or_removed(other) {
-                        mm.stats.duplicate_fills.add(1);
-                        break Some(page);
-                    }
-                    // Somebody else is removing it, and has to get on.
-                    sync::relax();
-                }
-            }
-        };
-        slot.into_iter().for_each(|slot| mm.put_slot(slot));
-        mm.give_up(frame);
-        other
-    }
-}
-
-impl Drop for Filling<'_> {
-    /// Gives the page up: what was to fill it has failed.
-    fn drop(&mut self) {
-        let page = self.mm.page(self.frame);
-        page.reset(PageFlags::LOCKED | PageFlags::SWAP_CACHE);
-        self.mm.put_page(self.frame);
     }
 }

@@ -20,21 +20,29 @@ impl Mm<'_> {
         self.unmap_everywhere(frame);
         self.leave_lru(frame);
         let slot = slot_of(page);
-        {
-            let mut cache = self.cache.lock();
-            assert!(
-                page.flags().contains(PageFlags::CACHED),
-                "{frame:?} is removed and not in the page cache"
-            );
-            cache.remove(self.pages, frame);
-            page.next_generation();
-            page.reset(PageFlags::CACHED | PageFlags::SWAP_CACHE);
-        }
+        self.leave_cache(frame);
         if let Some(slot) = slot {
             self.put_slot(slot);
         }
         self.put_page(frame);
         true
+    }
+
+    /// Takes a page out of the page cache or the swap cache. The cache's reference is the caller's now, and
+    /// so is its use of the slot.
+    pub(super) fn leave_cache(&self, frame: Frame) {
+        let page = self.page(frame);
+        let mut cache = self.cache.lock();
+        assert!(
+            page.flags().contains(PageFlags::CACHED),
+            "{frame:?} is removed and not in the page cache"
+        );
+        cache.remove(self.pages, frame);
+        page.next_generation();
+        let unused = page.reset(PageFlags::CACHED | PageFlags::SWAP_CACHE | PageFlags::READ_AHEAD);
+        if unused.contains(PageFlags::READ_AHEAD) {
+            self.note_read_for_nothing();
+        }
     }
 
     /// Drops a reference; the last one frees the page.

@@ -59,6 +59,10 @@ pub enum Guard {
     UnusedFirst,
     /// Pages are marked unused before anybody can find them in a block.
     UnusedBeforeFound,
+    /// A page that is being filled is not handed out before it is complete.
+    CompleteFirst,
+    /// A record is attached to a page only if that is active then.
+    ActiveRecord,
 }
 
 #[cfg(feature = "controls")]

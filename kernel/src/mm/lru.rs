@@ -8,6 +8,9 @@
 //!
 //! A page that is read once, as most are of a file that is read from end to end, never becomes active,
 //! and does not displace what is used again and again.
+//!
+//! An active page may carry a record of its file system (`record`), which keeps it stable; with the active
+//! list it loses that.
 
 use arch::Frame;
 
@@ -41,7 +44,8 @@ impl Lru {
 
     /// Takes a page off its list, if it is on one.
     pub(super) fn remove(&mut self, pages: &[Page], frame: Frame) {
-        let flags = pages[frame.index()].reset(PageFlags::LRU | PageFlags::ACTIVE);
+        let of_list = PageFlags::LRU | PageFlags::ACTIVE | PageFlags::PRIVATE;
+        let flags = pages[frame.index()].reset(of_list);
         if flags.contains(PageFlags::ACTIVE) {
             self.active.remove(pages, frame);
         } else if flags.contains(PageFlags::LRU) {
@@ -76,7 +80,8 @@ impl Lru {
         let frame = self.active.last()?;
         self.active.remove(pages, frame);
         self.inactive.push(pages, frame);
-        pages[frame.index()].reset(PageFlags::ACTIVE | PageFlags::REFERENCED);
+        let of_active = PageFlags::ACTIVE | PageFlags::PRIVATE | PageFlags::REFERENCED;
+        pages[frame.index()].reset(of_active);
         Some(frame)
     }
 }

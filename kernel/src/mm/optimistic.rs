@@ -41,11 +41,10 @@ impl Mm<'_> {
         );
         let found = {
             let cache = self.cache.lock();
-            cache.find(self.pages, key).map(|frame| {
-                let page = self.page(frame);
-                page.set(PageFlags::REFERENCED);
-                (frame, page.generation())
-            })
+            let found = cache.find(self.pages, key);
+            found
+                .filter(|frame| self.note_use(self.page(*frame)))
+                .map(|frame| (frame, self.page(frame).generation()))
         };
         let Some((frame, generation)) = found else {
             self.stats.cache_misses.add(1);
@@ -61,6 +60,9 @@ impl Mm<'_> {
         let same = self.page(frame).generation() == generation;
         match outcome {
             Ok(()) if same => {
+                if self.page(frame).flags().contains(PageFlags::READ_AHEAD) {
+                    self.note_first_use(frame);
+                }
                 self.stats.cache_hits.add(1);
                 Optimistic::Read
             }

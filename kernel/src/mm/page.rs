@@ -1,6 +1,6 @@
 //! The page descriptor, one for each frame.
 
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use bitflags::bitflags;
 use cmm::Usage;
@@ -27,7 +27,7 @@ bitflags! {
         const ANON = 1 << 6;
         /// In the swap cache.
         const SWAP_CACHE = 1 << 7;
-        /// Carries private data of its file system.
+        /// Carries a record of its file system; only an active page does.
         const PRIVATE = 1 << 8;
         /// Not the allocator's: image, tables, holes.
         const RESERVED = 1 << 9;
@@ -55,6 +55,8 @@ bitflags! {
         const HINTED_HIGH = 1 << 16;
         /// Low bit of the usage that this kernel set last ("Hinted").
         const HINTED_LOW = 1 << 17;
+        /// Read ahead, and looked up by nobody so far.
+        const READ_AHEAD = 1 << 18;
     }
 }
 
@@ -122,7 +124,8 @@ pub struct Page {
     pub(super) place: AtomicU32,
     /// What free block starts here, if one does: the buddy allocator's.
     pub(super) block: AtomicU32,
-    spare: [u32; 2],
+    /// The record that its file system has attached, while Private says that there is one.
+    pub(super) record: AtomicU64,
 }
 
 // Explored atomics are larger.
@@ -148,7 +151,7 @@ impl Page {
             owner: SharedU32::new(Self::NOBODY),
             place: AtomicU32::new(0),
             block: AtomicU32::new(0),
-            spare: [0; 2],
+            record: AtomicU64::new(0),
         }
     }
 

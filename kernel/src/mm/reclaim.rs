@@ -63,7 +63,7 @@ impl Mm<'_> {
     }
 
     /// Lets some active pages become inactive while there are more of them; even if not, when `in_need`.
-    fn age(&self, in_need: bool) {
+    pub(super) fn age(&self, in_need: bool) {
         let mut aged = ArrayVec::<Frame, BATCH>::new();
         {
             let mut lru = self.lru.lock();
@@ -120,7 +120,7 @@ impl Mm<'_> {
     }
 
     /// Removes an isolated page from the cache if it may go, or puts it back; drops the reference.
-    fn reclaim_isolated(&self, frame: Frame) -> bool {
+    pub(super) fn reclaim_isolated(&self, frame: Frame) -> bool {
         self.clean_isolated(frame);
         let removed = self.lock_page(frame) && {
             // What keeps a page from being volatile keeps it from going: the cache's and ours are the
@@ -141,6 +141,23 @@ impl Mm<'_> {
         // Whoever found it locked meanwhile has left the rest to us.
         self.put_anonymous(frame);
         removed
+    }
+
+    /// Makes a page active if it was used since it came, or since reclaim saw it: it is being written, and
+    /// is likely to be written again.
+    pub(super) fn activate_if_used(&self, frame: Frame) {
+        let page = self.page(frame);
+        let is_used = |flags: PageFlags| {
+            let used = PageFlags::LRU | PageFlags::REFERENCED;
+            flags & (used | PageFlags::ACTIVE) == used
+        };
+        if is_used(page.flags()) {
+            let mut lru = self.lru.lock();
+            if is_used(page.flags()) {
+                lru.activate(self.pages, frame);
+                page.reset(PageFlags::REFERENCED);
+            }
+        }
     }
 
     /// Puts a page on the LRU list that is in no cache, and to which the caller has a reference.

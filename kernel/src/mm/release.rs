@@ -40,6 +40,15 @@ impl Mm<'_> {
     // As in `make_stable`.
     #[inline]
     pub(super) fn put_user(&self, frame: Frame) {
+        if self.page(frame).flags().contains(PageFlags::READ_AHEAD) {
+            self.note_first_use(frame);
+        }
+        self.put_reader(frame);
+    }
+
+    /// As [`Mm::put_user`], of who has read the page and not used it.
+    #[inline]
+    pub(super) fn put_reader(&self, frame: Frame) {
         // Most pages are volatile, where they are not made stable to be read.
         if self.hinting() == Hinting::Full && self.page(frame).is_stable_in_cache() {
             self.release(frame);

@@ -66,12 +66,22 @@ pub struct Stats {
     pub made_stable: Counter,
     /// Pages taken out of the page cache because memory was short.
     pub reclaimed: Counter,
-    /// Pages that were read again by somebody else at the same time, for nothing.
+    /// Readers that wanted a page which somebody else was reading, and waited for it.
     pub duplicate_fills: Counter,
+    /// Requests by which pages of files were read.
+    pub read_requests: Counter,
+    /// Pages read before somebody wanted them.
+    pub read_ahead: Counter,
+    /// Those of them that somebody wanted then.
+    pub read_ahead_used: Counter,
+    /// Those of them that went before.
+    pub read_ahead_unused: Counter,
     /// Discard faults of the problem state that named a page which somebody else had removed.
     pub late_discard_faults: Counter,
     /// Pages written to files and to the swap area.
     pub pages_written: Counter,
+    /// Those of them that the file had already: nothing was written.
+    pub writes_skipped: Counter,
     /// Writes that failed; the page stays dirty.
     pub write_errors: Counter,
     /// Pages read from the swap area.

@@ -11,13 +11,29 @@ pub struct StoreError;
 
 /// Files, and the swap area as the file [`Key::SWAP`]. Implemented by who knows devices.
 ///
-/// Both calls may sleep, and are made without any lock held.
+/// Reading and writing may sleep, and is done without any lock held.
 pub trait Store: Sync {
     /// Reads a page, all of it: what lies behind the end of a file is zero.
     ///
     /// # Errors
     /// The device has failed; what is in the frame is void.
     fn read(&self, key: Key, to: Frame) -> Result<(), StoreError>;
+
+    /// Reads pages of a file that are neighbours there, by one request if the device can. It says
+    /// nothing about what went wrong: the pages that are wanted are read once more, each for itself.
+    ///
+    /// # Errors
+    /// The device has failed; what is in the frames is void.
+    fn read_pages(&self, first: Key, to: &[Frame]) -> Result<(), StoreError> {
+        let keys = (first.index..).map(|index| Key { index, ..first });
+        keys.zip(to).try_for_each(|(key, to)| self.read(key, *to))
+    }
+
+    /// Pages of a file: nothing behind them is read ahead.
+    fn pages(&self, file: u32) -> u32 {
+        let _ = file;
+        0
+    }
 
     /// Writes a page.
     ///

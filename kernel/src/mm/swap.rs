@@ -13,6 +13,7 @@ use super::guard::Guard;
 use super::hash::Key;
 use super::page::{Page, PageFlags};
 use super::{Discarded, Mm, OutOfMemory, collect};
+use crate::sync;
 
 /// All slots.
 pub(super) struct Slots {
@@ -145,7 +146,7 @@ impl Mm<'_> {
         page.get();
         key.assign(page);
         page.set(PageFlags::SWAP_CACHE | PageFlags::DIRTY);
-        assert!(self.enter(frame, None).is_ok(), "a slot has one page");
+        assert!(self.enter(frame).is_ok(), "a slot has one page");
         // What a child copies meanwhile is read-only, and is not written while the page is locked.
         self.unmap_everywhere(frame);
         self.write_locked(frame, key)
@@ -178,12 +179,8 @@ impl Mm<'_> {
             self.make_stable(frame)?;
         }
         let page = self.page(frame);
-        {
-            let mut cache = self.cache.lock();
-            cache.remove(self.pages, frame);
-            page.next_generation();
-            page.reset(PageFlags::CACHED | PageFlags::SWAP_CACHE | PageFlags::DIRTY);
-        }
+        self.leave_cache(frame);
+        page.reset(PageFlags::DIRTY);
         self.put_slot(Key::of(page).index);
         let was_last = page.put();
         assert!(!was_last, "the caller has a reference");
@@ -193,6 +190,13 @@ impl Mm<'_> {
     /// Locks a page, if nobody has; returns whether.
     pub(super) fn lock_page(&self, frame: Frame) -> bool {
         !self.page(frame).test_and_set(PageFlags::LOCKED)
+    }
+
+    /// Locks a page as soon as nobody has.
+    pub(super) fn await_lock(&self, frame: Frame) {
+        while !self.lock_page(frame) {
+            sync::let_others_run();
+        }
     }
 
     /// Unlocks a page that the caller has locked.

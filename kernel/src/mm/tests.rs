@@ -1,15 +1,19 @@
 //! Memory management on the simulated machine.
 
 mod account;
+mod attempts;
 mod balloon;
 mod buddy;
 mod cache;
+mod fill;
 mod frames;
 mod gang;
 mod non_linear;
 mod percpu;
 mod probe;
+mod readahead;
 mod reclaim;
+mod record;
 mod release;
 mod reporting;
 mod reverse;
@@ -61,7 +65,7 @@ impl Rig {
 
     /// Brings a page into the cache, full of `byte`.
     fn fill(&self, key: Key, byte: u8) -> StableRef<'static> {
-        let filling = self.mm.begin_fill(key).expect("there is memory");
+        let filling = self.mm.begin_fill(key).ok().expect("there is memory");
         // SAFETY: the page is new and locked.
         unsafe { storage::copy_in(filling.address(), &[byte; arch::PAGE_SIZE]) }
         filling.complete().unwrap()

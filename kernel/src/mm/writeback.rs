@@ -6,7 +6,7 @@ use arch::Frame;
 
 use super::hash::Key;
 use super::page::PageFlags;
-use super::{Lookup, Mm, StoreError};
+use super::{Mm, StoreError};
 use crate::sync;
 use crate::sync::atomic::Ordering;
 
@@ -17,11 +17,11 @@ impl Mm<'_> {
     /// # Errors
     /// The store has failed: the page stays dirty.
     pub fn write_back(&self, key: Key) -> Result<bool, StoreError> {
-        // A page that the host could discard was clean.
-        let Lookup::Hit(page) = self.lookup_stable(key) else {
-            return Ok(false);
-        };
-        self.write_stable(page.frame())
+        // A page that the host has discarded was clean.
+        match self.lookup_locked(key) {
+            Some(page) => self.write_if_dirty(page.frame()),
+            None => Ok(false),
+        }
     }
 
     /// Writes those pages of a range of a file to the store that were written to; returns how many.
@@ -46,20 +46,23 @@ impl Mm<'_> {
 
     /// Writes a page to which the caller has a reference that made it stable, if it is dirty.
     fn write_stable(&self, frame: Frame) -> Result<bool, StoreError> {
+        self.await_lock(frame);
+        let written = self.write_if_dirty(frame);
+        self.unlock_page(frame);
+        written
+    }
+
+    /// As [`Mm::write_stable`], of a page that the caller has locked, too.
+    fn write_if_dirty(&self, frame: Frame) -> Result<bool, StoreError> {
         let page = self.page(frame);
-        while !self.lock_page(frame) {
-            sync::let_others_run();
-        }
         // From here on, a store through a mapping is a fault, which makes the page dirty once more.
         self.protect_everywhere(frame);
-        let is_dirty = page.flags().contains(PageFlags::DIRTY);
-        let written = is_dirty && self.write_locked(frame, Key::of(page));
-        self.unlock_page(frame);
-        if written || !is_dirty {
-            Ok(written)
-        } else {
-            Err(StoreError)
+        if !page.flags().contains(PageFlags::DIRTY) {
+            return Ok(false);
         }
+        self.activate_if_used(frame);
+        let written = self.write_locked(frame, Key::of(page));
+        written.then_some(true).ok_or(StoreError)
     }
 
     /// Writes an isolated page to where it belongs, so that it may go: an anonymous page to a slot, a
@@ -95,17 +98,15 @@ impl Mm<'_> {
     /// find what was there.
     pub fn truncate(&self, file: u32, pages: Range<u32>) {
         self.truncations.fetch_add(1, Ordering::SeqCst);
-        for index in pages {
-            while let Some(frame) = self.find(Key { file, index }) {
+        let mut rest = pages;
+        while !rest.is_empty() {
+            for frame in self.find_gang(file, &mut rest, PageFlags::UP_TO_DATE) {
                 // Nobody is writing it to the device while it is locked.
-                if self.lock_page(frame) {
-                    self.remove_page(frame);
-                    // Also what was written through a mapping until now.
-                    self.page(frame).reset(PageFlags::DIRTY);
-                    self.unlock_page(frame);
-                } else {
-                    sync::let_others_run();
-                }
+                self.await_lock(frame);
+                self.remove_page(frame);
+                // Also what was written through a mapping until now.
+                self.page(frame).reset(PageFlags::DIRTY);
+                self.unlock_page(frame);
                 self.put_page(frame);
             }
         }

@@ -75,7 +75,7 @@ fn load<'m>(mm: &'m Mm<'_>) -> Option<StableRef<'m>> {
     if let Lookup::Hit(page) = mm.lookup_stable(KEY) {
         return Some(page);
     }
-    let filling = mm.begin_fill(KEY)?;
+    let filling = mm.begin_fill(KEY).ok()?;
     // SAFETY: the page is new and locked.
     unsafe { storage::copy_in(filling.address(), &CONTENT) }
     filling.complete()

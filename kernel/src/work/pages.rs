@@ -139,7 +139,9 @@ fn cache(mm: &Mm<'_>) -> Result<(), String> {
     count_essa(mm, name, CACHED as usize, || {
         for index in 0..CACHED {
             let key = Key { file: FILE, index };
-            let filling = mm.begin_fill(key).ok_or("no memory for the page cache")?;
+            let filling = mm
+                .begin_fill(key)
+                .map_err(|_| "no memory for the page cache")?;
             drop(filling.complete());
         }
         while mm.shrink_cache() > 0 {}

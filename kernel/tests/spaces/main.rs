@@ -11,7 +11,7 @@ use arch::sim::{self, Entered, Eviction, Machine};
 use arch::translation::{self, UserFault};
 use arch::{Frame, PAGE_SIZE};
 use device::Device;
-use kernel::mm::{Area, Backing, Hinting, Key, MapError, Mm, Page, Space};
+use kernel::mm::{Area, Backing, Hinting, Key, Lookup, MapError, Mm, Page, Space};
 use model::{Files, ModelSpace, OFFSETS};
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
@@ -44,6 +44,8 @@ struct Happened {
     remapped: u64,
     /// Places that were looked at because of that.
     non_linear: u64,
+    ahead: u64,
+    saved: u64,
 }
 
 impl Happened {
@@ -58,6 +60,8 @@ impl Happened {
         self.write_errors += stats.write_errors.get();
         self.remapped += pair.remapped;
         self.non_linear += stats.non_linear_steps.get();
+        self.ahead += stats.read_ahead_used.get();
+        self.saved += u64::from(pair.device.saved.load(Relaxed));
     }
 }
 
@@ -88,6 +92,7 @@ impl Pair {
         let mm: &Mm<'_> = Box::leak(Box::new(Mm::new(pages.leak(), hinting)));
         mm.add_free(Frame(1), FRAMES as u32 - 1);
         let device: &Device = Box::leak(Box::default());
+        let _ = device.mm.set(mm);
         mm.set_store(device);
         mm.add_swap(SLOTS).unwrap();
         let mut pair = Self {
@@ -341,8 +346,20 @@ impl Pair {
         }
     }
 
+    /// Writes a page to the device, and sometimes once more, with the same content.
     fn write_back(&mut self) {
         let key = self.any_file_page();
+        self.write_page_back(key);
+        for _ in 0..self.below(4) {
+            if let Lookup::Hit(page) = self.mm.lookup_stable(key) {
+                page.set_dirty();
+                drop(page);
+                self.write_page_back(key);
+            }
+        }
+    }
+
+    fn write_page_back(&mut self, key: Key) {
         let written = self.mm.write_back(key);
         if written.is_err() && self.device.fails.load(Relaxed) > 0 {
             return;
@@ -425,6 +442,7 @@ fn play_on(fails: u32, hinting: Hinting, eviction: Eviction, batch: usize, seeds
     let all = happened.swapped_in * happened.written * happened.copied * happened.reused;
     let remapped = happened.remapped * happened.non_linear;
     assert!(all > 0 && remapped > 0, "{happened:?}");
+    assert!(happened.ahead > 0 && happened.saved > 0, "{happened:?}");
     happened
 }
 

@@ -101,6 +101,10 @@ fn churned(more: &[&str]) -> Result<(), libtest_mimic::Failed> {
     for guest in run.guests() {
         // Without a host that discards, no page of the cache is gone when it is copied from.
         check!(guest.user_copy_fix_ups == 0, "{guest:?}");
+        check!(
+            guest.writes_skipped > 0 && guest.read_ahead_used > 0,
+            "{guest:?}"
+        );
     }
     Ok(())
 }

@@ -8,7 +8,10 @@ use arch::dat::{Kept, PageEntry};
 use super::super::guard::Guard;
 use super::super::hash::Key;
 use super::super::page::PageFlags;
-use super::super::{Discarded, Lookup, MaybeDiscarded, Mm, OutOfMemory, StableRef, StoreError};
+use super::super::{
+    Discarded, Lookup, MaybeDiscarded, Mm, NotBegun, OutOfMemory, StableRef, StoreError, Wanted,
+    frames_of,
+};
 use super::reverse::Order;
 use super::{Area, Space};
 use crate::sync;
@@ -214,16 +217,36 @@ impl Mm<'_> {
 
     /// Brings a page that the cache does not have into it.
     fn read_page(&self, key: Key) -> Result<StableRef<'_>, MapError> {
+        if key.is_shared_memory() {
+            return self.clear_page(key);
+        }
+        let wanted = Wanted {
+            key,
+            pages: 1,
+            end: self.store().pages(key.file),
+        };
+        self.load(&wanted, |first, fillings| {
+            let read = match fillings {
+                [page] => self.store().read(first, page.frame()),
+                pages => self.store().read_pages(first, &frames_of(pages)),
+            };
+            read.map_err(MapError::from)
+        })
+    }
+
+    /// Brings a page of shared memory into the cache, which nobody has written so far.
+    fn clear_page(&self, key: Key) -> Result<StableRef<'_>, MapError> {
         loop {
-            let mut filling = self.begin_fill(key).ok_or(MapError::OutOfMemory)?;
-            if key.is_shared_memory() {
-                filling.clear_behind(0, 0);
-                filling.keep_in_memory();
-            } else {
-                self.store().read(key, filling.frame())?;
-            }
-            if let Some(page) = filling.complete() {
-                return Ok(page);
+            match self.begin_fill(key) {
+                Ok(mut filling) => {
+                    filling.clear_behind(0, 0);
+                    filling.keep_in_memory();
+                    if let Some(page) = filling.complete() {
+                        return Ok(page);
+                    }
+                }
+                Err(NotBegun::Filled(page)) => return Ok(page),
+                Err(NotBegun::OutOfMemory) => return Err(MapError::OutOfMemory),
             }
         }
     }

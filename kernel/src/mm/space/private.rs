@@ -10,7 +10,7 @@ use super::super::guard::Guard;
 use super::super::hash::Key;
 use super::super::page::PageFlags;
 use super::super::swap::slot_of;
-use super::super::{Discarded, Mm, StableRef};
+use super::super::{Discarded, Mm, NotBegun, StableRef};
 use super::fault::{MapError, Step};
 use super::{Area, Space};
 
@@ -266,7 +266,11 @@ impl Mm<'_> {
         if let Some(frame) = self.find(key) {
             return Ok(frame);
         }
-        let filling = self.begin_fill(key).ok_or(MapError::OutOfMemory)?;
+        let filling = match self.begin_fill(key) {
+            Ok(filling) => filling,
+            Err(NotBegun::Filled(page)) => return Ok(page.into_frame()),
+            Err(NotBegun::OutOfMemory) => return Err(MapError::OutOfMemory),
+        };
         let page = self.page(filling.frame());
         page.set_owner(space.number);
         page.place.store(number as u32, Ordering::Relaxed);

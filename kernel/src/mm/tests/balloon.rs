@@ -112,7 +112,7 @@ fn nothing_is_withdrawn_unless_it_is_allowed() {
     let rig = Rig::new(1025, Hinting::Off);
     inflate(&rig, 500);
     let held: Vec<_> = (0..524).map(|index| rig.fill(key(index), 1)).collect();
-    assert!(rig.mm.begin_fill(key(524)).is_none());
+    assert!(rig.mm.begin_fill(key(524)).is_err());
     assert_eq!((rig.mm.ballooned_page_count(), held.len()), (500, 524));
     assert!(rig.mm.take_untold_withdrawn().is_empty());
 }

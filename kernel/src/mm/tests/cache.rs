@@ -97,7 +97,7 @@ fn a_discarded_page_is_removed_exactly_once() {
 fn a_page_that_was_not_filled_goes_back() {
     let rig = Rig::new(32, Hinting::Full);
     let free = rig.mm.free_page_count();
-    drop(rig.mm.begin_fill(key(0)).expect("there is memory"));
+    drop(rig.mm.begin_fill(key(0)).ok().expect("there is memory"));
     assert_eq!(rig.mm.free_page_count(), free);
     assert!(matches!(rig.mm.lookup_stable(key(0)), Lookup::Miss));
 }
@@ -120,7 +120,7 @@ fn the_rest_of_a_page_reads_as_zero_cleared_or_not() {
         if evicted {
             rig.machine.evict_all();
         }
-        let mut filling = rig.mm.begin_fill(key(0)).expect("there is memory");
+        let mut filling = rig.mm.begin_fill(key(0)).ok().expect("there is memory");
         // SAFETY: the page is new and locked.
         unsafe { storage::copy_in(filling.address(), &[0xcc; 1024]) }
         filling.clear_behind(700, 1024);
@@ -140,7 +140,7 @@ fn content(key: Key, offset: usize) -> u8 {
 }
 
 fn load<'m>(mm: &'m Mm<'m>, key: Key) -> StableRef<'m> {
-    let filling = mm.begin_fill(key).expect("pages of the cache can go");
+    let filling = mm.begin_fill(key).ok().expect("pages of the cache can go");
     let bytes: Vec<u8> = (0..PAGE_SIZE).map(|offset| content(key, offset)).collect();
     // SAFETY: the page is new and locked.
     unsafe { storage::copy_in(filling.address(), &bytes) }

@@ -1,8 +1,9 @@
 //! Several pages at a time.
 
-use super::super::{GANG, Hinting, Key, PageFlags, Store, StoreError};
+use super::super::{Area, Backing, GANG, Hinting, Key, PageFlags, Store, StoreError};
 use super::{Rig, key};
 use arch::Frame;
+use cmm::PageState;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Counts what is written.
@@ -91,4 +92,88 @@ fn only_what_was_written_to_is_written_back() {
         rig.flags(frame).contains(PageFlags::DIRTY)
     };
     assert!(!(0..30).any(dirty));
+}
+
+#[test]
+fn a_page_that_was_looked_up_and_locked_is_stable_until_it_is_dropped() {
+    let rig = Rig::new(64, Hinting::Full);
+    let frame = rig.fill_and_leave(key(0));
+    let page = rig.mm.lookup_locked(key(0)).expect("it was filled");
+    assert!(rig.flags(frame).contains(PageFlags::LOCKED));
+    rig.machine.evict_all();
+    assert_eq!(rig.machine.discards(), 0);
+    drop(page);
+    assert!(!rig.flags(frame).contains(PageFlags::LOCKED));
+    assert_eq!(rig.machine.state(frame), PageState::VR);
+}
+
+#[test]
+fn a_discarded_page_is_removed_instead_of_being_locked() {
+    let rig = Rig::new(64, Hinting::Full);
+    rig.fill_and_leave(key(0));
+    rig.machine.evict_all();
+    assert!(rig.mm.lookup_locked(key(0)).is_none());
+    assert_eq!(rig.mm.cached_page_count(), 0);
+    assert_eq!(rig.mm.free_page_count(), 63);
+}
+
+/// Somebody removes the page while another waits for its lock.
+#[test]
+fn a_page_that_is_removed_before_it_is_locked_is_not_there() {
+    let rig = Rig::new(64, Hinting::Full);
+    let frame = rig.fill_and_leave(key(0));
+    let held = rig.mm.lookup_locked(key(0)).expect("it was filled");
+    let mm = rig.mm;
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let _entered = rig.machine.enter();
+            mm.lookup_locked(key(0)).is_none()
+        });
+        while mm.page(frame).references() < 3 {
+            std::thread::yield_now();
+        }
+        assert!(mm.remove_page(frame));
+        drop(held);
+        assert!(waiter.join().expect("the waiter gets on"));
+    });
+    assert_eq!(mm.free_page_count(), 63);
+}
+
+/// Tagged lookups, too: a page that may be written through a mapping, and is clean, can be discarded.
+#[test]
+fn a_discarded_page_of_a_writable_mapping_is_not_written_back() {
+    let rig = Rig::new(64, Hinting::Full);
+    let device: &Device = Box::leak(Box::new(Device(AtomicU32::new(0))));
+    rig.mm.set_store(device);
+    let area = Area {
+        start: 0,
+        pages: 2,
+        backing: Backing::File {
+            file: key(0).file,
+            first: 0,
+        },
+        writable: true,
+        shared: true,
+        locked: false,
+    };
+    let space = rig.mm.new_space(2, vec![area]);
+    for index in 0..2 {
+        rig.fill_and_leave(key(index));
+        assert_eq!(rig.mm.map_page(&space, index as usize, true), Ok(()));
+    }
+    rig.machine.evict_all();
+    assert_eq!(rig.machine.discards(), 2);
+    assert_eq!(rig.mm.write_back_range(key(0).file, 0..2), Ok(0));
+    assert_eq!(rig.mm.cached_page_count(), 0);
+    rig.mm.end_space(&space);
+}
+
+#[test]
+fn a_long_range_is_looked_at_to_its_end() {
+    let rig = Rig::new(64, Hinting::Full);
+    let last = rig.fill_and_leave(key(99_999));
+    let mut range = 0..100_000;
+    assert_eq!(frames(&rig, &mut range), [last]);
+    rig.mm.truncate(key(0).file, 0..100_000);
+    assert_eq!(rig.mm.cached_page_count(), 0);
 }

@@ -44,6 +44,9 @@ const ZERO: u64 = 1 << 63;
 const STEP: u64 = 1 << 12;
 /// Most pages that a call is about.
 const MOST: u64 = 6;
+/// Pages that are written again with what is there, and how often at a time.
+const FAVOURITES: u64 = 4;
+const REWRITES: u64 = 3;
 /// Generations of children.
 const GENERATIONS: u64 = 2;
 
@@ -232,6 +235,18 @@ impl Churn {
         }
     }
 
+    /// Writes what is there already to one of a few pages, as programs do, and has it written to the file.
+    fn rewrite(&mut self) {
+        let page = self.random(self.plan.pages.min(FAVOURITES));
+        for _ in 0..REWRITES {
+            let at = self.at(self.plan.start(Part::File) + page, 0);
+            // SAFETY: mapped, and nobody else writes it; volatile, so that each access is made.
+            unsafe { at.write_volatile(at.read_volatile()) }
+            supervisor_call::<SYNC>(page, 0);
+        }
+        self.check(Part::File, page);
+    }
+
     /// Lets a range be read only for a while.
     fn protect(&mut self) {
         let (first, count) = self.some();
@@ -319,8 +334,9 @@ impl Churn {
                 supervisor_call::<SYNC>(page, 0);
                 self.check(Part::File, page);
             }
-            440..443 => self.fork(),
-            443..560 => self.read_file(),
+            440..450 if self.is_parent() => self.rewrite(),
+            450..453 => self.fork(),
+            453..560 => self.read_file(),
             560..590 if self.is_parent() => self.write_file(),
             _ => {
                 let (part, page) = self.any();
