@@ -3,10 +3,11 @@
 mod failure;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
@@ -16,6 +17,22 @@ struct Line<'a, T: Serialize> {
     seq: u64,
     #[serde(flatten)]
     body: &'a T,
+}
+
+/// Counts by name or number: an object, in the order in which they came. A map would sort them, by code
+/// that is larger than all else here.
+pub struct Counts<K>(Vec<(K, u64)>);
+
+impl<K> FromIterator<(K, u64)> for Counts<K> {
+    fn from_iter<I: IntoIterator<Item = (K, u64)>>(counts: I) -> Self {
+        Self(counts.into_iter().collect())
+    }
+}
+
+impl<K: Serialize> Serialize for Counts<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, count)| (key, count)))
+    }
 }
 
 /// The line for a record, without its line end.
@@ -61,6 +78,17 @@ mod tests {
     #[derive(Serialize)]
     struct Body {
         reason: &'static str,
+    }
+
+    #[test]
+    fn counts_are_an_object() {
+        #[derive(Serialize)]
+        struct Body {
+            essa: Counts<usize>,
+        }
+        let essa = [(1, 5), (6, 2)].into_iter().collect();
+        let line = line("guest", &Body { essa });
+        assert!(line.ends_with("\"essa\":{\"1\":5,\"6\":2}}"), "{line}");
     }
 
     #[test]

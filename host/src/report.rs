@@ -1,12 +1,12 @@
 //! What the host prints for programs.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use arch::clock::UNITS_PER_MICROSECOND;
-use drivers::record;
+use cmm::extended;
+use drivers::record::{self, Counts};
 use serde::Serialize;
 
 use crate::guest::Guest;
@@ -70,14 +70,14 @@ struct GuestSummary {
     status: &'static str,
     reason: String,
     discards: u64,
-    evicted: BTreeMap<&'static str, u64>,
+    evicted: Counts<&'static str>,
     discard_faults: u64,
     addressing_faults: u64,
     zero_fills: u64,
     shadow_recycled: u64,
-    exits: BTreeMap<&'static str, u64>,
-    essa: BTreeMap<String, u64>,
-    diagnose: BTreeMap<String, u64>,
+    exits: Counts<&'static str>,
+    essa: Counts<usize>,
+    diagnose: Counts<String>,
     cpu_us: u64,
 }
 
@@ -177,8 +177,12 @@ fn summary(guest: &Guest) -> GuestSummary {
         addressing_faults: counters.addressing_faults,
         zero_fills: memory.zero_fills,
         shadow_recycled: guest.memory.recycled(),
-        exits: counters.exits.clone(),
-        essa: essa.map(|(orc, count)| (orc.to_string(), *count)).collect(),
+        exits: counters
+            .exits
+            .iter()
+            .map(|(why, count)| (*why, *count))
+            .collect(),
+        essa: essa.map(|(orc, count)| (orc, *count)).collect(),
         diagnose: counters
             .diagnose
             .iter()
@@ -191,12 +195,14 @@ fn summary(guest: &Guest) -> GuestSummary {
 /// How many pages of each state a guest has, for people: who holds what when memory is exhausted.
 #[must_use]
 pub fn histogram(guest: &Guest) -> String {
-    let mut counts = BTreeMap::new();
-    for page in guest.memory.pages() {
-        *counts.entry(page.state.to_string()).or_insert(0_u32) += 1;
-    }
+    let count = |state| {
+        let pages = guest.memory.pages();
+        pages.filter(|page| page.state == state).count()
+    };
+    let counts = extended::ALL.map(|state| (state, count(state)));
     let words: Vec<_> = counts
         .iter()
+        .filter(|(_, count)| *count > 0)
         .map(|(state, count)| format!("{state} {count}"))
         .collect();
     words.join(", ")

@@ -1,11 +1,10 @@
 //! What the kernel prints for programs.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use arch::clock::UNITS_PER_MICROSECOND;
-use drivers::record;
+use drivers::record::{self, Counts};
 use serde::Serialize;
 
 use crate::mm::{Account, LATENCIES, Mm, Page, Stats};
@@ -104,7 +103,7 @@ struct Guest<'a> {
     bytes_verified: u64,
     cache_hits: u64,
     cache_misses: u64,
-    essa: BTreeMap<String, u64>,
+    essa: Counts<usize>,
     discard_faults: u64,
     stable_failures: u64,
     reloads: u64,
@@ -307,9 +306,7 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>, account: &Account) {
             bytes_verified: outcome.bytes_verified,
             cache_hits: stats.cache_hits.get(),
             cache_misses: stats.cache_misses.get(),
-            essa: essa
-                .map(|(orc, count)| (orc.to_string(), count.get()))
-                .collect(),
+            essa: essa.map(|(orc, count)| (orc, count.get())).collect(),
             discard_faults: stats.discard_faults.get(),
             stable_failures: stats.stable_failures.get(),
             reloads: stats.reloads.get(),
