@@ -3,7 +3,6 @@
 extern crate alloc;
 
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use kernel::mm::{Area, Backing, Key, Mm, Space};
@@ -44,7 +43,8 @@ pub(crate) fn others(mm: &Mm<'_>) -> Vec<Arc<Space>> {
     let space = |number: usize| {
         let first = |area: usize| PAGES + (number * AREAS + area) * AREA;
         let areas = (0..AREAS).map(|number| area(number * AREA, AREA, first(number)));
-        mm.new_space(AREAS * AREA, areas.collect())
+        let areas: Vec<_> = areas.collect();
+        mm.new_space(AREAS * AREA, &areas).unwrap()
     };
     (0..OTHERS).map(space).collect()
 }
@@ -61,7 +61,7 @@ pub(crate) fn mapped(mm: &Mm<'_>, count: usize) -> Vec<Arc<Space>> {
 }
 
 fn unmapped(mm: &Mm<'_>) -> Arc<Space> {
-    mm.new_space(PAGES, vec![area(0, PAGES, 0)])
+    mm.new_space(PAGES, &[area(0, PAGES, 0)]).unwrap()
 }
 
 fn map(mm: &Mm<'_>, space: &Space) {
@@ -77,7 +77,7 @@ pub(crate) fn ask(mm: &Mm<'_>, mappings: usize, count: &mut dyn FnMut(&str, &dyn
     let spaces = mapped(mm, mappings);
     let one = unmapped(mm);
     count("page mapped", &|| map(mm, &one));
-    count("page unmapped", &|| mm.unmap_range(&one, 0..PAGES));
+    count("page unmapped", &|| mm.unmap_range(&one, 0..PAGES).unwrap());
     mm.end_space(&one);
     count("page removed", &|| mm.truncate(FILE, 0..PAGES as u32));
     end(mm, &spaces);

@@ -157,9 +157,9 @@ impl Rig {
 
     /// A parent and its children, with memory that all of them have mapped.
     fn family(&self, count: usize) -> Vec<Arc<Space>> {
-        let parent = self.mm.new_space(PAGES, vec![Area::memory(0, PAGES)]);
+        let parent = self.mm.new_space(PAGES, &[Area::memory(0, PAGES)]).unwrap();
         self.load_all(&parent);
-        let child = |_| self.mm.copy_space(&parent);
+        let child = |_| self.mm.copy_space(&parent).unwrap();
         let children: Vec<_> = (1..count).map(child).collect();
         [vec![parent], children].concat()
     }

@@ -1,6 +1,7 @@
 //! Page tables that CPUs translate by while others change it.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::addr::{Absolute, Frame, PAGE_SHIFT};
@@ -14,29 +15,42 @@ use crate::translation;
 #[repr(C, align(2048))]
 struct Entries([AtomicU64; PAGE_TABLE_ENTRIES]);
 
+/// One segment table.
+#[derive(Clone)]
+#[repr(C, align(4096))]
+struct Segments([SegmentEntry; SHORT_SEGMENT_TABLE_ENTRIES]);
+
+/// So many elements, each made by its number; `None` if there is no memory for them.
+fn try_slice<T>(count: usize, element: impl FnMut(usize) -> T) -> Option<Box<[T]>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).ok()?;
+    all.extend((0..count).map(element));
+    Some(all.into_boxed_slice())
+}
+
 /// A segment table that maps up to 512 MiB by page tables that others own.
 ///
 /// It is complete before the machine translates by it.
-#[repr(C, align(4096))]
-pub struct SegmentTable([SegmentEntry; SHORT_SEGMENT_TABLE_ENTRIES]);
+pub struct SegmentTable(Box<[Segments]>);
 
 impl SegmentTable {
-    /// A table of these page tables, each of which outlives it.
+    /// A table of these page tables, each of which outlives it; `None` if there is no memory for it.
     #[must_use]
-    pub fn new<'t>(tables: impl IntoIterator<Item = &'t PageTables>) -> Box<Self> {
-        let mut entries = Box::new(Self([SegmentEntry::INVALID; SHORT_SEGMENT_TABLE_ENTRIES]));
+    pub fn new<'t>(tables: impl IntoIterator<Item = &'t PageTables>) -> Option<Self> {
+        let invalid = Segments([SegmentEntry::INVALID; SHORT_SEGMENT_TABLE_ENTRIES]);
+        let mut table = try_slice(1, |_| invalid.clone())?;
         for tables in tables {
             for (number, origin) in (tables.first_segment..).zip(tables.origins()) {
-                entries.0[number] = SegmentEntry::new(origin);
+                table[0].0[number] = SegmentEntry::new(origin);
             }
         }
-        entries
+        Some(Self(table))
     }
 
     /// The address-space-control element of the space.
     #[must_use]
     pub fn asce(&self) -> u64 {
-        short_segment_table_asce(Absolute::of(core::ptr::from_ref(self)))
+        short_segment_table_asce(Absolute::of(self.0.as_ptr()))
     }
 }
 
@@ -51,15 +65,16 @@ pub struct PageTables {
 }
 
 impl PageTables {
-    /// Tables that map nothing, for so many pages at least, of the MiB with this number and those behind.
+    /// Tables that map nothing, for so many pages at least, of the MiB with this number and those behind;
+    /// `None` if there is no memory for them.
     #[must_use]
-    pub fn new(first_segment: usize, pages: usize) -> Self {
+    pub fn new(first_segment: usize, pages: usize) -> Option<Self> {
         let invalid = || AtomicU64::new(PageEntry::INVALID.0);
         let table = |_| Entries(core::array::from_fn(|_| invalid()));
-        Self {
+        Some(Self {
             first_segment,
-            tables: (0..pages.div_ceil(PAGE_TABLE_ENTRIES)).map(table).collect(),
-        }
+            tables: try_slice(pages.div_ceil(PAGE_TABLE_ENTRIES), table)?,
+        })
     }
 
     /// Pages that they can map.

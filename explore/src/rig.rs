@@ -333,7 +333,7 @@ impl User {
             shared: true,
             locked: false,
         };
-        self.mm.new_space(pages, vec![area])
+        self.mm.new_space(pages, &[area]).unwrap()
     }
 
     /// As [`User::space`], of one page that shows another page of the file than the first.
@@ -395,7 +395,7 @@ impl User {
             shared: false,
             locked: false,
         };
-        self.mm.new_space(pages, vec![area])
+        self.mm.new_space(pages, &[area]).unwrap()
     }
 
     /// Takes what memory can do without, anonymous pages too.

@@ -21,7 +21,7 @@ mod discard_against_copying_a_table {
         let copying = rig.cpu(|cpu| {
             let parent = cpu.space_of(SHOWN);
             cpu.load_of(&parent, 0, SHOWN);
-            let child = cpu.mm.copy_space(&parent);
+            let child = cpu.mm.copy_space(&parent).unwrap();
             cpu.load_of(&child, 0, SHOWN);
             cpu.load_of(&parent, 0, SHOWN);
             cpu.mm.end_space(&child);

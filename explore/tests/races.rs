@@ -238,7 +238,7 @@ mod discard_against_copying_a_table {
         let copying = rig.cpu(|cpu| {
             let parent = cpu.space(1, false);
             cpu.load(&parent, 0);
-            let child = cpu.mm.copy_space(&parent);
+            let child = cpu.mm.copy_space(&parent).unwrap();
             cpu.load(&child, 0);
             cpu.mm.end_space(&child);
             cpu.mm.end_space(&parent);

@@ -62,7 +62,7 @@ mod writing_after_a_copy {
             cpu.store(&space, 0, 1);
             space
         });
-        let child = rig.now(|cpu| cpu.mm.copy_space(&space));
+        let child = rig.now(|cpu| cpu.mm.copy_space(&space).unwrap());
         let (parents, childs) = (space.clone(), child.clone());
         play([
             rig.cpu(move |cpu| cpu.store(&parents, 0, 2)),
@@ -94,7 +94,7 @@ mod discard_against_a_copy {
         let space = swapped(rig);
         let (parents, its) = (space.clone(), space.clone());
         let copying = rig.cpu(move |cpu| {
-            let child = cpu.mm.copy_space(&parents);
+            let child = cpu.mm.copy_space(&parents).unwrap();
             cpu.load_byte(&child, 0, 1);
             cpu.mm.end_space(&child);
         });
@@ -126,7 +126,7 @@ mod swapping_out_against_a_copy {
         });
         let its = space.clone();
         let copying = rig.cpu(move |cpu| {
-            let child = cpu.mm.copy_space(&its);
+            let child = cpu.mm.copy_space(&its).unwrap();
             cpu.load_byte(&child, 0, 1);
             cpu.store(&child, 0, 3);
             cpu.load_byte(&its, 0, 1);
@@ -151,7 +151,7 @@ mod two_cpus_swap_in {
 
     fn scenario(rig: &Rig) {
         let space = swapped(rig);
-        let child = rig.now(|cpu| cpu.mm.copy_space(&space));
+        let child = rig.now(|cpu| cpu.mm.copy_space(&space).unwrap());
         let (parents, childs) = (space.clone(), child.clone());
         play([
             rig.cpu(move |cpu| cpu.store(&parents, 0, 2)),

@@ -8,7 +8,6 @@
 //! A task is a kernel thread that enters the problem state and handles what interrupts it. It may move
 //! to another CPU whenever it is interrupted.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -25,7 +24,7 @@ use arch::{
 use boot::start::image_end;
 use spin::Once;
 
-use crate::mm::{Area, MapError, Mm, Space, StableRef, UserSpace};
+use crate::mm::{Area, MapError, Mm, OutOfMemory, Space, StableRef, UserSpace};
 use crate::smp::Cpu;
 use crate::sync;
 
@@ -39,7 +38,7 @@ const IMAGE: usize = 0x10;
 const MOST_HELD: usize = 8;
 
 /// Maps the image one to one, for all tasks.
-static WINDOW: Once<PageTables> = Once::new();
+static WINDOW: Once<Option<PageTables>> = Once::new();
 /// Number of the latest task.
 static LATEST: AtomicU64 = AtomicU64::new(0);
 
@@ -57,7 +56,7 @@ pub struct Task {
     /// For the TLBs: CPUs that ran another one purge them.
     number: u64,
     space: Arc<Space>,
-    segments: Box<SegmentTable>,
+    segments: SegmentTable,
     context: Context,
     /// The PSW address of the instruction that took the latest discard fault.
     discarded_at: Option<u64>,
@@ -65,30 +64,34 @@ pub struct Task {
     held: Vec<StableRef<'static>>,
 }
 
-fn window() -> &'static PageTables {
-    WINDOW.call_once(|| {
+/// The image's tables; `None` if there was no memory for them when the first task began.
+fn window() -> Option<&'static PageTables> {
+    let made = WINDOW.call_once(|| {
         let end = image_end().div_ceil(1 << PAGE_SHIFT) as usize;
-        let window = PageTables::new(0, end);
+        let window = PageTables::new(0, end)?;
         for page in IMAGE..end {
             window.map(page, Frame(page as u32), true);
         }
-        window
-    })
+        Some(window)
+    });
+    made.as_ref()
 }
 
 impl Task {
     /// A task that calls `function` with these arguments, in a new space of so many pages behind its
     /// stack, in which `areas` are mapped; they begin behind the stack.
-    #[must_use]
+    ///
+    /// # Errors
+    /// There is no memory for its tables.
     pub fn new(
         mm: &Mm<'_>,
         pages: usize,
         mut areas: Vec<Area>,
         function: extern "C" fn(u64, u64, u64, u64) -> !,
         arguments: [u64; 4],
-    ) -> Self {
+    ) -> Result<Self, OutOfMemory> {
         areas.push(Area::memory(0, STACK_PAGES));
-        let space = mm.new_space(STACK_PAGES + pages, areas);
+        let space = mm.new_space(STACK_PAGES + pages, &areas)?;
         let mask = PswMask::PROBLEM | PswMask::DAT | PswMask::EXTERNAL;
         let mut context = Context {
             gprs: [0; 16],
@@ -96,24 +99,30 @@ impl Task {
         };
         context.gprs[2..6].copy_from_slice(&arguments);
         context.gprs[15] = space.tables().address(STACK_PAGES) - SAVE_AREA;
-        Self::of(space, context)
+        Self::of(mm, space, context)
     }
 
-    fn of(space: Arc<Space>, context: Context) -> Self {
-        Self {
+    fn of(mm: &Mm<'_>, space: Arc<Space>, context: Context) -> Result<Self, OutOfMemory> {
+        let window = window().ok_or(OutOfMemory);
+        let segments = window
+            .and_then(|window| SegmentTable::new([window, space.tables()]).ok_or(OutOfMemory));
+        let segments = segments.inspect_err(|_| mm.end_space(&space))?;
+        Ok(Self {
             number: LATEST.fetch_add(1, Ordering::Relaxed) + 1,
-            segments: SegmentTable::new([window(), space.tables()]),
+            segments,
             space,
             context,
             discarded_at: None,
             held: Vec::with_capacity(MOST_HELD),
-        }
+        })
     }
 
     /// A copy of this task, at the same place, with a copy of its space.
-    #[must_use]
-    pub fn fork(&self, mm: &Mm<'_>) -> Self {
-        Self::of(mm.copy_space(&self.space), self.context)
+    ///
+    /// # Errors
+    /// There is no memory for its tables.
+    pub fn fork(&self, mm: &Mm<'_>) -> Result<Self, OutOfMemory> {
+        Self::of(mm, mm.copy_space(&self.space)?, self.context)
     }
 
     /// The task has ended: what it has mapped goes.

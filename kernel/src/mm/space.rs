@@ -46,7 +46,7 @@ pub use area::{Area, Backing};
 pub use fault::MapError;
 pub(super) use reverse::ReverseMap;
 
-use super::Mm;
+use super::{Mm, OutOfMemory};
 use crate::sync::Mutex;
 
 /// Where spaces begin, in MiB: in front of that, the machine may map the image.
@@ -96,26 +96,34 @@ impl Mm<'_> {
 
     /// Makes a space of so many pages with these areas, in which nothing is mapped so far.
     ///
+    /// # Errors
+    /// There is no memory for its tables.
+    ///
     /// # Panics
     /// If an area is not within the space, or two overlap.
-    pub fn new_space(&self, pages: usize, areas: Vec<Area>) -> Arc<Space> {
-        let space = self.make_space(self.new_owner(), pages, areas);
-        self.enter_space(&space);
-        space
+    pub fn new_space(&self, pages: usize, areas: &[Area]) -> Result<Arc<Space>, OutOfMemory> {
+        let space = self.make_space(self.new_owner(), pages, areas.iter().copied())?;
+        self.enter_space(&space)?;
+        Ok(space)
     }
 
     /// Makes a space that is not in the reverse map so far.
-    fn make_space(&self, family: u32, pages: usize, areas: Vec<Area>) -> Arc<Space> {
-        let tables = PageTables::new(FIRST_SEGMENT, pages);
-        let areas = areas::in_order(areas, tables.page_count());
-        Arc::new_cyclic(|itself| Space {
+    fn make_space(
+        &self,
+        family: u32,
+        pages: usize,
+        areas: impl ExactSizeIterator<Item = Area>,
+    ) -> Result<Arc<Space>, OutOfMemory> {
+        let tables = PageTables::new(FIRST_SEGMENT, pages).ok_or(OutOfMemory)?;
+        let areas = areas::in_order(areas, tables.page_count())?;
+        Ok(Arc::new_cyclic(|itself| Space {
             itself: itself.clone(),
             number: self.new_owner(),
             family,
             tables,
             lock: Mutex::new(()),
             areas: Mutex::new(Arc::new(areas)),
-        })
+        }))
     }
 
     /// Removes all mappings of a space, which nobody uses any more.

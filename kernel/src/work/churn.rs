@@ -101,7 +101,7 @@ fn start(
     let arguments = [Task::address(0), plan.pack(), rounds, seed];
     let areas = plan.areas().collect();
     let stack = Stack::new()?;
-    let task = Task::new(mm, plan.all() as usize, areas, program::program, arguments);
+    let task = Task::new(mm, plan.all() as usize, areas, program::program, arguments)?;
     Ok(task::spawn_on(stack, move || tasks::run(mm, task, keeper)))
 }
 

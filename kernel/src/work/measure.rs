@@ -62,7 +62,7 @@ pub fn run(mm: &Mm<'_>) -> Result<(), String> {
     drop(load(mm).ok_or("no memory for the page to measure with")?);
     hits(mm);
     optimistic(mm);
-    measure_faults::run(mm, KEY);
+    measure_faults::run(mm, KEY).map_err(|error| format!("no faults: {error}"))?;
     if mm.hinting() == Hinting::Full {
         transitions(mm);
         discards(mm);

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 
 use arch::{Frame, PAGE_SIZE, storage};
 
-use crate::mm::{Area, Backing, Key, Lookup, MOST_PENDING, Mm, Space, Store, StoreError};
+use crate::mm::{
+    Area, Backing, Key, Lookup, MOST_PENDING, Mm, OutOfMemory, Space, Store, StoreError,
+};
 use crate::report;
 
 /// How often each path is taken.
@@ -60,9 +62,11 @@ impl Mapping<'_> {
     }
 
     /// The end of the mapping, and a new area in its place.
-    fn unmap(&self) {
-        self.mm.unmap_range(&self.space, 0..1);
-        self.mm.map_area(&self.space, self.area());
+    fn unmap(&self) -> bool {
+        let unmapped = self.mm.unmap_range(&self.space, 0..1);
+        unmapped
+            .and_then(|()| self.mm.map_area(&self.space, self.area()))
+            .is_ok()
     }
 
     /// Counts what `path` takes, between `before` and `after`; reports it if it took its way every time.
@@ -71,7 +75,7 @@ impl Mapping<'_> {
         name: &str,
         before: impl Fn() -> bool,
         path: impl Fn() -> bool,
-        after: impl Fn(),
+        after: impl Fn() -> bool,
     ) {
         let mut sums = [0; 2];
         for _ in 0..COUNT {
@@ -81,8 +85,8 @@ impl Mapping<'_> {
             let taken = path();
             let end = counted(self.mm);
             let was_there = self.mm.stats.cache_misses.get() == misses;
-            after();
-            if !prepared || !taken || !was_there {
+            let restored = after();
+            if !prepared || !taken || !was_there || !restored {
                 return;
             }
             for (sum, (end, start)) in sums.iter_mut().zip(end.into_iter().zip(start)) {
@@ -105,58 +109,50 @@ impl Mapping<'_> {
     }
 
     /// What was written is of no worth.
-    fn forget(&self) {
+    fn forget(&self) -> bool {
         if let Lookup::Hit(page) = self.mm.lookup_stable(self.key) {
             page.set_clean();
         }
+        true
     }
 }
 
 /// Counts all paths with a page that the cache has.
-pub(super) fn run(mm: &Mm<'_>, key: Key) {
+///
+/// # Errors
+/// There is no memory for a space.
+pub(super) fn run(mm: &Mm<'_>, key: Key) -> Result<(), OutOfMemory> {
     mm.set_store(&Nothing);
     // The page is volatile at each fault: it does not wait in a batch.
     mm.set_release_batch(0);
-    paths(mm, key);
+    let done = paths(mm, key);
     mm.set_release_batch(MOST_PENDING);
+    done
 }
 
-fn paths(mm: &Mm<'_>, key: Key) {
+fn paths(mm: &Mm<'_>, key: Key) -> Result<(), OutOfMemory> {
     let mapping = Mapping {
         mm,
         key,
-        space: mm.new_space(1, alloc::vec![]),
+        space: mm.new_space(1, &[])?,
     };
-    mm.map_area(&mapping.space, mapping.area());
+    mm.map_area(&mapping.space, mapping.area())?;
     drop(mm.lookup_stable(key));
     let fault = |store| mapping.fault(store);
-    let unmap = || {
-        mapping.unmap();
-        true
-    };
-    mapping.count(
-        "minor read fault",
-        || true,
-        || fault(false),
-        || mapping.unmap(),
-    );
+    let unmap = || mapping.unmap();
+    mapping.count("minor read fault", || true, || fault(false), unmap);
     mapping.count(
         "unmap of a page that is not writable",
         || fault(false),
         unmap,
-        || {},
-    );
-    mapping.count(
-        "first writable mapping",
         || true,
-        || fault(true),
-        || mapping.unmap(),
     );
+    mapping.count("first writable mapping", || true, || fault(true), unmap);
     mapping.count(
         "last unmap of a writable page",
         || fault(true),
         unmap,
-        || {},
+        || true,
     );
     mapping.count(
         "last unmap of a writable page that was written",
@@ -165,4 +161,5 @@ fn paths(mm: &Mm<'_>, key: Key) {
         || mapping.forget(),
     );
     mm.end_space(&mapping.space);
+    Ok(())
 }

@@ -133,7 +133,7 @@ pub fn run(mm: &'static Mm<'static>, passes: u64, seed: u64) -> Done {
             & !0xfff;
         let arguments = [Task::address(0), pages, passes * pages, seed];
         let stack = task::Stack::new()?;
-        let task = Task::new(mm, all as usize, [area].into(), program, arguments);
+        let task = Task::new(mm, all as usize, [area].into(), program, arguments)?;
         Ok(task::spawn_on(stack, move || tasks::run(mm, task, NoCalls)))
     };
     let mut done = Done::default();

@@ -100,8 +100,8 @@ pub fn run<C: Calls>(mm: &'static Mm<'static>, mut task: Task, mut calls: C) -> 
             Event::Call(FORK) => {
                 if let Some(its) = calls.fork()
                     && let Ok(stack) = task::Stack::new()
+                    && let Ok(mut child) = task.fork(mm)
                 {
-                    let mut child = task.fork(mm);
                     child.answer(0);
                     children.push(task::spawn_on(stack, move || run(mm, child, its)));
                 }

@@ -190,7 +190,7 @@ impl Pair {
 
     fn begin_space(&mut self) {
         if self.spaces.len() < SPACES {
-            let space = self.mm.new_space(PAGES, Vec::new());
+            let space = self.mm.new_space(PAGES, &[]).unwrap();
             self.spaces.push((space, ModelSpace::default()));
         }
     }
@@ -229,7 +229,7 @@ impl Pair {
             shared,
             locked: false,
         };
-        self.mm.map_area(&self.spaces[number].0, area);
+        self.mm.map_area(&self.spaces[number].0, area).unwrap();
         let areas = &mut self.spaces[number].1.areas;
         areas.extend((start..start + area.pages).map(|page| (page, area)));
     }
@@ -241,7 +241,7 @@ impl Pair {
         let (start, pages) = (self.any_page(number), 1 + self.below(6));
         let range = start..(start + pages).min(PAGES);
         let (space, model) = &mut self.spaces[number];
-        self.mm.unmap_range(space, range.clone());
+        self.mm.unmap_range(space, range.clone()).unwrap();
         range.for_each(|page| model.unmap(page));
     }
 
@@ -252,7 +252,9 @@ impl Pair {
         let (start, pages) = (self.any_page(number), 1 + self.below(6));
         let (range, writable) = (start..(start + pages).min(PAGES), self.below(2) == 0);
         let (space, model) = &mut self.spaces[number];
-        self.mm.protect_range(space, range.clone(), writable);
+        self.mm
+            .protect_range(space, range.clone(), writable)
+            .unwrap();
         for page in range {
             if let Some(area) = model.areas.get_mut(&page) {
                 area.writable = writable;
@@ -302,7 +304,7 @@ impl Pair {
             .flat_map(|(_, model)| model.areas.values());
         if locked.filter(|area| area.locked).count() > 6 {
             let (space, model) = &mut self.spaces[number];
-            self.mm.unlock_range(space, 0..PAGES);
+            self.mm.unlock_range(space, 0..PAGES).unwrap();
             model
                 .areas
                 .values_mut()
@@ -327,7 +329,7 @@ impl Pair {
         };
         if self.spaces.len() < SPACES {
             let (parent, model) = &self.spaces[number];
-            let child = (self.mm.copy_space(parent), model.child());
+            let child = (self.mm.copy_space(parent).unwrap(), model.child());
             self.spaces.push(child);
         }
     }

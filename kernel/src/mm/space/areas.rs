@@ -5,9 +5,12 @@ use core::ops::Range;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::super::Mm;
+use super::super::{Mm, OutOfMemory, with_capacity};
 use super::reverse::{self, Leaving};
 use super::{Area, Backing, Space};
+
+/// Areas of a space, if there is memory for the list.
+type Areas = Result<Vec<Area>, OutOfMemory>;
 
 /// The area of a page of the space.
 pub(super) fn find(areas: &[Area], page: usize) -> Option<Area> {
@@ -18,14 +21,17 @@ pub(super) fn find(areas: &[Area], page: usize) -> Option<Area> {
 
 /// Areas of a space of so many pages, in the order of their pages.
 ///
+/// # Errors
+/// There is no memory for the list.
+///
 /// # Panics
 /// If an area is not within the space, two overlap, or one is shared and shows nothing that could be.
-pub(super) fn in_order(areas: impl IntoIterator<Item = Area>, pages: usize) -> Vec<Area> {
-    let mut all = Vec::new();
+pub(super) fn in_order(areas: impl ExactSizeIterator<Item = Area>, pages: usize) -> Areas {
+    let mut all = with_capacity(areas.len())?;
     for area in areas {
         insert(&mut all, area, pages);
     }
-    all
+    Ok(all)
 }
 
 fn insert(areas: &mut Vec<Area>, area: Area, pages: usize) {
@@ -43,12 +49,9 @@ fn insert(areas: &mut Vec<Area>, area: Area, pages: usize) {
 
 /// The areas with a range changed by `change`, which takes the part in the range away by `None`.
 /// Neighbours that are alike become one.
-fn changed(
-    areas: &[Area],
-    range: &Range<usize>,
-    change: &dyn Fn(Area) -> Option<Area>,
-) -> Vec<Area> {
-    let mut new = Vec::new();
+fn changed(areas: &[Area], range: &Range<usize>, change: &dyn Fn(Area) -> Option<Area>) -> Areas {
+    // One may become three, or the first and the last of a range two each.
+    let mut new = with_capacity(areas.len() + 2)?;
     for area in areas {
         let Some(part) = area.part(range) else {
             append(&mut new, *area);
@@ -60,7 +63,7 @@ fn changed(
             append(&mut new, area);
         }
     }
-    new
+    Ok(new)
 }
 
 fn append(areas: &mut Vec<Area>, area: Area) {
@@ -74,25 +77,35 @@ fn append(areas: &mut Vec<Area>, area: Area) {
 impl Mm<'_> {
     /// Maps one area more.
     ///
+    /// # Errors
+    /// There is no memory for the list of areas.
+    ///
     /// # Panics
     /// If it is not within the space, or overlaps another one.
-    pub fn map_area(&self, space: &Space, area: Area) {
+    pub fn map_area(&self, space: &Space, area: Area) -> Result<(), OutOfMemory> {
         let leaving = self.replace_areas(space, &|areas| {
-            let all = areas.iter().copied().chain([area]);
-            in_order(all, space.tables.page_count())
-        });
+            let mut all = with_capacity(areas.len() + 1)?;
+            all.extend_from_slice(areas);
+            insert(&mut all, area, space.tables.page_count());
+            Ok(all)
+        })?;
         self.leave(&leaving);
+        Ok(())
     }
 
     /// Replaces the areas, in the reverse map first. What is not there any more is for the caller to take
     /// out of it, when nothing of it is mapped any more.
     #[inline(never)]
-    fn replace_areas(&self, space: &Space, new: &dyn Fn(&[Area]) -> Vec<Area>) -> Leaving {
+    fn replace_areas(
+        &self,
+        space: &Space,
+        new: &dyn Fn(&[Area]) -> Areas,
+    ) -> Result<Leaving, OutOfMemory> {
         let itself = space.itself.upgrade().expect("its user has it");
         loop {
             let seen = space.areas();
-            let changed = Arc::new(new(&seen));
-            let (mut entering, leaving) = reverse::changes(&itself, &seen, &changed);
+            let changed = Arc::new(new(&seen)?);
+            let (mut entering, leaving) = reverse::changes(&itself, &seen, &changed)?;
             let mut map = self.reverse_map.lock();
             let mut areas = space.areas.lock();
             if Arc::ptr_eq(&areas, &seen) {
@@ -101,25 +114,38 @@ impl Mm<'_> {
                 drop(areas);
                 drop(map);
                 drop(old);
-                return leaving;
+                return Ok(leaving);
             }
         }
     }
 
     /// Takes all areas in a range of pages away, and what is mapped there.
-    pub fn unmap_range(&self, space: &Space, range: Range<usize>) {
-        let leaving = self.change_areas(space, &range, &|_| None);
+    ///
+    /// # Errors
+    /// There is no memory for the list of areas: nothing has changed.
+    pub fn unmap_range(&self, space: &Space, range: Range<usize>) -> Result<(), OutOfMemory> {
+        let leaving = self.change_areas(space, &range, &|_| None)?;
         range.for_each(|page| self.unmap(space, page, None));
         self.leave(&leaving);
+        Ok(())
     }
 
     /// Allows or forbids to write a range of pages.
-    pub fn protect_range(&self, space: &Space, range: Range<usize>, writable: bool) {
-        let leaving = self.change_areas(space, &range, &|area| Some(Area { writable, ..area }));
+    ///
+    /// # Errors
+    /// There is no memory for the list of areas: nothing has changed.
+    pub fn protect_range(
+        &self,
+        space: &Space,
+        range: Range<usize>,
+        writable: bool,
+    ) -> Result<(), OutOfMemory> {
+        let leaving = self.change_areas(space, &range, &|area| Some(Area { writable, ..area }))?;
         self.leave(&leaving);
         if !writable {
             range.for_each(|page| self.protect(space, page));
         }
+        Ok(())
     }
 
     /// Changes the areas in a range, as [`changed`] does.
@@ -128,7 +154,7 @@ impl Mm<'_> {
         space: &Space,
         range: &Range<usize>,
         change: &dyn Fn(Area) -> Option<Area>,
-    ) -> Leaving {
+    ) -> Result<Leaving, OutOfMemory> {
         self.replace_areas(space, &|areas| changed(areas, range, change))
     }
 }
@@ -154,7 +180,7 @@ mod tests {
                 ..area
             })
         };
-        let new = changed(&[AREA], &(12..15), &read_only);
+        let new = changed(&[AREA], &(12..15), &read_only).unwrap();
         let shown: Vec<_> = new
             .iter()
             .map(|area| (area.pages(), area.writable))
@@ -169,22 +195,23 @@ mod tests {
     #[test]
     fn parts_that_are_alike_again_become_one() {
         let writable = |writable| move |area| Some(Area { writable, ..area });
-        let parts = changed(&[AREA], &(12..15), &writable(false));
-        assert_eq!(changed(&parts, &(12..15), &writable(true)), [AREA]);
+        let parts = changed(&[AREA], &(12..15), &writable(false)).unwrap();
+        let again = changed(&parts, &(12..15), &writable(true));
+        assert_eq!(again.unwrap(), [AREA]);
         let linear = |file, first| Area {
             backing: Backing::File { file, first },
             ..AREA
         };
         for other in [linear(1, 16), linear(2, 15)] {
             let pair = [AREA, Area { start: 20, ..other }];
-            assert_eq!(changed(&pair, &(0..0), &|_| None), pair);
+            assert_eq!(changed(&pair, &(0..0), &|_| None).unwrap(), pair);
         }
     }
 
     #[test]
     fn pages_are_found_in_their_areas() {
         let other = Area { start: 30, ..AREA };
-        let areas = in_order([other, AREA], 64);
+        let areas = in_order([other, AREA].into_iter(), 64).unwrap();
         let found = [9, 10, 19, 20, 29, 30, 39, 40].map(|page| find(&areas, page));
         let expected = [None, Some(AREA), Some(AREA), None];
         assert_eq!(found[..4], expected);
@@ -193,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_lies_outside_stays() {
-        assert_eq!(changed(&[AREA], &(0..10), &|_| None), [AREA]);
-        assert_eq!(changed(&[AREA], &(0..30), &|_| None), []);
+        assert_eq!(changed(&[AREA], &(0..10), &|_| None).unwrap(), [AREA]);
+        assert_eq!(changed(&[AREA], &(0..30), &|_| None).unwrap(), []);
     }
 }

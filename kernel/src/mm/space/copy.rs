@@ -1,11 +1,10 @@
 //! Copying a space for a child.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
-use super::super::Mm;
 use super::super::guard::Guard;
 use super::super::page::PageFlags;
+use super::super::{Mm, OutOfMemory};
 use super::{Area, Space};
 
 impl Mm<'_> {
@@ -15,17 +14,20 @@ impl Mm<'_> {
     /// The entry of a page that is being removed becomes in the child what the removal leaves in the
     /// parent: empty for a page of a file, its index where the place does not tell it, or the number of
     /// the page's slot.
-    pub fn copy_space(&self, parent: &Space) -> Arc<Space> {
+    ///
+    /// # Errors
+    /// There is no memory for its tables.
+    pub fn copy_space(&self, parent: &Space) -> Result<Arc<Space>, OutOfMemory> {
         let areas = parent.areas();
         // Locked memory is the parent's alone.
         let unlocked = |area: &Area| Area {
             locked: false,
             ..*area
         };
-        let of_child: Vec<_> = areas.iter().map(unlocked).collect();
-        let child = self.make_space(parent.family, parent.tables.page_count(), of_child);
+        let of_child = areas.iter().map(unlocked);
+        let child = self.make_space(parent.family, parent.tables.page_count(), of_child)?;
         if self.has(Guard::EnterFirst) {
-            self.enter_space(&child);
+            self.enter_space(&child)?;
         }
         for area in areas.iter() {
             for number in area.pages() {
@@ -33,9 +35,9 @@ impl Mm<'_> {
             }
         }
         if !self.has(Guard::EnterFirst) {
-            self.enter_space(&child);
+            self.enter_space(&child)?;
         }
-        child
+        Ok(child)
     }
 
     /// The child's entry is read-only, whatever it is a copy of: so nobody can write who was not there

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::super::hash::Key;
 use super::super::page::{Page, PageFlags};
-use super::super::{Lookup, Mm};
+use super::super::{Lookup, Mm, OutOfMemory, with_capacity};
 use super::{Area, MapError, Space};
 use crate::sync::atomic::Ordering;
 
@@ -21,14 +21,14 @@ impl Mm<'_> {
                 locked: true,
                 ..area
             })
-        });
+        })?;
         self.leave(&leaving);
         for number in range {
             let Some(area) = space.area(number) else {
                 continue;
             };
             if let Some(key) = area.key(number) {
-                self.keep_file_stable(key.file);
+                self.keep_file_stable(key.file)?;
             }
             self.lock_one(space, number, &area)?;
         }
@@ -36,9 +36,9 @@ impl Mm<'_> {
     }
 
     /// From now on all pages of a file stay stable.
-    fn keep_file_stable(&self, file: u32) {
-        if !self.note_kept(file) {
-            return;
+    fn keep_file_stable(&self, file: u32) -> Result<(), OutOfMemory> {
+        if !self.note_kept(file)? {
+            return Ok(());
         }
         // Whoever has not seen that is changing a page's state now: making it stable waits for him.
         let cached = self
@@ -50,17 +50,18 @@ impl Mm<'_> {
         for key in cached {
             drop(self.lookup_stable(key));
         }
+        Ok(())
     }
 
     /// Notes that a file is kept stable; returns whether it was not until now. The list grows while it is
     /// not locked: an allocation may have to look at it.
-    fn note_kept(&self, file: u32) -> bool {
+    fn note_kept(&self, file: u32) -> Result<bool, OutOfMemory> {
         let mut larger = Vec::new();
         loop {
             let count = {
                 let mut kept = self.kept_files.lock();
                 let Err(place) = kept.binary_search(&file) else {
-                    return false;
+                    return Ok(false);
                 };
                 if kept.capacity() == kept.len() && larger.capacity() > kept.len() {
                     larger.append(&mut kept);
@@ -69,11 +70,11 @@ impl Mm<'_> {
                 if kept.capacity() > kept.len() {
                     kept.insert(place, file);
                     self.any_kept.store(true, Ordering::SeqCst);
-                    return true;
+                    return Ok(true);
                 }
                 kept.len()
             };
-            larger = Vec::with_capacity(2 * count + 8);
+            larger = with_capacity(2 * count + 8)?;
         }
     }
 
@@ -109,13 +110,16 @@ impl Mm<'_> {
     }
 
     /// Unlocks a range of pages. Pages of files stay stable: a mapping of them was locked once.
-    pub fn unlock_range(&self, space: &Space, range: Range<usize>) {
+    ///
+    /// # Errors
+    /// There is no memory for the list of areas: nothing has changed.
+    pub fn unlock_range(&self, space: &Space, range: Range<usize>) -> Result<(), OutOfMemory> {
         let leaving = self.change_areas(space, &range, &|area| {
             Some(Area {
                 locked: false,
                 ..area
             })
-        });
+        })?;
         self.leave(&leaving);
         for number in range {
             let _table = space.lock.lock();
@@ -123,5 +127,6 @@ impl Mm<'_> {
                 self.page(frame).reset(PageFlags::MEMORY_LOCKED);
             }
         }
+        Ok(())
     }
 }

@@ -31,7 +31,7 @@ impl Mm<'_> {
                 backing: area.backing.non_linear(),
                 ..area
             })
-        });
+        })?;
         self.stats.remapped.add(range.len() as u64);
         for (page, index) in range.clone().zip(first..) {
             self.unmap(space, page, Some(Kept::Index(index)));

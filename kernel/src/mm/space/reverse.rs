@@ -19,9 +19,9 @@ use core::cmp::{Ordering, Reverse};
 use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::super::Mm;
 use super::super::hash::Key;
 use super::super::page::{Page, PageFlags};
+use super::super::{Mm, OutOfMemory, with_capacity};
 use super::intervals::{Interval, Node, Tree};
 use super::{Area, Backing, Space, areas};
 
@@ -169,27 +169,40 @@ fn missing(space: &Arc<Space>, areas: &[Area], others: &[Area]) -> impl Iterator
 }
 
 /// What comes into the map and what goes when a space has other areas.
-pub(super) fn changes(space: &Arc<Space>, old: &[Area], new: &[Area]) -> (Areas, Leaving) {
-    let entering = missing(space, new, old).map(Node::new).collect();
-    (Areas(entering), Leaving(missing(space, old, new).collect()))
+///
+/// # Errors
+/// There is no memory for the lists of them.
+pub(super) fn changes(
+    space: &Arc<Space>,
+    old: &[Area],
+    new: &[Area],
+) -> Result<(Areas, Leaving), OutOfMemory> {
+    let mut entering = with_capacity(missing(space, new, old).count())?;
+    entering.extend(missing(space, new, old).map(Node::new));
+    let mut leaving = with_capacity(missing(space, old, new).count())?;
+    leaving.extend(missing(space, old, new));
+    Ok((Areas(entering), Leaving(leaving)))
 }
 
 impl Mm<'_> {
     /// Enters a space: before anything is mapped in it, or who removes a page does not find it there.
-    pub(super) fn enter_space(&self, space: &Arc<Space>) {
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub(super) fn enter_space(&self, space: &Arc<Space>) -> Result<(), OutOfMemory> {
         let owners = space
             .owners()
             .map(|owner| Node::new(Shown::of_owner(space, owner)));
-        let (mut areas, _) = changes(space, &[], &space.areas());
+        let (mut areas, _) = changes(space, &[], &space.areas())?;
         let mut map = self.reverse_map.lock();
         map.enter(&mut areas);
         owners.into_iter().for_each(|node| map.owners.insert(node));
+        Ok(())
     }
 
-    /// Takes a space out in which nothing is mapped any more.
+    /// Takes a space out in which nothing is mapped any more. Allocates nothing: a space can always end.
     pub(super) fn leave_space(&self, space: &Arc<Space>) {
-        let (_, areas) = changes(space, &space.areas(), &[]);
-        self.leave(&areas);
+        missing(space, &space.areas(), &[]).for_each(|shown| self.leave_one(&shown));
         let owners = space.owners().map(|owner| Shown::of_owner(space, owner));
         let removed = {
             let mut map = self.reverse_map.lock();
@@ -200,14 +213,13 @@ impl Mm<'_> {
 
     /// Takes areas out of which nothing is mapped any more.
     pub(super) fn leave(&self, areas: &Leaving) {
-        let mut removed = Vec::with_capacity(areas.0.len());
-        let mut map = self.reverse_map.lock();
-        removed.extend(areas.0.iter().map(|shown| map.files.remove(shown)));
-        drop(map);
-        assert!(
-            removed.iter().all(Option::is_some),
-            "an area leaves the map that is in it"
-        );
+        areas.0.iter().for_each(|shown| self.leave_one(shown));
+    }
+
+    fn leave_one(&self, shown: &Shown) {
+        // Dropped when the map is not locked any more.
+        let removed = self.reverse_map.lock().files.remove(shown);
+        assert!(removed.is_some(), "an area leaves the map that is in it");
     }
 
     /// Does something for each place where a page may be mapped, and says whether what a place shows

@@ -88,7 +88,7 @@ fn when_the_page_has_been_added_to_the_lru_list() {
         shared: true,
         locked: false,
     };
-    let space = rig.mm.new_space(1, vec![area]);
+    let space = rig.mm.new_space(1, &[area]).unwrap();
     assert_eq!(rig.mm.map_page(&space, 0, true), Ok(()));
     let page = stable(&rig, 0);
     let frame = page.frame();

@@ -156,7 +156,7 @@ fn a_discarded_page_of_a_writable_mapping_is_not_written_back() {
         shared: true,
         locked: false,
     };
-    let space = rig.mm.new_space(2, vec![area]);
+    let space = rig.mm.new_space(2, &[area]).unwrap();
     for index in 0..2 {
         rig.fill_and_leave(key(index));
         assert_eq!(rig.mm.map_page(&space, index as usize, true), Ok(()));

@@ -37,7 +37,7 @@ fn rig() -> (Rig, Arc<Space>) {
     for index in 0..PAGES {
         rig.fill_and_leave(key(index as u32));
     }
-    let space = rig.mm.new_space(PAGES, vec![area(FILE, true)]);
+    let space = rig.mm.new_space(PAGES, &[area(FILE, true)]).unwrap();
     for (page, first) in [(0, 2), (2, 0)] {
         rig.mm.remap_range(&space, page..page + 2, first).unwrap();
     }
@@ -93,7 +93,7 @@ fn a_child_shows_what_its_parent_shows() {
     let (rig, space) = rig();
     rig.mm.map_page(&space, 0, true).unwrap();
     translation::store(space.tables(), 0, 0, 9).unwrap();
-    let child = rig.mm.copy_space(&space);
+    let child = rig.mm.copy_space(&space).unwrap();
     assert_eq!(kept(&child), [None, INDICES[1], INDICES[2], INDICES[3]]);
     map_all(&rig, &child);
     assert_eq!(translation::load(child.tables(), 0, 0), Ok(9));
@@ -117,8 +117,8 @@ fn what_is_locked_in_memory_is_there_when_it_has_been_remapped() {
 fn a_range_that_was_unmapped_shows_pages_in_their_order_again() {
     let (rig, space) = rig();
     map_all(&rig, &space);
-    rig.mm.unmap_range(&space, 0..PAGES);
-    rig.mm.map_area(&space, area(FILE, true));
+    rig.mm.unmap_range(&space, 0..PAGES).unwrap();
+    rig.mm.map_area(&space, area(FILE, true)).unwrap();
     assert_eq!(kept(&space), [None; PAGES]);
     rig.mm.map_page(&space, 1, false).unwrap();
     let before = rig.mm.stats.non_linear_steps.get();
@@ -131,7 +131,7 @@ fn a_range_that_was_unmapped_shows_pages_in_their_order_again() {
 fn only_shared_mappings_of_files_can_be_remapped() {
     let (rig, _) = rig();
     let remap = |areas: Vec<Area>, range, first| {
-        let space = rig.mm.new_space(2 * PAGES, areas);
+        let space = rig.mm.new_space(2 * PAGES, &areas).unwrap();
         rig.mm.remap_range(&space, range, first)
     };
     let refused = Err(MapError::NoArea);

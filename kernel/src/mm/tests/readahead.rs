@@ -311,7 +311,7 @@ fn a_mapped_file_is_read_ahead_as_far_as_its_store_says() {
         shared: true,
         locked: false,
     };
-    let space = rig.mm.new_space(8, vec![area]);
+    let space = rig.mm.new_space(8, &[area]).unwrap();
     assert_eq!(rig.mm.map_page(&space, 0, false), Ok(()));
     assert_eq!(rig.mm.stats.read_ahead.get(), 2);
     for page in 1..3 {

@@ -33,9 +33,9 @@ impl Rig {
 #[test]
 fn a_page_of_one_space_is_not_looked_for_in_its_relatives() {
     let rig = rig();
-    let parent = rig.mm.new_space(1, vec![Area::memory(0, 1)]);
+    let parent = rig.mm.new_space(1, &[Area::memory(0, 1)]).unwrap();
     rig.mm.map_page(&parent, 0, true).unwrap();
-    let child = |_| rig.mm.copy_space(&parent);
+    let child = |_| rig.mm.copy_space(&parent).unwrap();
     let children: Vec<_> = (0..MANY).map(child).collect();
     let shared = rig.steps(|| while rig.mm.shrink_cache() > 0 {});
     assert!(shared > MANY as u64, "all of the family have it: {shared}");
@@ -50,7 +50,7 @@ fn a_page_of_one_space_is_not_looked_for_in_its_relatives() {
     let more: Vec<_> = (0..MANY).map(child).collect();
     rig.mm.map_page(&children[0], 0, true).unwrap();
     more.iter()
-        .for_each(|child| rig.mm.unmap_range(child, 0..1));
+        .for_each(|child| rig.mm.unmap_range(child, 0..1).unwrap());
     rig.mm.map_page(&parent, 0, true).unwrap();
     let own = rig.steps(|| while rig.mm.shrink_cache() > 0 {});
     assert!(own < MANY as u64 / 2, "they have not mapped it: {own}");
@@ -71,9 +71,9 @@ fn areas_of_other_pages_are_not_looked_at() {
         locked: false,
     };
     for number in 1..MANY {
-        rig.mm.new_space(MANY, vec![area(number)]);
+        rig.mm.new_space(MANY, &[area(number)]).unwrap();
     }
-    let space = rig.mm.new_space(1, vec![area(0)]);
+    let space = rig.mm.new_space(1, &[area(0)]).unwrap();
     rig.mm.map_page(&space, 0, false).unwrap();
     let steps = rig.steps(|| rig.mm.truncate(key(0).file, 0..1));
     assert_eq!(space.tables().get(0).frame(), None, "it was found");

@@ -44,7 +44,7 @@ fn rig(shared: bool) -> (Rig, Arc<Space>) {
         shared,
         locked: false,
     };
-    let space = rig.mm.new_space(PAGES, vec![area]);
+    let space = rig.mm.new_space(PAGES, &[area]).unwrap();
     (rig, space)
 }
 
@@ -72,7 +72,10 @@ fn a_minor_read_fault_and_its_unmap_cost_nothing() {
         let cost = rig.cost(|| rig.mm.map_page(&space, page, false).unwrap());
         assert_eq!(cost, (0, 0), "a fault");
     }
-    assert_eq!(rig.cost(|| rig.mm.unmap_range(&space, 0..PAGES)), (0, 0));
+    assert_eq!(
+        rig.cost(|| rig.mm.unmap_range(&space, 0..PAGES).unwrap()),
+        (0, 0)
+    );
     assert_eq!(rig.discarded(), PAGES, "they were volatile all the time");
 }
 
@@ -81,7 +84,7 @@ fn the_first_writable_mapping_costs_one_essa_and_the_second_none() {
     let (rig, space) = rig(true);
     let first = rig.cost(|| rig.mm.map_page(&space, 0, true).unwrap());
     assert_eq!(first.0, 1);
-    let other = rig.mm.copy_space(&space);
+    let other = rig.mm.copy_space(&space).unwrap();
     let second = rig.cost(|| rig.mm.map_page(&other, 0, true).unwrap());
     assert_eq!(second, (0, 0));
 }
@@ -94,7 +97,7 @@ fn the_last_unmap_of_a_writable_page_reads_the_key_and_resets_a_change() {
         if changed {
             translation::store(space.tables(), 0, 0, 7).unwrap();
         }
-        let cost = rig.cost(|| rig.mm.unmap_range(&space, 0..1));
+        let cost = rig.cost(|| rig.mm.unmap_range(&space, 0..1).unwrap());
         // Only what was written is made stable, and has its change bit reset.
         assert_eq!(cost, if changed { (1, 2) } else { (0, 1) });
         let area = Area {
@@ -108,7 +111,7 @@ fn the_last_unmap_of_a_writable_page_reads_the_key_and_resets_a_change() {
             shared: true,
             locked: false,
         };
-        rig.mm.map_area(&space, area);
+        rig.mm.map_area(&space, area).unwrap();
     }
 }
 
@@ -130,7 +133,7 @@ fn pages_of_a_file_that_was_locked_in_memory_stay_stable() {
     rig.machine.evict_all();
     rig.mm.lock_range(&space, 0..2).unwrap();
     assert_eq!(rig.discarded(), 0);
-    rig.mm.unlock_range(&space, 0..2);
+    rig.mm.unlock_range(&space, 0..2).unwrap();
     drop(rig.mm.lookup_stable(key(3)));
     drop(rig.fill(key(3), 1));
     assert_eq!(rig.discarded(), 0, "other pages of the file, too");

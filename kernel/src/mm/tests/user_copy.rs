@@ -82,7 +82,7 @@ fn rig() -> (Rig, Task) {
         area(WRITABLE, shows(0), true),
         area(READ_ONLY, shows(2), false),
     ];
-    let space = rig.mm.new_space(END, areas);
+    let space = rig.mm.new_space(END, &areas).unwrap();
     (rig, Task(space))
 }
 

@@ -14,7 +14,7 @@ use super::program::{
 };
 use crate::fs::archive::Archive;
 use crate::fs::writable::WritableFiles;
-use crate::mm::{Key, MapError, Mm, Piece, Space};
+use crate::mm::{Key, MapError, Mm, OutOfMemory, Piece, Space};
 use crate::sync::Mutex;
 use crate::task;
 use crate::user::{STACK_PAGES, Task};
@@ -39,14 +39,21 @@ pub(super) struct Keeper {
     pub(super) last: Arc<Mutex<alloc::vec::Vec<u32>>>,
 }
 
+/// The answer to a call that changes areas.
+fn changed(outcome: Result<(), OutOfMemory>) -> Result<u64, String> {
+    let text = |error| format!("areas cannot be changed: {error}");
+    outcome.map(|()| 0).map_err(text)
+}
+
 impl Keeper {
     /// Drops a range and maps it anew: private pages are as they were at first.
     fn renew(&self, mm: &Mm<'_>, space: &Space, first: u64, count: u64) -> Result<u64, String> {
         let (part, page) = self.plan.find(first).ok_or("a range of no part")?;
         let start = STACK_PAGES + first as usize;
-        mm.unmap_range(space, start..start + count as usize);
-        mm.map_area(space, self.plan.area(part, page..page + count));
-        Ok(0)
+        let renewed = mm
+            .unmap_range(space, start..start + count as usize)
+            .and_then(|()| mm.map_area(space, self.plan.area(part, page..page + count)));
+        changed(renewed)
     }
 
     /// Checksum and length of a page of the archive's file.
@@ -134,13 +141,13 @@ impl Calls for Keeper {
         let range = start..start + count as usize;
         match number {
             RENEW => return self.renew(mm, space, first, count),
-            PROTECT => mm.protect_range(space, range, false),
-            ALLOW => mm.protect_range(space, range, true),
+            PROTECT => return changed(mm.protect_range(space, range, false)),
+            ALLOW => return changed(mm.protect_range(space, range, true)),
             REMAP => mm
                 .remap_range(space, range, second as u32)
                 .map_err(|error| format!("pages cannot be shown in another order: {error}"))?,
             LOCK => return Ok(u64::from(mm.lock_range(space, range).is_err())),
-            UNLOCK => mm.unlock_range(space, range),
+            UNLOCK => return changed(mm.unlock_range(space, range)),
             CUT => self
                 .files
                 .cut(mm, self.plan.file, first_word as u32)
