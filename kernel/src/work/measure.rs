@@ -5,6 +5,7 @@
 //! Which of the paths behind an ESSA is taken is the host's choice; a figure is reported only if it
 //! chose the same each time.
 
+use alloc::format;
 use alloc::string::String;
 
 use arch::{PAGE_SIZE, clock, essa, storage};
