@@ -10,7 +10,8 @@ use drivers::record;
 use serde::Serialize;
 
 use crate::guest::Guest;
-use crate::memory::FramePool;
+use crate::paging::Slots;
+use crate::sched;
 use crate::vcpu::End;
 
 /// The host has started.
@@ -34,6 +35,10 @@ pub struct HostBoot {
     pub evict: String,
     /// Hinting mode.
     pub hinting: &'static str,
+    /// Where pages go that must be kept.
+    pub paging: &'static str,
+    /// Room for pages there.
+    pub slots: u32,
 }
 
 #[derive(Serialize)]
@@ -60,6 +65,11 @@ struct Host {
     reason: Option<String>,
     frames: usize,
     frames_free: usize,
+    slots: u32,
+    slots_free: u32,
+    slots_retired: u32,
+    page_read_errors: u64,
+    page_write_errors: u64,
     idle_us: u64,
     guests: Vec<GuestSummary>,
 }
@@ -75,6 +85,12 @@ struct GuestSummary {
     addressing_faults: u64,
     zero_fills: u64,
     shadow_recycled: u64,
+    paged_out: u64,
+    page_writes: u64,
+    page_reads: u64,
+    page_reads_ahead: u64,
+    page_waits: u64,
+    page_wait_us: u64,
     exits: BTreeMap<&'static str, u64>,
     essa: BTreeMap<String, u64>,
     diagnose: BTreeMap<String, u64>,
@@ -106,7 +122,11 @@ pub fn describe(end: Option<End>) -> (bool, String) {
         Some(End::Misbehaved(what)) => (false, what.to_string()),
         Some(End::MemoryExhausted) => (
             false,
-            "memory is exhausted: no frame is left and nothing can be discarded".to_string(),
+            "memory is exhausted: no frame is left and nothing can be taken".to_string(),
+        ),
+        Some(End::PageLost) => (
+            false,
+            "the paging device cannot read a page of it".to_string(),
         ),
         None => (false, "it did not end".to_string()),
     }
@@ -130,9 +150,10 @@ pub fn guest_end(guest: &Guest) {
 }
 
 /// Prints the last line; returns whether all is well.
-///
-/// `idle_time` is that of all CPUs of the machine, in TOD units.
-pub fn host(guests: &[Guest], pool: &FramePool, idle_time: u64) -> bool {
+pub fn host(host: &sched::Host) -> bool {
+    let (guests, pool) = (&host.guests, &host.pool);
+    let slots = pool.ledger.as_ref().map(|ledger| &ledger.slots);
+    let pager = host.pager.as_ref();
     // Who ran out of memory stopped all the others.
     let exhausted = |guest: &&Guest| guest.end == Some(End::MemoryExhausted);
     let bad = guests
@@ -147,7 +168,12 @@ pub fn host(guests: &[Guest], pool: &FramePool, idle_time: u64) -> bool {
             reason,
             frames: pool.total(),
             frames_free: pool.free(),
-            idle_us: idle_time / UNITS_PER_MICROSECOND,
+            slots: slots.map_or(0, Slots::total),
+            slots_free: slots.map_or(0, Slots::free),
+            slots_retired: slots.map_or(0, Slots::retired),
+            page_read_errors: pager.map_or(0, |pager| pager.read_errors),
+            page_write_errors: pager.map_or(0, |pager| pager.write_errors),
+            idle_us: host.idle_time / UNITS_PER_MICROSECOND,
             guests: guests.iter().map(summary).collect(),
         },
     );
@@ -167,25 +193,37 @@ fn summary(guest: &Guest) -> GuestSummary {
         .iter()
         .enumerate()
         .filter(|(_, count)| **count > 0);
+    let diagnose = counters.diagnose.iter();
     GuestSummary {
         id: guest.id,
         status: word(good),
         reason,
         discards: memory.evicted_volatile + memory.evicted_potentially_volatile,
-        evicted: evicted.into_iter().collect(),
+        evicted: counts(&mut evicted.into_iter()),
         discard_faults: counters.discard_faults,
         addressing_faults: counters.addressing_faults,
         zero_fills: memory.zero_fills,
         shadow_recycled: guest.memory.recycled(),
+        paged_out: memory.paged_out,
+        page_writes: memory.page_writes,
+        page_reads: memory.page_reads,
+        page_reads_ahead: memory.reads_ahead,
+        page_waits: counters.page_waits,
+        page_wait_us: counters.page_wait_time / UNITS_PER_MICROSECOND,
         exits: counters.exits.clone(),
-        essa: essa.map(|(orc, count)| (orc.to_string(), *count)).collect(),
-        diagnose: counters
-            .diagnose
-            .iter()
-            .map(|(code, count)| (format!("x{code:x}"), *count))
-            .collect(),
+        essa: counts(&mut essa.map(|(orc, count)| (orc.to_string(), *count))),
+        diagnose: counts(&mut diagnose.map(|(code, count)| (format!("x{code:x}"), *count))),
         cpu_us: counters.cpu_time / UNITS_PER_MICROSECOND,
     }
+}
+
+/// A map of counts, made one by one: to collect them would sort them first, by a lot of code.
+fn counts<K: Ord>(all: &mut dyn Iterator<Item = (K, u64)>) -> BTreeMap<K, u64> {
+    let mut map = BTreeMap::new();
+    for (name, count) in all {
+        map.insert(name, count);
+    }
+    map
 }
 
 /// How many pages of each state a guest has, for people: who holds what when memory is exhausted.

@@ -293,6 +293,15 @@ pub struct QemuOptions {
     /// --hinting none or unused, what the guests see; with --bare, 32M]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
+    /// Where the host writes pages that must be kept when memory runs short: to a disk of this size, to
+    /// this file, or to memory that is as slow as a disk (model:SIZE[:SEEK:PAGE], in microseconds).
+    #[arg(
+        long,
+        value_name = "SIZE|FILE|model:SIZE",
+        value_parser = paging,
+        conflicts_with = "bare"
+    )]
+    pub paging: Option<Paging>,
     /// How often each guest reads all files.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub passes: u32,
@@ -388,6 +397,28 @@ fn size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Where the host writes pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paging {
+    /// To a new disk of so many bytes.
+    Disk(u64),
+    /// To an image that is there.
+    File(PathBuf),
+    /// To memory of so many bytes, with what else the host is told of it.
+    Model(u64, String),
+}
+
+fn paging(text: &str) -> Result<Paging, String> {
+    if let Some(model) = text.strip_prefix("model:") {
+        let bytes = size(model.split(':').next().unwrap_or_default())?;
+        return Ok(Paging::Model(bytes, text.to_owned()));
+    }
+    Ok(match size(text) {
+        Ok(bytes) => Paging::Disk(bytes),
+        Err(_) => Paging::File(text.into()),
+    })
+}
+
 /// A block that a disk cannot read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadBlock {
@@ -462,6 +493,8 @@ mod tests {
             vec!["xtask", "qemu", "--hinting", "most"],
             vec!["xtask", "qemu", "--bare", "--guest", "x"],
             vec!["xtask", "qemu", "--balloon"],
+            vec!["xtask", "qemu", "--paging", "model:"],
+            vec!["xtask", "qemu", "--bare", "--paging", "1M"],
             vec!["xtask", "fly"],
         ] {
             assert!(Arguments::try_parse_from(&bad).is_err(), "{bad:?}");

@@ -435,6 +435,10 @@ records! {
         evict: String,
         /// Hints that it acts on: none, unused, full.
         hinting: String,
+        /// Where pages go that must be kept: none, disk, model.
+        paging: String,
+        /// Room for pages there.
+        slots: u64,
     }
     /// Host: a line that a guest printed.
     Console {
@@ -468,6 +472,16 @@ records! {
         frames: u64,
         /// Those that are free at the end.
         frames_free: u64,
+        /// Slots of the paging device.
+        slots: u64,
+        /// Those that are free at the end.
+        slots_free: u64,
+        /// Those that could not be written.
+        slots_retired: u64,
+        /// Pages that could not be read from the paging device.
+        page_read_errors: u64,
+        /// Pages that could not be written to it.
+        page_write_errors: u64,
         /// Time that CPUs of the machine waited for something to do, in microseconds.
         idle_us: u64,
         /// One entry a guest.
@@ -493,6 +507,18 @@ records! {
         zero_fills: u64,
         /// Shadow page tables given up because there was no room for others.
         shadow_recycled: u64,
+        /// Frames taken from pages whose content is on the paging device.
+        paged_out: u64,
+        /// Pages written to the paging device.
+        page_writes: u64,
+        /// Pages read from it that the guest waited for.
+        page_reads: u64,
+        /// Pages read from it because others were.
+        page_reads_ahead: u64,
+        /// How often a CPU waited for a page, or for a frame for one.
+        page_waits: u64,
+        /// How long all of them did, in microseconds.
+        page_wait_us: u64,
         /// Exits from the guest by cause.
         exits: Counts,
         /// ESSA emulated, by operation request code.

@@ -1,0 +1,208 @@
+//! Pages whose content must be kept, on their way to the paging device and back.
+//!
+//! The pager decides which; translations, copies and states are kept in step here.
+
+use arch::{Frame, key};
+use cmm::{Content, HostEvent, IllegalEvent, PageState};
+
+use super::super::entry::{Hinting, PageFlags};
+use super::{GuestMemory, take_cleared};
+use crate::mem::{AccessError, GuestFault};
+use crate::memory::FramePool;
+use crate::paging::{PageId, Slot};
+
+/// What taking a page's frame takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It has none.
+    Gone,
+    /// It is to stay for now: it is written already, is needed at an interruption, or an access to it is
+    /// still to be repeated.
+    Kept,
+    /// Nobody needs the content.
+    Useless,
+    /// The copy on the paging device is good.
+    Clean,
+    /// The content must be written first.
+    Changed,
+}
+
+/// A host event as it is in a hinting mode: where only unused pages count, volatile ones are kept.
+fn apply(hinting: Hinting, state: PageState, event: HostEvent) -> Result<PageState, IllegalEvent> {
+    match hinting {
+        Hinting::None | Hinting::Full => cmm::apply(state, event),
+        Hinting::Unused => cmm::kvm::apply(state, event),
+    }
+}
+
+impl GuestMemory {
+    /// What taking the frame of a page takes.
+    #[must_use]
+    pub fn standing(&self, page: u32) -> Standing {
+        let entry = &self.pages[page as usize];
+        if entry.resident().is_none() {
+            Standing::Gone
+        } else if self.supplied.contains(&page) {
+            Standing::Kept
+        } else if entry.is_discardable(self.hinting) {
+            Standing::Useless
+        } else if entry.flags.contains(PageFlags::IN_TRANSIT) || self.tables.is_prefix(page) {
+            Standing::Kept
+        } else if entry.slot.is_some() {
+            Standing::Clean
+        } else {
+            Standing::Changed
+        }
+    }
+
+    /// Whether a resident page was accessed since the host has reset the reference bit of its frame.
+    #[must_use]
+    pub fn is_frame_referenced(&self, page: u32) -> bool {
+        key::get(self.pages[page as usize].frame) & key::REFERENCE != 0
+    }
+
+    /// Puts a page that has become resident in the pager's list.
+    pub(super) fn list(&mut self, pool: &mut FramePool, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        if let Some(ledger) = &mut pool.ledger
+            && !entry.flags.contains(PageFlags::LISTED)
+        {
+            entry.flags |= PageFlags::LISTED;
+            ledger.resident.push_back(PageId::new(self.id, page));
+        }
+    }
+
+    /// The page stands in the pager's list no more.
+    pub fn unlist(&mut self, page: u32) {
+        self.pages[page as usize].flags.remove(PageFlags::LISTED);
+    }
+
+    /// Gives up the copy of a page, which is out of date or of no use, if there is one.
+    pub(super) fn give_slot(&mut self, pool: &mut FramePool, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        if let Some(slot) = entry.slot.take() {
+            entry
+                .flags
+                .remove(PageFlags::IN_TRANSIT | PageFlags::UNREADABLE);
+            pool.give_slot(slot);
+        }
+    }
+
+    /// A page is going to be written to a slot: stores are noticed from now on. Returns its frame.
+    pub fn begin_page_out(&mut self, page: u32, slot: Slot) -> Frame {
+        self.tables.protect(page);
+        self.shadow.protect(page);
+        let entry = &mut self.pages[page as usize];
+        debug_assert!(entry.slot.is_none());
+        entry.slot = Some(slot);
+        entry.flags |= PageFlags::IN_TRANSIT;
+        entry.frame
+    }
+
+    /// A page was written, and not stored into meanwhile; if that failed, it has no slot any more.
+    pub fn end_page_out(&mut self, page: u32, is_good: bool) {
+        let entry = &mut self.pages[page as usize];
+        entry.flags.remove(PageFlags::IN_TRANSIT);
+        if is_good {
+            self.counters.page_writes += 1;
+        } else {
+            entry.slot = None;
+        }
+    }
+
+    /// Takes the frame of a page whose copy is good: Sr becomes Sp, and so does Pr. The guest finds its
+    /// reference and change bits as they were.
+    pub fn page_out(&mut self, pool: &mut FramePool, page: u32) {
+        debug_assert_eq!(self.standing(page), Standing::Clean);
+        if self.is_frame_referenced(page) {
+            self.pages[page as usize].flags |= PageFlags::REFERENCED;
+        }
+        self.drop_frame(pool, page);
+        let entry = &mut self.pages[page as usize];
+        // An unchanged Pr is useless, and is not here.
+        entry.state = apply(
+            self.hinting,
+            entry.state,
+            HostEvent::Evict { changed: true },
+        )
+        .expect("a page with a frame can be paged out");
+        self.counters.paged_out += 1;
+    }
+
+    /// The slot of a page whose content is on the paging device, and whether it is being read.
+    #[must_use]
+    pub fn preserved(&self, page: u32) -> Option<(Slot, bool)> {
+        let entry = &self.pages[page as usize];
+        let is_there = entry.state.content() == Content::Preserved
+            && !entry.flags.contains(PageFlags::UNREADABLE);
+        let slot = entry.slot.filter(|_| is_there)?;
+        Some((slot, entry.flags.contains(PageFlags::IN_TRANSIT)))
+    }
+
+    /// A page is going to be read from its slot.
+    pub fn begin_page_in(&mut self, page: u32) {
+        self.pages[page as usize].flags |= PageFlags::IN_TRANSIT;
+    }
+
+    /// A page was read into a frame, which is its own now; the copy stays. If an access waits for it, the
+    /// page is spared until that is repeated.
+    pub fn end_page_in(&mut self, pool: &mut FramePool, page: u32, frame: Frame, is_wanted: bool) {
+        let entry = &mut self.pages[page as usize];
+        entry.frame = frame;
+        entry.flags.remove(PageFlags::IN_TRANSIT);
+        entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
+            .expect("a page in transit is preserved");
+        // The bit is the frame's last owner's. Setting it costs a lot, so that is asked first.
+        if self.is_frame_referenced(page) {
+            key::set(frame, 0);
+        }
+        self.list(pool, page);
+        if is_wanted {
+            self.counters.page_reads += 1;
+            self.spare(page);
+        } else {
+            self.counters.reads_ahead += 1;
+        }
+    }
+
+    /// A page could not be read. Whoever wants it is told so; if nobody does, it may be tried again.
+    pub fn fail_page_in(&mut self, page: u32, is_wanted: bool) {
+        let flags = &mut self.pages[page as usize].flags;
+        flags.remove(PageFlags::IN_TRANSIT);
+        flags.set(PageFlags::UNREADABLE, is_wanted);
+    }
+
+    /// As [`GuestMemory::resolve`] for a store into all of a page: what it was is not read back.
+    ///
+    /// # Errors
+    /// As for [`GuestMemory::resolve`].
+    pub fn resolve_to_overwrite(
+        &mut self,
+        pool: &mut FramePool,
+        cpu: usize,
+        page: u32,
+    ) -> Result<Frame, AccessError> {
+        let entry = self
+            .pages
+            .get(page as usize)
+            .ok_or(GuestFault::plain(arch::program::ADDRESSING))?;
+        if entry.state.content() == Content::Preserved {
+            let frame = take_cleared(pool)?;
+            self.give_slot(pool, page);
+            let entry = &mut self.pages[page as usize];
+            entry.frame = frame;
+            entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
+                .expect("preserved content can be resident");
+            self.list(pool, page);
+        }
+        self.resolve(pool, cpu, page, true)
+    }
+
+    /// Gives everything back: the guest has ended.
+    pub fn give_all(&mut self, pool: &mut FramePool) {
+        self.shadow.purge(&|_| true);
+        for page in 0..self.pages.len() as u32 {
+            self.release(pool, page);
+        }
+    }
+}
