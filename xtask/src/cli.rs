@@ -380,6 +380,9 @@ pub struct QemuOptions {
     /// Let it fail to write this one.
     #[arg(long, value_name = "DISK:BLOCK", hide = true, value_parser = bad_block)]
     pub fail_write: Option<BadBlock>,
+    /// Let the host only read its disk for paging.
+    #[arg(long, hide = true, requires = "paging")]
+    pub read_only_paging: bool,
     /// Size of the scratch disks.
     #[arg(long, value_name = "SIZE", hide = true, default_value = "64M", value_parser = size)]
     pub scratch: u64,

@@ -56,8 +56,12 @@ bitflags! {
         const LISTED = 8;
         /// The page is being written to its slot, or read from it.
         const IN_TRANSIT = 16;
+        /// The page could not be read from its slot together with others: it is tried alone.
+        const DOUBTFUL = 32;
         /// The page could not be read from its slot.
-        const UNREADABLE = 32;
+        const UNREADABLE = 64;
+        /// All that says something of the slot.
+        const OF_SLOT = 16 | 32 | 64;
     }
 }
 

@@ -138,7 +138,7 @@ impl Pager {
             memory.end_page_in(pool, page, transfer.frame, transfer.is_wanted);
         } else {
             self.read_errors += 1;
-            memory.fail_page_in(page, transfer.is_wanted);
+            memory.fail_page_in(page);
         }
     }
 
@@ -177,7 +177,9 @@ impl Pager {
         if is_in_transit {
             ledger(pool).slots.want(slot);
         } else if self.read(memory, pool, id, slot, true, now) {
-            self.read_neighbours(memory, pool, id, slot, now);
+            if !memory.is_doubtful(id.page()) {
+                self.read_neighbours(memory, pool, id, slot, now);
+            }
             self.device.go();
         }
         Wanted::Wait
@@ -200,7 +202,8 @@ impl Pager {
             let Some(owner) = owner.filter(|owner| owner.guest() == id.guest()) else {
                 return;
             };
-            let is_there = memory.preserved(owner.page()) == Some((next, false));
+            let is_there = memory.preserved(owner.page()) == Some((next, false))
+                && !memory.is_doubtful(owner.page());
             if pool.free() <= self.low / 2
                 || is_there && !self.read(memory, pool, owner, next, false, now)
             {

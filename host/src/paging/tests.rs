@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::pager::Wanted;
 use super::*;
-use crate::mem::{AccessError, GuestMemory, Hinting, PageFlags, Want};
+use crate::mem::{AccessError, GuestMemory, Hinting, PageFlags, Standing, Want};
 use crate::memory::FramePool;
 
 const GUESTS: u16 = 2;
@@ -302,6 +302,87 @@ impl World {
             (0..PAGES).for_each(|page| self.read(guest, page));
         }
     }
+}
+
+/// Pages out all pages of a guest that can be.
+fn page_all_out(world: &mut World, guest: usize) {
+    for _ in 0..100 {
+        for page in 0..PAGES {
+            let memory = &mut world.memories[guest];
+            if memory.standing(FIRST + page) == Standing::Clean {
+                memory.page_out(&mut world.pool, FIRST + page);
+            }
+            world.step(guest, page, &Step::Forget);
+        }
+        // The others want frames, so that pages are written.
+        (0..PAGES).for_each(|page| world.step(1 - guest, page, &Step::Store(1)));
+        world.tick(1000);
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_tried_alone_before_its_guest_is_told() {
+    let machine = machine();
+    let _entered = machine.enter();
+    let mut world = World::new(Hinting::None, FRAMES, SLOTS);
+    (0..PAGES).for_each(|page| world.step(0, page, &Step::Store(7)));
+    page_all_out(&mut world, 0);
+    let is_out = |page: &u32| world.memories[0].preserved(FIRST + page).is_some();
+    let out: Vec<_> = (0..PAGES).filter(is_out).collect();
+    assert!(out.len() > 8, "{out:?}");
+    // Once is no harm.
+    world.failures.set(1);
+    world.read(0, out[0]);
+    assert_eq!((world.pager.read_errors, world.failures.get()), (1, 0));
+    // Always is.
+    world.failures.set(u32::MAX);
+    let id = PageId::new(0, FIRST + out[7]);
+    for _ in 0..2 {
+        let (memories, pool) = (&mut world.memories, &mut world.pool);
+        assert_eq!(
+            world.pager.bring(memories, pool, id, world.now),
+            Wanted::Wait
+        );
+        world.now += 1000;
+        world
+            .pager
+            .complete(&mut world.memories, &mut world.pool, world.now);
+    }
+    let (memories, pool) = (&mut world.memories, &mut world.pool);
+    assert_eq!(
+        world.pager.bring(memories, pool, id, world.now),
+        Wanted::LookAgain
+    );
+    let outcome = world.memories[0].resolve(&mut world.pool, CPU, id.page(), false);
+    assert_eq!(outcome, Err(AccessError::Unreadable));
+    // Who overwrites it does not want to know.
+    let outcome = world.memories[0].resolve_to_overwrite(&mut world.pool, CPU, id.page());
+    assert!(outcome.is_ok());
+    world.check();
+}
+
+#[test]
+fn the_pager_is_stuck_when_nothing_can_go() {
+    let machine = machine();
+    let _entered = machine.enter();
+    let mut world = World::new(Hinting::None, FRAMES, 1);
+    let room = FRAMES - world.pool.reserve() as u32;
+    for page in 0..room {
+        assert!(!world.pager.is_stuck(&world.pool));
+        world.step((page / PAGES) as usize, page % PAGES, &Step::Store(7));
+        world.tick(100);
+    }
+    // One page more finds its place in the slot, and then there is none.
+    for more in 0..2 {
+        let page = room + more;
+        let memory = &mut world.memories[(page / PAGES) as usize];
+        let _ = memory.resolve(&mut world.pool, CPU, FIRST + page % PAGES, true);
+        (0..8).for_each(|_| world.tick(1000));
+    }
+    assert!(world.pager.is_stuck(&world.pool));
+    world.memories[0].give_all(&mut world.pool);
+    assert!(!world.pager.is_stuck(&world.pool));
+    world.check();
 }
 
 fn machine() -> Machine {

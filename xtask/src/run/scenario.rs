@@ -247,15 +247,17 @@ impl Scenario<'_> {
             folder.add(name, |path| files::make_sparse(path, self.options.scratch))?;
             disks.push(self.disk(number, folder.path().join(name), false));
         }
-        match &self.options.paging {
+        let paging = match &self.options.paging {
             Some(Paging::Disk(bytes)) => {
                 let name = "paging.img";
                 folder.add(name, |path| files::make_sparse(path, *bytes))?;
-                disks.push(self.disk(PAGING, folder.path().join(name), false));
+                Some(folder.path().join(name))
             }
-            Some(Paging::File(path)) => disks.push(self.disk(PAGING, path.clone(), false)),
-            Some(Paging::Model(..)) | None => {}
-        }
+            Some(Paging::File(path)) => Some(path.clone()),
+            Some(Paging::Model(..)) | None => None,
+        };
+        let read_only = self.options.read_only_paging;
+        disks.extend(paging.map(|path| self.disk(PAGING, path, read_only)));
         Ok(disks)
     }
 

@@ -81,9 +81,7 @@ impl GuestMemory {
     pub(super) fn give_slot(&mut self, pool: &mut FramePool, page: u32) {
         let entry = &mut self.pages[page as usize];
         if let Some(slot) = entry.slot.take() {
-            entry
-                .flags
-                .remove(PageFlags::IN_TRANSIT | PageFlags::UNREADABLE);
+            entry.flags.remove(PageFlags::OF_SLOT);
             pool.give_slot(slot);
         }
     }
@@ -149,7 +147,9 @@ impl GuestMemory {
     pub fn end_page_in(&mut self, pool: &mut FramePool, page: u32, frame: Frame, is_wanted: bool) {
         let entry = &mut self.pages[page as usize];
         entry.frame = frame;
-        entry.flags.remove(PageFlags::IN_TRANSIT);
+        entry
+            .flags
+            .remove(PageFlags::IN_TRANSIT | PageFlags::DOUBTFUL);
         entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
             .expect("a page in transit is preserved");
         // The bit is the frame's last owner's. Setting it costs a lot, so that is asked first.
@@ -165,11 +165,21 @@ impl GuestMemory {
         }
     }
 
-    /// A page could not be read. Whoever wants it is told so; if nobody does, it may be tried again.
-    pub fn fail_page_in(&mut self, page: u32, is_wanted: bool) {
+    /// Whether a page could not be read with others, and is to be read alone.
+    #[must_use]
+    pub fn is_doubtful(&self, page: u32) -> bool {
+        let flags = self.pages[page as usize].flags;
+        flags.contains(PageFlags::DOUBTFUL)
+    }
+
+    /// A page could not be read, perhaps because of others that were read with it. If that happens to it
+    /// alone, whoever wants it is told so.
+    pub fn fail_page_in(&mut self, page: u32) {
         let flags = &mut self.pages[page as usize].flags;
         flags.remove(PageFlags::IN_TRANSIT);
-        flags.set(PageFlags::UNREADABLE, is_wanted);
+        let was_alone = flags.contains(PageFlags::DOUBTFUL);
+        *flags |= PageFlags::DOUBTFUL;
+        flags.set(PageFlags::UNREADABLE, was_alone);
     }
 
     /// As [`GuestMemory::resolve`] for a store into all of a page: what it was is not read back.
