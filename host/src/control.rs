@@ -45,6 +45,8 @@ pub struct Control {
     pub policy: Policy,
     /// Where pages go that must be kept.
     pub paging: Paging,
+    /// Bytes of the frames for guests that are expanded storage instead, where pages go first.
+    pub expanded: u64,
     /// Seed of what is random.
     pub seed: u64,
     /// What goes wrong on purpose.
@@ -118,6 +120,7 @@ impl Default for Control {
             hinting: Hinting::Full,
             policy: Policy::Lru,
             paging: Paging::None,
+            expanded: 0,
             seed: 1,
             #[cfg(feature = "controls")]
             mistake: None,
@@ -201,6 +204,13 @@ impl Control {
                         format!("{}", parameter.expected("none|disk|model:SIZE[:SEEK:PAGE]"))
                     })?;
                 }
+                "expanded" => {
+                    let size = parameter.size().map_err(text)?;
+                    if !size.is_multiple_of(PAGE_SIZE) {
+                        return Err(format!("expanded={}: whole pages", parameter.value));
+                    }
+                    self.expanded = size;
+                }
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
                 "control" => {
@@ -257,6 +267,7 @@ mod tests {
             ("guest-memory=1", "guest-memory"),
             ("shadow=1K", "shadow"),
             ("evict=fifo", "evict"),
+            ("expanded=1", "expanded"),
             ("paging=tape", "paging"),
             ("paging=model:0", "paging"),
             ("paging=model:4097", "paging"),

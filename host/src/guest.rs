@@ -243,14 +243,10 @@ impl Machine<'_> {
     /// find it there.
     ///
     /// # Errors
-    /// The page to wait for.
-    pub fn expect_prefix(&self, prefix: u32) -> Result<(), Want> {
+    /// What to wait for.
+    pub fn expect_prefix(&mut self, prefix: u32) -> Result<(), AccessError> {
         let first = prefix >> arch::PAGE_SHIFT;
-        let mut pages = first..first + 2;
-        match pages.find(|page| self.guest.memory.preserved(*page).is_some()) {
-            Some(page) => Err(Want::Page(page)),
-            None => Ok(()),
-        }
+        (first..first + 2).try_for_each(|page| self.guest.memory.expect(self.pool, page))
     }
 
     /// Sets the prefix of the CPU, which does not run now.

@@ -75,7 +75,7 @@ impl FramePool {
     /// Gives the slot of a page back.
     pub fn give_slot(&mut self, slot: Slot) {
         if let Some(ledger) = &mut self.ledger {
-            ledger.slots.give(slot);
+            ledger.give(slot);
         }
     }
 

@@ -1,9 +1,9 @@
-//! Paging: content that must be kept goes to slots of a paging device when frames run short, and comes
-//! back when the guest touches it.
+//! Paging: content that must be kept goes to expanded storage and on to slots of a paging device when
+//! frames run short, and comes back when the guest touches it.
 //!
 //! ```text
 //!   GuestMemory ── states, translations ──┐
-//!                                         ├── Ledger: slots, list of resident pages
+//!                                         ├── Ledger: expanded storage, slots, list of resident pages
 //!   Pager ── what goes, what comes ───────┘
 //!     └── PagingDevice: a disk, or storage that behaves like one
 //! ```
@@ -15,6 +15,7 @@
 mod device;
 #[cfg(target_os = "none")]
 mod disk;
+mod expanded;
 mod model;
 mod pager;
 mod slots;
@@ -24,6 +25,7 @@ mod tests;
 pub use device::{Direction, PagingDevice};
 #[cfg(target_os = "none")]
 pub use disk::PagingDisk;
+pub use expanded::Expanded;
 pub use model::{Model, Timing};
 pub use pager::{Memories, Pager, Wanted};
 pub use slots::{Ledger, PageId, Slot, Slots, Transfer};

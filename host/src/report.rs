@@ -10,7 +10,7 @@ use drivers::record;
 use serde::Serialize;
 
 use crate::guest::Guest;
-use crate::paging::Slots;
+use crate::paging::{Expanded, Slots};
 use crate::sched;
 use crate::vcpu::End;
 
@@ -37,7 +37,9 @@ pub struct HostBoot {
     pub hinting: &'static str,
     /// Where pages go that must be kept.
     pub paging: &'static str,
-    /// Room for pages there.
+    /// Frames of expanded storage, where they go first.
+    pub expanded: u32,
+    /// Room for pages on the device.
     pub slots: u32,
 }
 
@@ -65,6 +67,8 @@ struct Host {
     reason: Option<String>,
     frames: usize,
     frames_free: usize,
+    expanded: u32,
+    expanded_free: u32,
     slots: u32,
     slots_free: u32,
     slots_retired: u32,
@@ -86,6 +90,8 @@ struct GuestSummary {
     zero_fills: u64,
     shadow_recycled: u64,
     paged_out: u64,
+    expanded_out: u64,
+    expanded_in: u64,
     page_writes: u64,
     page_reads: u64,
     page_reads_ahead: u64,
@@ -153,6 +159,10 @@ pub fn guest_end(guest: &Guest) {
 pub fn host(host: &sched::Host) -> bool {
     let (guests, pool) = (&host.guests, &host.pool);
     let slots = pool.ledger.as_ref().map(|ledger| &ledger.slots);
+    let expanded = pool
+        .ledger
+        .as_ref()
+        .and_then(|ledger| ledger.expanded.as_ref());
     let pager = host.pager.as_ref();
     // Who ran out of memory stopped all the others.
     let exhausted = |guest: &&Guest| guest.end == Some(End::MemoryExhausted);
@@ -168,6 +178,8 @@ pub fn host(host: &sched::Host) -> bool {
             reason,
             frames: pool.total(),
             frames_free: pool.free(),
+            expanded: expanded.map_or(0, Expanded::total),
+            expanded_free: expanded.map_or(0, Expanded::free),
             slots: slots.map_or(0, Slots::total),
             slots_free: slots.map_or(0, Slots::free),
             slots_retired: slots.map_or(0, Slots::retired),
@@ -205,6 +217,8 @@ fn summary(guest: &Guest) -> GuestSummary {
         zero_fills: memory.zero_fills,
         shadow_recycled: guest.memory.recycled(),
         paged_out: memory.paged_out,
+        expanded_out: memory.expanded_out,
+        expanded_in: memory.expanded_in,
         page_writes: memory.page_writes,
         page_reads: memory.page_reads,
         page_reads_ahead: memory.reads_ahead,

@@ -24,7 +24,7 @@ use crate::guest::{Counters, Guest};
 use crate::loader;
 use crate::mem::GuestMemory;
 use crate::memory::FramePool;
-use crate::paging::{Ledger, Model, Pager, PagingDevice, PagingDisk};
+use crate::paging::{Expanded, Ledger, Model, Pager, PagingDevice, PagingDisk};
 use crate::report::{self, HostBoot};
 use crate::sched::{self, Host};
 use crate::vcpu::{Floating, Vcpu};
@@ -137,7 +137,11 @@ fn extend_heap(
     let more = shadows + virtual_cpus * HEAP_VIRTUAL_CPU + cpus as u64 * HEAP_PHYSICAL_CPU;
     let more = match control.paging {
         Paging::None => more,
-        Paging::Disk | Paging::Model(..) => more + pages * HEAP_PAGE + slots * HEAP_SLOT,
+        Paging::Disk | Paging::Model(..) => {
+            more + pages * HEAP_PAGE
+                + slots * HEAP_SLOT
+                + u64::from(frames_of(control.expanded)) * HEAP_SLOT
+        }
     };
     if end + more >= memory {
         return Err(format!(
@@ -187,6 +191,7 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
             evict: control.policy.to_string(),
             hinting: control.hinting.name(),
             paging: pager.as_ref().map_or("none", Pager::name),
+            expanded: frames_of(control.expanded),
             slots: pool
                 .ledger
                 .as_ref()
@@ -224,8 +229,8 @@ fn addresses(machine: u64) -> Vec<u16> {
     core::iter::once(own).chain(others).collect()
 }
 
-/// The frames for guests: behind the heap, as many as the parameter says; and the first frame behind
-/// them, from which on a modelled paging device has its storage.
+/// The frames for guests and expanded storage: behind the heap, as many as the parameter says; and the
+/// first frame behind them, from which on a modelled paging device has its storage.
 fn frames(control: &Control, memory: u64, end: u64) -> Result<(FramePool, Frame), String> {
     let model = match control.paging {
         Paging::Model(bytes, _) => bytes,
@@ -238,11 +243,22 @@ fn frames(control: &Control, memory: u64, end: u64) -> Result<(FramePool, Frame)
             "memory={wanted}: only {left} bytes are left of the machine's {memory}"
         ));
     }
+    if control.expanded >= wanted || control.expanded > 0 && control.paging == Paging::None {
+        return Err(format!(
+            "expanded={}: a part of memory={wanted}, in front of a paging device",
+            control.expanded
+        ));
+    }
     // The first key instruction makes emulators record references and changes from now on.
     key::set(Absolute(end).frame(), 0);
-    let count = (wanted / PAGE_SIZE as u64) as u32;
+    let count = frames_of(wanted - control.expanded);
     let first = Absolute(end).frame();
     Ok((FramePool::new(first, count), Frame(first.0 + count)))
+}
+
+/// Frames that so many bytes are.
+fn frames_of(bytes: u64) -> u32 {
+    (bytes / PAGE_SIZE as u64) as u32
 }
 
 /// The pager, if there is a device for it. All that guests have must find room then.
@@ -254,23 +270,25 @@ fn pager(
 ) -> Result<Option<Pager>, String> {
     let device: Box<dyn PagingDevice> = match (control.paging, disk) {
         (Paging::Model(bytes, timing), _) => {
-            let slots = (bytes / PAGE_SIZE as u64) as u32;
-            // SAFETY: `frames` has left the storage behind the pool to it.
-            Box::new(unsafe { Model::new(behind, slots, timing) })
+            let first = Frame(behind.0 + frames_of(control.expanded));
+            // SAFETY: `frames` has left the storage there to it.
+            Box::new(unsafe { Model::new(first, frames_of(bytes), timing) })
         }
         (_, Some(disk)) => Box::new(disk),
         (_, None) => return Ok(None),
     };
     let (frames, slots) = (pool.total() as u64, u64::from(device.slots()));
-    let pages = control.guests_pages();
-    if pages + PAGING_MARGIN > frames + slots {
+    let (more, pages) = (frames_of(control.expanded), control.guests_pages());
+    let room = frames + u64::from(more) + slots;
+    if pages + PAGING_MARGIN > room {
         return Err(format!(
-            "guests have {pages} pages, and there are {frames} frames and {slots} slots for paging: \
-             that is too little by {}",
-            pages + PAGING_MARGIN - frames - slots
+            "guests have {pages} pages, and there are {frames} frames, {more} expanded ones and {slots} \
+             slots for paging: that is too little by {}",
+            pages + PAGING_MARGIN - room
         ));
     }
-    pool.allow_paging(Ledger::new(device.slots(), pages as usize));
+    let expanded = (more > 0).then(|| Expanded::new(behind, more));
+    pool.allow_paging(Ledger::new(expanded, device.slots(), pages as usize));
     Ok(Some(Pager::new(device, pool)))
 }
 

@@ -302,6 +302,9 @@ pub struct QemuOptions {
         conflicts_with = "bare"
     )]
     pub paging: Option<Paging>,
+    /// How much of the host's memory is expanded storage, where pages go before they go there.
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "paging")]
+    pub expanded: Option<u64>,
     /// How often each guest reads all files.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub passes: u32,
@@ -498,6 +501,7 @@ mod tests {
             vec!["xtask", "qemu", "--balloon"],
             vec!["xtask", "qemu", "--paging", "model:"],
             vec!["xtask", "qemu", "--bare", "--paging", "1M"],
+            vec!["xtask", "qemu", "--expanded", "1M"],
             vec!["xtask", "fly"],
         ] {
             assert!(Arguments::try_parse_from(&bad).is_err(), "{bad:?}");

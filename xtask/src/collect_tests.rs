@@ -60,6 +60,8 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
         "zero_fills":9,"shadow_recycled":0,"exits":{"operation":4},"essa":{"0":1},"diagnose":{},"cpu_us":12});
             for field in [
                 "paged_out",
+                "expanded_out",
+                "expanded_in",
                 "page_writes",
                 "page_reads",
                 "page_reads_ahead",
@@ -71,7 +73,7 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
             guest
         })
         .collect();
-    json!({"kind":"host","seq":seq,"status":"ok","reason":null,"frames":10,"frames_free":7,"slots":0,"slots_free":0,"slots_retired":0,"page_read_errors":0,"page_write_errors":0,"idle_us":4,
+    json!({"kind":"host","seq":seq,"status":"ok","reason":null,"frames":10,"frames_free":7,"expanded":0,"expanded_free":0,"slots":0,"slots_free":0,"slots_retired":0,"page_read_errors":0,"page_write_errors":0,"idle_us":4,
         "guests":guests})
     .to_string()
 }

@@ -437,7 +437,9 @@ records! {
         hinting: String,
         /// Where pages go that must be kept: none, disk, model.
         paging: String,
-        /// Room for pages there.
+        /// Frames of expanded storage, where they go first.
+        expanded: u64,
+        /// Room for pages on the device.
         slots: u64,
     }
     /// Host: a line that a guest printed.
@@ -472,6 +474,10 @@ records! {
         frames: u64,
         /// Those that are free at the end.
         frames_free: u64,
+        /// Frames of expanded storage.
+        expanded: u64,
+        /// Those that are free at the end.
+        expanded_free: u64,
         /// Slots of the paging device.
         slots: u64,
         /// Those that are free at the end.
@@ -507,8 +513,12 @@ records! {
         zero_fills: u64,
         /// Shadow page tables given up because there was no room for others.
         shadow_recycled: u64,
-        /// Frames taken from pages whose content is on the paging device.
+        /// Frames taken from pages whose content was kept.
         paged_out: u64,
+        /// Those of them whose content went to expanded storage.
+        expanded_out: u64,
+        /// Pages that came back from there.
+        expanded_in: u64,
         /// Pages written to the paging device.
         page_writes: u64,
         /// Pages read from it that the guest waited for.

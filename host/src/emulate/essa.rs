@@ -5,7 +5,7 @@ use cmm::Orc;
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
-use crate::mem::{Hinting, Want};
+use crate::mem::Hinting;
 
 /// ESSA. Exceptions in the order in which KVM and its unit tests see them: operation (not offered),
 /// privileged operation, specification, addressing.
@@ -28,9 +28,9 @@ pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         .ok()
         .filter(|page| machine.guest.memory.page(*page).is_some());
     let page = known.ok_or(Trap::exception(program::ADDRESSING))?;
-    if orc == Orc::SetStableMakeResident && machine.guest.memory.preserved(page).is_some() {
-        // It finds the page resident when it is executed again.
-        return Err(Trap::Wait(Want::Page(page)));
+    if orc == Orc::SetStableMakeResident {
+        // It finds the page resident, when it is executed again perhaps.
+        machine.guest.memory.expect(machine.pool, page)?;
     }
     let old = machine.guest.memory.essa(machine.pool, page, orc);
     machine.guest.counters.essa[usize::from(orc.code())] += 1;

@@ -32,6 +32,10 @@ pub struct Counters {
     pub zero_fills: u64,
     /// Frames taken from pages whose content is on the paging device.
     pub paged_out: u64,
+    /// Those of them whose content went to expanded storage.
+    pub expanded_out: u64,
+    /// Pages that came back from there.
+    pub expanded_in: u64,
     /// Pages written to the paging device.
     pub page_writes: u64,
     /// Pages read from it that the guest waited for.
@@ -180,15 +184,15 @@ impl GuestMemory {
             Access::PageIn if entry.flags.contains(PageFlags::UNREADABLE) => {
                 return Err(AccessError::Unreadable);
             }
-            Access::PageIn => return Err(AccessError::Wait(Want::Page(page))),
+            Access::PageIn => self.fetch(pool, page)?,
         }
         if store {
-            entry.flags |= PageFlags::CHANGED;
+            self.pages[page as usize].flags |= PageFlags::CHANGED;
             self.give_slot(pool, page);
         }
         let entry = &self.pages[page as usize];
         let there = (entry.frame, entry.is_write_protected());
-        if access == Access::ZeroFill {
+        if matches!(access, Access::ZeroFill | Access::PageIn) {
             self.list(pool, page);
             self.spare(page);
         } else if !self.supplied.contains(&page) {
@@ -339,12 +343,17 @@ impl GuestMemory {
     }
 }
 
-/// A frame that reads as zeroes.
-fn take_cleared(pool: &mut FramePool) -> Result<Frame, AccessError> {
-    let frame = pool.take().ok_or(match pool.ledger {
+/// A frame whose content is anybody's.
+fn take(pool: &mut FramePool) -> Result<Frame, AccessError> {
+    pool.take().ok_or(match pool.ledger {
         Some(_) => AccessError::Wait(Want::Frame),
         None => AccessError::Exhausted,
-    })?;
+    })
+}
+
+/// A frame that reads as zeroes.
+fn take_cleared(pool: &mut FramePool) -> Result<Frame, AccessError> {
+    let frame = take(pool)?;
     // SAFETY: a frame of the pool belongs to nobody else.
     unsafe { storage::clear_page(frame.address()) }
     Ok(frame)

@@ -113,7 +113,14 @@ impl Pager {
             match transfer.direction {
                 Direction::Read => self.is_read(memory, pool, transfer, is_good),
                 Direction::Write if !transfer.is_stale => {
-                    self.is_written(memory, pool, transfer, is_good);
+                    let to = is_good.then_some(slot);
+                    if !memory.end_move(pool, transfer.page.page(), to) {
+                        self.is_written(memory, pool, transfer, is_good);
+                    }
+                    if !is_good {
+                        self.write_errors += 1;
+                        ledger(pool).slots.retire();
+                    }
                 }
                 Direction::Write => {}
             }
@@ -151,10 +158,7 @@ impl Pager {
     ) {
         let page = transfer.page.page();
         memory.end_page_out(page, is_good);
-        if !is_good {
-            self.write_errors += 1;
-            ledger(pool).slots.retire();
-        } else if pool.free() < self.high
+        if pool.free() < self.high
             && memory.standing(page) == Standing::Clean
             && !memory.is_frame_referenced(page)
         {
@@ -225,21 +229,17 @@ impl Pager {
         let Some(frame) = pool.take() else {
             return false;
         };
-        // SAFETY: the frame comes from the pool and goes back there, or to the page, when it is read.
-        if !unsafe { self.device.begin(Direction::Read, slot, frame, now) } {
-            pool.give(frame);
-            return false;
-        }
-        memory.begin_page_in(page.page());
-        ledger(pool).slots.begin(Transfer {
-            direction: Direction::Read,
-            slot,
-            page,
-            frame,
+        let transfer = Transfer {
             is_wanted,
-            is_stale: false,
-        });
-        true
+            ..Transfer::new(Direction::Read, slot, page, frame)
+        };
+        let has_begun = self.begin(pool, transfer, now);
+        if has_begun {
+            memory.begin_page_in(page.page());
+        } else {
+            pool.give(frame);
+        }
+        has_begun
     }
 
     /// Frees frames, or begins to, until enough are free or will be soon.
@@ -252,7 +252,9 @@ impl Pager {
         };
         let mut has_begun = false;
         while looks > 0 {
-            let Ledger { slots, resident } = ledger(pool);
+            let Ledger {
+                slots, resident, ..
+            } = ledger(pool);
             let writes = slots.under_way(Direction::Write);
             let Some(id) = resident.pop_front() else {
                 break;
@@ -284,6 +286,7 @@ impl Pager {
                     ledger(pool).resident.push_back(id);
                     continue;
                 }
+                Standing::Changed if self.expand(memory, pool, id) => {}
                 Standing::Changed if writes >= MOST_WRITES => {
                     ledger(pool).resident.push_front(id);
                     break;
@@ -301,8 +304,59 @@ impl Pager {
             memory.unlist(page);
             self.fruitless = 0;
         }
-        if has_begun {
+        if has_begun | self.move_on(memories, pool, now) {
             self.device.go();
+        }
+    }
+
+    /// Copies a page to expanded storage; returns false if there is no room.
+    fn expand(&mut self, memory: &mut GuestMemory, pool: &mut FramePool, id: PageId) -> bool {
+        let Some(expanded) = &mut ledger(pool).expanded else {
+            return false;
+        };
+        let Some(slot) = expanded.take(id) else {
+            return false;
+        };
+        let frame = expanded.frame(slot);
+        memory.page_out_to_expanded(pool, id.page(), slot, frame);
+        true
+    }
+
+    /// Begins to move old pages on from expanded storage to the device; returns whether it did.
+    fn move_on(&mut self, memories: &mut impl Memories, pool: &mut FramePool, now: u64) -> bool {
+        let mut has_begun = false;
+        loop {
+            let Ledger {
+                slots,
+                expanded: Some(expanded),
+                ..
+            } = ledger(pool)
+            else {
+                return has_begun;
+            };
+            if !expanded.is_short() || slots.under_way(Direction::Write) >= MOST_WRITES {
+                return has_begun;
+            }
+            let Some((from, page)) = expanded.oldest() else {
+                return has_begun;
+            };
+            let frame = expanded.frame(from);
+            let memory = memories.memory(page.guest());
+            // If it is under way, all that there are are.
+            if !memory.begin_move(page.page()) {
+                return has_begun;
+            }
+            let slot = slots.take(page);
+            let transfer = |slot| Transfer::new(Direction::Write, slot, page, frame);
+            if let Some(slot) = slot {
+                if self.begin(pool, transfer(slot), now) {
+                    has_begun = true;
+                    continue;
+                }
+                pool.give_slot(slot);
+            }
+            memory.end_move(pool, page.page(), None);
+            return has_begun;
         }
     }
 
@@ -314,26 +368,34 @@ impl Pager {
         page: PageId,
         now: u64,
     ) -> bool {
-        let slots = &mut ledger(pool).slots;
-        let Some(slot) = slots.take(page) else {
+        let Some(slot) = ledger(pool).slots.take(page) else {
             return false;
         };
+        // First, so that a store is noticed that comes while the device reads.
         let frame = memory.begin_page_out(page.page(), slot);
-        // SAFETY: whatever the frame becomes, the slot is not read before a transfer has ended after
-        // which nothing was stored into the page.
-        if !unsafe { self.device.begin(Direction::Write, slot, frame, now) } {
+        let transfer = Transfer::new(Direction::Write, slot, page, frame);
+        let has_begun = self.begin(pool, transfer, now);
+        if !has_begun {
             memory.end_page_out(page.page(), false);
-            slots.give(slot);
-            return false;
+            pool.give_slot(slot);
         }
-        slots.begin(Transfer {
-            direction: Direction::Write,
+        has_begun
+    }
+
+    /// Begins a transfer; returns false if the device has no room for it now.
+    fn begin(&mut self, pool: &mut FramePool, transfer: Transfer, now: u64) -> bool {
+        let Transfer {
+            direction,
             slot,
-            page,
             frame,
-            is_wanted: false,
-            is_stale: false,
-        });
-        true
+            ..
+        } = transfer;
+        // SAFETY: a frame that is read into comes from the pool and is nobody's until it was read. One that
+        // is written may become another page's: then the transfer is stale, and nobody reads the slot.
+        let has_begun = unsafe { self.device.begin(direction, slot, frame, now) };
+        if has_begun {
+            ledger(pool).slots.begin(transfer);
+        }
+        has_begun
     }
 }

@@ -7,9 +7,9 @@ use core::num::NonZeroU32;
 
 use arch::Frame;
 
-use super::Direction;
+use super::{Direction, Expanded};
 
-/// A page's place on the paging device.
+/// A page's place on the paging device, or in expanded storage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slot(NonZeroU32);
 
@@ -20,12 +20,27 @@ impl Slot {
         Self(NonZeroU32::MIN.saturating_add(number))
     }
 
+    /// The slot of expanded storage with the same number.
+    #[must_use]
+    pub fn to_expanded(self) -> Self {
+        Self(self.0 | EXPANDED)
+    }
+
+    /// Whether it is one of expanded storage.
+    #[must_use]
+    pub const fn is_expanded(self) -> bool {
+        self.0.get() & EXPANDED != 0
+    }
+
     /// Its number, from 0.
     #[must_use]
     pub const fn number(self) -> u32 {
-        self.0.get() - 1
+        (self.0.get() & !EXPANDED) - 1
     }
 }
+
+/// In front of the number of a slot of expanded storage.
+const EXPANDED: u32 = 1 << 31;
 
 /// A page of any guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +84,21 @@ pub struct Transfer {
     pub is_wanted: bool,
     /// Whether the slot was given back meanwhile: nobody wants to know the outcome.
     pub is_stale: bool,
+}
+
+impl Transfer {
+    /// A transfer that nobody waits for.
+    #[must_use]
+    pub fn new(direction: Direction, slot: Slot, page: PageId, frame: Frame) -> Self {
+        Self {
+            direction,
+            slot,
+            page,
+            frame,
+            is_wanted: false,
+            is_stale: false,
+        }
+    }
 }
 
 const BITS: u32 = u64::BITS;
@@ -219,6 +249,8 @@ fn place(slot: Slot) -> (usize, u64) {
 /// What guests' memories and the pager both write in.
 #[derive(Debug)]
 pub struct Ledger {
+    /// Expanded storage, if there is any.
+    pub expanded: Option<Expanded>,
     /// The slots.
     pub slots: Slots,
     /// Resident pages of all guests, the one to look at next first; some are resident no more.
@@ -226,12 +258,28 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger for so many slots and pages of guests.
+    /// A ledger for expanded storage, so many slots and pages of guests.
     #[must_use]
-    pub fn new(slots: u32, pages: usize) -> Self {
+    pub fn new(expanded: Option<Expanded>, slots: u32, pages: usize) -> Self {
         Self {
+            expanded,
             slots: Slots::new(slots),
             resident: VecDeque::with_capacity(pages),
+        }
+    }
+
+    /// Gives a slot back, and what is moved on from there is of no use.
+    pub fn give(&mut self, slot: Slot) {
+        match &mut self.expanded {
+            Some(expanded) if slot.is_expanded() => {
+                let frame = expanded.frame(slot);
+                expanded.give(slot);
+                let moved = self.slots.under_way.iter_mut();
+                moved
+                    .filter(|transfer| transfer.frame == frame)
+                    .for_each(|transfer| transfer.is_stale = true);
+            }
+            _ => self.slots.give(slot),
         }
     }
 }
@@ -243,14 +291,7 @@ mod tests {
     const PAGE: PageId = PageId::new(3, 5);
 
     fn transfer(slot: Slot) -> Transfer {
-        Transfer {
-            direction: Direction::Write,
-            slot,
-            page: PAGE,
-            frame: Frame(1),
-            is_wanted: false,
-            is_stale: false,
-        }
+        Transfer::new(Direction::Write, slot, PAGE, Frame(1))
     }
 
     #[test]

@@ -18,6 +18,8 @@ const FIRST: u32 = 2;
 const FRAMES: u32 = 32;
 /// Room for all pages, and for slots that fail.
 const SLOTS: u32 = 90;
+/// Frames of expanded storage, where there is any.
+const EXPANDED: u32 = 6;
 /// Most transfers that are made to fail: a slot each.
 const MOST_FAILURES: u32 = 20;
 const TIMING: Timing = Timing { seek: 50, page: 10 };
@@ -96,14 +98,15 @@ fn address(page: u32) -> u64 {
 }
 
 impl World {
-    fn new(hinting: Hinting, frames: u32, slots: u32) -> Self {
+    fn new(hinting: Hinting, expanded: u32, slots: u32) -> Self {
         let memory = |id| GuestMemory::new(id, 1 << 20, hinting, 1, 64 << 10);
-        let mut pool = FramePool::new(Frame(1), frames);
-        pool.allow_paging(Ledger::new(slots, 0));
+        let mut pool = FramePool::new(Frame(1), FRAMES);
+        let tier = (expanded > 0).then(|| Expanded::new(Frame(1 + FRAMES), expanded));
+        pool.allow_paging(Ledger::new(tier, slots, 0));
         let failures = alloc::rc::Rc::default();
         let device = Faulty {
-            // SAFETY: the pool ends there.
-            model: unsafe { Model::new(Frame(1 + frames), slots, TIMING) },
+            // SAFETY: pool and expanded storage end there.
+            model: unsafe { Model::new(Frame(1 + FRAMES + EXPANDED), slots, TIMING) },
             failures: alloc::rc::Rc::clone(&failures),
         };
         let untouched = Expected {
@@ -206,10 +209,8 @@ impl World {
     }
 
     fn essa(&mut self, guest: usize, page: u32, orc: Orc) {
-        let memory = &mut self.memories[guest];
-        let is_preserved = memory.preserved(FIRST + page).is_some();
-        if orc == Orc::SetStableMakeResident && is_preserved {
-            self.read(guest, page);
+        if orc == Orc::SetStableMakeResident {
+            self.access(guest, |memory, pool| memory.expect(pool, FIRST + page));
         }
         let memory = &mut self.memories[guest];
         let was_discarded = memory.page(FIRST + page).unwrap().state.is_discarded();
@@ -284,9 +285,23 @@ impl World {
         let slots = &self.pool.ledger.as_ref().unwrap().slots;
         let read_into = slots.under_way(Direction::Read);
         assert_eq!(self.pool.free() + resident + read_into, self.pool.total());
-        let copied = pages().filter(|page| page.slot.is_some()).count() as u32;
+        let has_slot = |is_expanded| {
+            let slots = pages().filter_map(|page| page.slot);
+            slots
+                .filter(|slot| slot.is_expanded() == is_expanded)
+                .count() as u32
+        };
+        let expanded = self.pool.ledger.as_ref().unwrap().expanded.as_ref();
+        let taken = expanded.map_or(0, |expanded| expanded.total() - expanded.free());
+        assert_eq!(has_slot(true), taken);
+        let copied = has_slot(false);
         let stale = slots.stale() as u32;
-        let accounted = slots.free() + slots.retired() + copied + stale;
+        let is_moving = |page: &&crate::mem::PageEntry| {
+            let is_expanded = page.slot.is_some_and(Slot::is_expanded);
+            is_expanded && page.flags.contains(PageFlags::IN_TRANSIT)
+        };
+        let moving = pages().filter(is_moving).count() as u32;
+        let accounted = slots.free() + slots.retired() + copied + stale + moving;
         assert_eq!(accounted, slots.total());
         let in_transit = pages()
             .filter(|page| page.flags.contains(PageFlags::IN_TRANSIT))
@@ -324,7 +339,7 @@ fn page_all_out(world: &mut World, guest: usize) {
 fn a_page_that_cannot_be_read_is_tried_alone_before_its_guest_is_told() {
     let machine = machine();
     let _entered = machine.enter();
-    let mut world = World::new(Hinting::None, FRAMES, SLOTS);
+    let mut world = World::new(Hinting::None, 0, SLOTS);
     (0..PAGES).for_each(|page| world.step(0, page, &Step::Store(7)));
     page_all_out(&mut world, 0);
     let is_out = |page: &u32| world.memories[0].preserved(FIRST + page).is_some();
@@ -365,7 +380,7 @@ fn a_page_that_cannot_be_read_is_tried_alone_before_its_guest_is_told() {
 fn the_pager_is_stuck_when_nothing_can_go() {
     let machine = machine();
     let _entered = machine.enter();
-    let mut world = World::new(Hinting::None, FRAMES, 1);
+    let mut world = World::new(Hinting::None, 0, 1);
     let room = FRAMES - world.pool.reserve() as u32;
     for page in 0..room {
         assert!(!world.pager.is_stuck(&world.pool));
@@ -386,7 +401,7 @@ fn the_pager_is_stuck_when_nothing_can_go() {
 }
 
 fn machine() -> Machine {
-    Machine::new((1 + FRAMES + SLOTS) as usize, Installed::None)
+    Machine::new((1 + FRAMES + EXPANDED + SLOTS) as usize, Installed::None)
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -410,11 +425,12 @@ proptest! {
     #[test]
     fn no_page_is_lost(
         hinting in prop::sample::select(vec![Hinting::Full, Hinting::None]),
+        expanded in prop::sample::select(vec![0, 1, EXPANDED]),
         steps in prop::collection::vec((0..GUESTS, 0..PAGES, any_step()), 1..400),
     ) {
         let machine = machine();
         let _entered = machine.enter();
-        let mut world = World::new(hinting, FRAMES, SLOTS);
+        let mut world = World::new(hinting, expanded, SLOTS);
         let mut failures = 0;
         for (guest, page, step) in steps {
             // A page that cannot be read ends its guest: here only writes fail.

@@ -111,7 +111,7 @@ const REFUSED: [(&str, &[&str], &str); 3] = [
     (
         "too_little_room",
         &["--paging", "1M"],
-        "guests have 4096 pages, and there are 2048 frames and 256 slots for paging: that is too little by 1856",
+        "guests have 4096 pages, and there are 2048 frames, 0 expanded ones and 256 slots for paging: that is too little by 1856",
     ),
     (
         "no_disk",

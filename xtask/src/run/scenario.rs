@@ -234,6 +234,9 @@ impl Scenario<'_> {
             Some(Paging::Disk(_) | Paging::File(_)) => parameters.set("paging", "disk"),
             Some(Paging::Model(_, model)) => parameters.set("paging", model),
         }
+        if let Some(bytes) = options.expanded {
+            parameters.set("expanded", size(bytes));
+        }
         if let Some(control) = options.control.filter(|control| control.is_of_host()) {
             parameters.set("control", control.word());
         }

@@ -2,12 +2,12 @@
 //!
 //! The pager decides which; translations, copies and states are kept in step here.
 
-use arch::{Frame, key};
+use arch::{Frame, key, storage};
 use cmm::{Content, HostEvent, IllegalEvent, PageState};
 
 use super::super::entry::{Hinting, PageFlags};
-use super::{GuestMemory, take_cleared};
-use crate::mem::{AccessError, GuestFault};
+use super::{GuestMemory, take, take_cleared};
+use crate::mem::{AccessError, GuestFault, Want};
 use crate::memory::FramePool;
 use crate::paging::{PageId, Slot};
 
@@ -108,10 +108,10 @@ impl GuestMemory {
         }
     }
 
-    /// Takes the frame of a page whose copy is good: Sr becomes Sp, and so does Pr. The guest finds its
+    /// Takes the frame of a page whose copy is good, wherever it is: Sr becomes Sp, and so does Pr. The guest finds its
     /// reference and change bits as they were.
     pub fn page_out(&mut self, pool: &mut FramePool, page: u32) {
-        debug_assert_eq!(self.standing(page), Standing::Clean);
+        debug_assert!(self.pages[page as usize].slot.is_some());
         if self.is_frame_referenced(page) {
             self.pages[page as usize].flags |= PageFlags::REFERENCED;
         }
@@ -127,13 +127,90 @@ impl GuestMemory {
         self.counters.paged_out += 1;
     }
 
+    /// Takes the frame of a page whose content goes to a slot of expanded storage, where it is copied.
+    pub fn page_out_to_expanded(&mut self, pool: &mut FramePool, page: u32, slot: Slot, to: Frame) {
+        self.tables.unmap(page);
+        self.shadow.unmap(page);
+        let entry = &mut self.pages[page as usize];
+        debug_assert!(entry.slot.is_none());
+        entry.slot = Some(slot);
+        // SAFETY: nobody gets at the page any more, and the slot has the other frame.
+        unsafe { storage::copy_page(to.address(), entry.frame.address()) }
+        self.page_out(pool, page);
+        self.counters.expanded_out += 1;
+    }
+
+    /// Copies a page back from expanded storage, where it is no more; one that is on the device must be
+    /// waited for.
+    pub(super) fn fetch(&mut self, pool: &mut FramePool, page: u32) -> Result<(), AccessError> {
+        let slot = self.pages[page as usize].slot;
+        let expanded = pool
+            .ledger
+            .as_ref()
+            .and_then(|ledger| ledger.expanded.as_ref());
+        let from = match (slot.filter(|slot| slot.is_expanded()), expanded) {
+            (Some(slot), Some(expanded)) => expanded.frame(slot),
+            _ => return Err(AccessError::Wait(Want::Page(page))),
+        };
+        let frame = take(pool)?;
+        // SAFETY: a frame of the pool belongs to nobody else, and the other one holds the page.
+        unsafe { storage::copy_page(frame.address(), from.address()) }
+        self.give_slot(pool, page);
+        self.make_resident(page, frame);
+        self.counters.expanded_in += 1;
+        Ok(())
+    }
+
+    /// A page has its content in a frame now.
+    fn make_resident(&mut self, page: u32, frame: Frame) {
+        let entry = &mut self.pages[page as usize];
+        entry.frame = frame;
+        entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
+            .expect("preserved content can be resident");
+    }
+
+    /// Makes a page resident if its content is preserved.
+    ///
+    /// # Errors
+    /// What must be waited for.
+    pub fn expect(&mut self, pool: &mut FramePool, page: u32) -> Result<(), AccessError> {
+        match self.pages[page as usize].state.content() {
+            Content::Preserved => self.bring_in(pool, page, false).map(drop),
+            Content::Resident | Content::Zero => Ok(()),
+        }
+    }
+
+    /// A page is going to be moved on from expanded storage to the device; returns false if it is already.
+    pub fn begin_move(&mut self, page: u32) -> bool {
+        let flags = &mut self.pages[page as usize].flags;
+        let is_first = !flags.contains(PageFlags::IN_TRANSIT);
+        *flags |= PageFlags::IN_TRANSIT;
+        is_first
+    }
+
+    /// A page was moved on to a slot of the device, if that went well. Returns whether it was in expanded
+    /// storage at all.
+    pub fn end_move(&mut self, pool: &mut FramePool, page: u32, to: Option<Slot>) -> bool {
+        let entry = &mut self.pages[page as usize];
+        let Some(from) = entry.slot.filter(|slot| slot.is_expanded()) else {
+            return false;
+        };
+        entry.flags.remove(PageFlags::IN_TRANSIT);
+        if to.is_some() {
+            entry.slot = to;
+            self.counters.page_writes += 1;
+            pool.give_slot(from);
+        }
+        true
+    }
+
     /// The slot of a page whose content is on the paging device, and whether it is being read.
     #[must_use]
     pub fn preserved(&self, page: u32) -> Option<(Slot, bool)> {
         let entry = &self.pages[page as usize];
         let is_there = entry.state.content() == Content::Preserved
             && !entry.flags.contains(PageFlags::UNREADABLE);
-        let slot = entry.slot.filter(|_| is_there)?;
+        let slot = entry.slot.filter(|slot| is_there && !slot.is_expanded())?;
         Some((slot, entry.flags.contains(PageFlags::IN_TRANSIT)))
     }
 
@@ -145,13 +222,9 @@ impl GuestMemory {
     /// A page was read into a frame, which is its own now; the copy stays. If an access waits for it, the
     /// page is spared until that is repeated.
     pub fn end_page_in(&mut self, pool: &mut FramePool, page: u32, frame: Frame, is_wanted: bool) {
-        let entry = &mut self.pages[page as usize];
-        entry.frame = frame;
-        entry
-            .flags
-            .remove(PageFlags::IN_TRANSIT | PageFlags::DOUBTFUL);
-        entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
-            .expect("a page in transit is preserved");
+        let flags = &mut self.pages[page as usize].flags;
+        flags.remove(PageFlags::IN_TRANSIT | PageFlags::DOUBTFUL);
+        self.make_resident(page, frame);
         // The bit is the frame's last owner's. Setting it costs a lot, so that is asked first.
         if self.is_frame_referenced(page) {
             key::set(frame, 0);
@@ -199,10 +272,7 @@ impl GuestMemory {
         if entry.state.content() == Content::Preserved {
             let frame = take_cleared(pool)?;
             self.give_slot(pool, page);
-            let entry = &mut self.pages[page as usize];
-            entry.frame = frame;
-            entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
-                .expect("preserved content can be resident");
+            self.make_resident(page, frame);
             self.list(pool, page);
         }
         self.resolve(pool, cpu, page, true)
