@@ -1,8 +1,12 @@
 //! The command line.
 
+mod paging;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use paging::Paging;
 
 use crate::packages::Permission;
 use crate::toolchain::Choice;
@@ -298,7 +302,7 @@ pub struct QemuOptions {
     #[arg(
         long,
         value_name = "SIZE|FILE|model:SIZE",
-        value_parser = paging,
+        value_parser = Paging::parse,
         conflicts_with = "bare"
     )]
     pub paging: Option<Paging>,
@@ -401,28 +405,6 @@ fn size(text: &str) -> Result<u64, String> {
     } else {
         Ok(size)
     }
-}
-
-/// Where the host writes pages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Paging {
-    /// To a new disk of so many bytes.
-    Disk(u64),
-    /// To an image that is there.
-    File(PathBuf),
-    /// To memory of so many bytes, with what else the host is told of it.
-    Model(u64, String),
-}
-
-fn paging(text: &str) -> Result<Paging, String> {
-    if let Some(model) = text.strip_prefix("model:") {
-        let bytes = size(model.split(':').next().unwrap_or_default())?;
-        return Ok(Paging::Model(bytes, text.to_owned()));
-    }
-    Ok(match size(text) {
-        Ok(bytes) => Paging::Disk(bytes),
-        Err(_) => Paging::File(text.into()),
-    })
 }
 
 /// A block that a disk cannot read or write.
