@@ -141,6 +141,8 @@ impl PagingDevice for PagingDisk {
     }
 
     fn look_at(&self, _: u64) -> Option<u64> {
-        self.is_busy().then_some(self.looked + LOOK_AGAIN)
+        // Not a bit later after every exit: setting a clock comparator costs emulators a lot.
+        let next = (self.looked / LOOK_AGAIN + 1) * LOOK_AGAIN;
+        self.is_busy().then_some(next)
     }
 }

@@ -377,6 +377,37 @@ fn a_page_that_cannot_be_read_is_tried_alone_before_its_guest_is_told() {
 }
 
 #[test]
+fn what_was_not_referenced_goes_and_only_bits_that_are_on_are_reset() {
+    let machine = machine();
+    let _entered = machine.enter();
+    let mut world = World::new(Hinting::None, 0, SLOTS);
+    (0..20).for_each(|page| world.step(0, page, &Step::Store(7)));
+    // All but the first ones, which are spared no more, are used all the time.
+    let is_idle = |page: u32| page < 6;
+    for _ in 0..20 {
+        for page in (0..20).filter(|page| is_idle(*page)) {
+            world.step(0, page, &Step::Forget);
+        }
+        for page in (0..20).filter(|page| !is_idle(*page)) {
+            world.step(0, page, &Step::Read);
+        }
+        // The other guest wants a page more each time, as long as idle ones are left.
+        if world.memories[0].counters.paged_out < 6 {
+            let next = world.memories[1].counters.zero_fills as u32;
+            world.step(1, next, &Step::Store(1));
+        }
+        world.tick(1000);
+    }
+    let is_out = |page: &u32| world.memories[0].preserved(FIRST + page).is_some();
+    let out: Vec<_> = (0..20).filter(is_out).collect();
+    assert_eq!(out, (0..6).collect::<Vec<_>>());
+    // A round that finds nothing to do looks at nothing.
+    let before = machine.key_count();
+    world.tick(0);
+    assert_eq!(machine.key_count(), before);
+}
+
+#[test]
 fn the_pager_is_stuck_when_nothing_can_go() {
     let machine = machine();
     let _entered = machine.enter();
