@@ -2,6 +2,7 @@
 
 mod failure;
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +28,16 @@ pub fn line(kind: &str, body: &impl Serialize) -> String {
     let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
     serde_json::to_string(&Line { kind, seq, body })
         .expect("records are structures of plain fields")
+}
+
+/// A map of counts, made one by one: to collect them would sort them first, by a lot of code.
+#[must_use]
+pub fn counts<K: Ord>(all: &mut dyn Iterator<Item = (K, u64)>) -> BTreeMap<K, u64> {
+    let mut map = BTreeMap::new();
+    for (name, count) in all {
+        map.insert(name, count);
+    }
+    map
 }
 
 /// Prints a record on the console.

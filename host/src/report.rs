@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use arch::clock::UNITS_PER_MICROSECOND;
-use drivers::record;
+use drivers::record::{self, counts};
 use serde::Serialize;
 
 use crate::guest::Guest;
@@ -229,15 +229,6 @@ fn summary(guest: &Guest) -> GuestSummary {
         diagnose: counts(&mut diagnose.map(|(code, count)| (format!("x{code:x}"), *count))),
         cpu_us: counters.cpu_time / UNITS_PER_MICROSECOND,
     }
-}
-
-/// A map of counts, made one by one: to collect them would sort them first, by a lot of code.
-fn counts<K: Ord>(all: &mut dyn Iterator<Item = (K, u64)>) -> BTreeMap<K, u64> {
-    let mut map = BTreeMap::new();
-    for (name, count) in all {
-        map.insert(name, count);
-    }
-    map
 }
 
 /// How many pages of each state a guest has, for people: who holds what when memory is exhausted.

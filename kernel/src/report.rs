@@ -302,9 +302,7 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>, account: &Account) {
             bytes_verified: outcome.bytes_verified,
             cache_hits: stats.cache_hits.get(),
             cache_misses: stats.cache_misses.get(),
-            essa: essa
-                .map(|(orc, count)| (orc.to_string(), count.get()))
-                .collect(),
+            essa: record::counts(&mut essa.map(|(orc, count)| (orc.to_string(), count.get()))),
             discard_faults: stats.discard_faults.get(),
             stable_failures: stats.stable_failures.get(),
             reloads: stats.reloads.get(),

@@ -223,6 +223,12 @@ impl Work {
             Self::Pages => "pages",
         }
     }
+
+    /// Whether guests run tasks, whose memory no hint makes worthless.
+    #[must_use]
+    pub fn has_tasks(self) -> bool {
+        matches!(self, Self::Swap | Self::Churn)
+    }
 }
 
 /// A deliberate mistake, for tests that must fail.
@@ -297,17 +303,19 @@ pub struct QemuOptions {
     /// --hinting none or unused, what the guests see; with --bare, 32M]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
-    /// Where the host writes pages that must be kept when memory runs short: to a disk of this size, to
-    /// this file, or to memory that is as slow as a disk (model:SIZE[:SEEK:PAGE], in microseconds).
+    /// Where the host writes pages that must be kept when memory runs short: nowhere, to a disk of this
+    /// size, to this file, or to memory that is as slow as a disk (model:SIZE[:SEEK:PAGE], in
+    /// microseconds). [default: none; for work of tasks, if guests see more than --memory, a disk of that
+    /// size]
     #[arg(
         long,
-        value_name = "SIZE|FILE|model:SIZE",
+        value_name = "none|SIZE|FILE|model:SIZE",
         value_parser = Paging::parse,
         conflicts_with = "bare"
     )]
     pub paging: Option<Paging>,
-    /// How much of the host's memory is expanded storage, where pages go before they go there.
-    #[arg(long, value_name = "SIZE", value_parser = size, requires = "paging")]
+    /// How much of --memory is expanded storage, where pages go before they go there.
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "bare")]
     pub expanded: Option<u64>,
     /// How often each guest reads all files.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
@@ -388,7 +396,7 @@ pub struct QemuOptions {
     #[arg(long, value_name = "DISK:BLOCK", hide = true, value_parser = bad_block)]
     pub fail_write: Option<BadBlock>,
     /// Let the host only read its disk for paging.
-    #[arg(long, hide = true, requires = "paging")]
+    #[arg(long, hide = true)]
     pub read_only_paging: bool,
     /// Size of the scratch disks.
     #[arg(long, value_name = "SIZE", hide = true, default_value = "64M", value_parser = size)]
@@ -483,7 +491,7 @@ mod tests {
             vec!["xtask", "qemu", "--balloon"],
             vec!["xtask", "qemu", "--paging", "model:"],
             vec!["xtask", "qemu", "--bare", "--paging", "1M"],
-            vec!["xtask", "qemu", "--expanded", "1M"],
+            vec!["xtask", "qemu", "--bare", "--expanded", "1M"],
             vec!["xtask", "fly"],
         ] {
             assert!(Arguments::try_parse_from(&bad).is_err(), "{bad:?}");

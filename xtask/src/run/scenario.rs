@@ -124,22 +124,34 @@ impl Scenario<'_> {
         })
     }
 
+    /// Where the host writes pages.
+    fn paging(&self) -> Paging {
+        let options = self.options;
+        let all_guests = options.guest_memory * u64::from(options.guests);
+        match &options.paging {
+            Some(paging) => paging.clone(),
+            None if options.bare || !options.work.has_tasks() => Paging::None,
+            None if self.memory() < all_guests => Paging::Disk(all_guests),
+            None => Paging::None,
+        }
+    }
+
     /// What paging needs beside that: the modelled device's storage, and what is kept of each slot and of
     /// each page.
     fn paging_overhead(&self) -> Result<u64> {
         /// Slots and pages of guests take this part of their size.
         const PART: u64 = 100;
         let options = self.options;
-        let (slots, model) = match &options.paging {
-            None => return Ok(0),
-            Some(Paging::Disk(bytes)) => (*bytes, 0),
-            Some(Paging::File(path)) => {
+        let (slots, model) = match &self.paging() {
+            Paging::None => return Ok(0),
+            Paging::Disk(bytes) => (*bytes, 0),
+            Paging::File(path) => {
                 let metadata = fs::metadata(path).map_err(|error| {
                     failure::unusable(format!("--paging {}: {error}", path.display()))
                 })?;
                 (metadata.len(), 0)
             }
-            Some(Paging::Model(bytes, _)) => (*bytes, *bytes),
+            Paging::Model(bytes, _) => (*bytes, *bytes),
         };
         let guests = options.guest_memory * u64::from(options.guests);
         Ok(model + (slots + guests) / PART)
@@ -159,7 +171,9 @@ impl Scenario<'_> {
         options.memory.unwrap_or(match options.hinting {
             _ if options.bare => BARE_MEMORY,
             Hinting::Full => HOST_MEMORY.min(all_guests),
-            _ if options.paging.is_some() => HOST_MEMORY.min(all_guests),
+            _ if !matches!(options.paging, None | Some(Paging::None)) => {
+                HOST_MEMORY.min(all_guests)
+            }
             // Nothing can be discarded, and there is no paging: all must fit.
             Hinting::None | Hinting::Unused => all_guests,
         })
@@ -229,10 +243,10 @@ impl Scenario<'_> {
         parameters.set("console", options.console.host_word());
         parameters.set("cpus", options.cpus);
         parameters.set("seed", options.seed);
-        match &options.paging {
-            None => {}
-            Some(Paging::Disk(_) | Paging::File(_)) => parameters.set("paging", "disk"),
-            Some(Paging::Model(_, model)) => parameters.set("paging", model),
+        match self.paging() {
+            Paging::None => {}
+            Paging::Disk(_) | Paging::File(_) => parameters.set("paging", "disk"),
+            Paging::Model(_, model) => parameters.set("paging", model),
         }
         if let Some(bytes) = options.expanded {
             parameters.set("expanded", size(bytes));
@@ -250,14 +264,14 @@ impl Scenario<'_> {
             folder.add(name, |path| files::make_sparse(path, self.options.scratch))?;
             disks.push(self.disk(number, folder.path().join(name), false));
         }
-        let paging = match &self.options.paging {
-            Some(Paging::Disk(bytes)) => {
+        let paging = match self.paging() {
+            Paging::Disk(bytes) => {
                 let name = "paging.img";
-                folder.add(name, |path| files::make_sparse(path, *bytes))?;
+                folder.add(name, |path| files::make_sparse(path, bytes))?;
                 Some(folder.path().join(name))
             }
-            Some(Paging::File(path)) => Some(path.clone()),
-            Some(Paging::Model(..)) | None => None,
+            Paging::File(path) => Some(path),
+            Paging::Model(..) | Paging::None => None,
         };
         let read_only = self.options.read_only_paging;
         disks.extend(paging.map(|path| self.disk(PAGING, path, read_only)));
