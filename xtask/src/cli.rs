@@ -398,7 +398,7 @@ pub struct QemuOptions {
     /// Let the host only read its disk for paging.
     #[arg(long, hide = true)]
     pub read_only_paging: bool,
-    /// Size of the scratch disks.
+    /// Size of each guest's part of the scratch disks.
     #[arg(long, value_name = "SIZE", hide = true, default_value = "64M", value_parser = size)]
     pub scratch: u64,
     /// Hand the packed image over in memory instead of on a disk.

@@ -260,8 +260,9 @@ impl Scenario<'_> {
     /// The files, and the scratch disks.
     fn disks(&self, files: PathBuf, folder: &mut Folder) -> Result<Vec<Disk>> {
         let mut disks = vec![self.disk(FILES, files, true)];
+        let scratch = self.options.scratch * u64::from(self.expected().guests);
         for (number, name) in [(WRITABLE, "guest.img"), (SWAP, "swap.img")] {
-            folder.add(name, |path| files::make_sparse(path, self.options.scratch))?;
+            folder.add(name, |path| files::make_sparse(path, scratch))?;
             disks.push(self.disk(number, folder.path().join(name), false));
         }
         let paging = match self.paging() {
