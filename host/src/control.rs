@@ -3,11 +3,12 @@
 use alloc::format;
 use alloc::string::String;
 
-use boot::params::{Params, Route, route};
+use boot::params::{Params, Route, parse_size, route};
 
 use crate::dev::console::Offer;
 use crate::evict::Policy;
 use crate::mem::{Hinting, shadow};
+use crate::paging::Timing;
 
 /// Least memory of a guest, in bytes.
 const LEAST_GUEST: u64 = 1 << 20;
@@ -42,12 +43,58 @@ pub struct Control {
     pub hinting: Hinting,
     /// Which pages are taken when.
     pub policy: Policy,
+    /// Where pages go that must be kept.
+    pub paging: Paging,
+    /// Bytes of the frames for guests that are expanded storage instead, where pages go first.
+    pub expanded: u64,
     /// Seed of what is random.
     pub seed: u64,
     /// What goes wrong on purpose.
     #[cfg(feature = "controls")]
     pub mistake: Option<Mistake>,
 }
+
+/// Where pages go that must be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Paging {
+    /// Nowhere: they stay in their frames.
+    None,
+    /// To a disk.
+    Disk,
+    /// To storage of so many bytes that is as slow as a disk.
+    Model(u64, Timing),
+}
+
+/// A seek and the transfer of a page, in microseconds, if nothing is said: a disk of flash memory.
+const SEEK: u64 = 150;
+const PAGE: u64 = 25;
+
+impl Paging {
+    /// What a parameter's value names.
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "none" => return Some(Self::None),
+            "disk" => return Some(Self::Disk),
+            _ => {}
+        }
+        let mut words = text.strip_prefix("model:")?.split(':');
+        let size = parse_size(words.next()?).ok()?;
+        let mut time = |default| match words.next() {
+            Some(word) => word.parse().ok().filter(|time| *time <= 1_000_000),
+            None => Some(default),
+        };
+        let (seek, page) = (time(SEEK)?, time(PAGE)?);
+        let timing = Timing {
+            seek: seek * UNITS_PER_MICROSECOND,
+            page: page * UNITS_PER_MICROSECOND,
+        };
+        (size > 0 && size % PAGE_SIZE == 0 && words.next().is_none())
+            .then_some(Self::Model(size, timing))
+    }
+}
+
+/// TOD units in a microsecond.
+const UNITS_PER_MICROSECOND: u64 = 4096;
 
 /// A deliberate mistake, for tests of what notices it.
 #[cfg(feature = "controls")]
@@ -72,6 +119,8 @@ impl Default for Control {
             console: Offer::Ascii,
             hinting: Hinting::Full,
             policy: Policy::Lru,
+            paging: Paging::None,
+            expanded: 0,
             seed: 1,
             #[cfg(feature = "controls")]
             mistake: None,
@@ -84,6 +133,12 @@ impl Control {
     #[must_use]
     pub fn shadow(&self) -> u64 {
         self.shadow.unwrap_or(shadow::quota(self.guest_memory))
+    }
+
+    /// Pages of all guests.
+    #[must_use]
+    pub fn guests_pages(&self) -> u64 {
+        u64::from(self.guests) * (self.guest_memory / PAGE_SIZE)
     }
 
     /// Reads a parameter line over what is known already.
@@ -144,6 +199,18 @@ impl Control {
                         format!("{}", parameter.expected("lru|random:RATE|steal|hold"))
                     })?;
                 }
+                "paging" => {
+                    self.paging = Paging::parse(parameter.value).ok_or_else(|| {
+                        format!("{}", parameter.expected("none|disk|model:SIZE[:SEEK:PAGE]"))
+                    })?;
+                }
+                "expanded" => {
+                    let size = parameter.size().map_err(text)?;
+                    if !size.is_multiple_of(PAGE_SIZE) {
+                        return Err(format!("expanded={}: whole pages", parameter.value));
+                    }
+                    self.expanded = size;
+                }
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
                 "control" => {
@@ -178,6 +245,20 @@ mod tests {
     }
 
     #[test]
+    fn a_modelled_device_has_a_size_and_two_times() {
+        let mut control = Control::default();
+        assert_eq!(control.paging, Paging::None);
+        control.read("paging=model:1M:200").unwrap();
+        let timing = Timing {
+            seek: 200 * UNITS_PER_MICROSECOND,
+            page: PAGE * UNITS_PER_MICROSECOND,
+        };
+        assert_eq!(control.paging, Paging::Model(1 << 20, timing));
+        control.read("paging=disk").unwrap();
+        assert_eq!(control.paging, Paging::Disk);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (line, word) in [
             ("guests=0", "guests"),
@@ -186,6 +267,12 @@ mod tests {
             ("guest-memory=1", "guest-memory"),
             ("shadow=1K", "shadow"),
             ("evict=fifo", "evict"),
+            ("expanded=1", "expanded"),
+            ("paging=tape", "paging"),
+            ("paging=model:0", "paging"),
+            ("paging=model:4097", "paging"),
+            ("paging=model:1M:x", "paging"),
+            ("paging=model:1M:1:2:3", "paging"),
             ("colour=blue", "colour"),
             ("hinting=some", "hinting"),
             ("console=green", "console"),

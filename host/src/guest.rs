@@ -3,10 +3,13 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use arch::clock;
+
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::Disks;
-use crate::mem::{AccessError, GuestMemory, Virtual, address_space_control};
+use crate::mem::{AccessError, GuestMemory, Virtual, Want, address_space_control};
 use crate::memory::FramePool;
+use crate::paging::Memories;
 use crate::vcpu::external::{self, External};
 use crate::vcpu::orders::Deed;
 use crate::vcpu::{End, Floating, Place, Vcpu, signal};
@@ -26,6 +29,10 @@ pub struct Counters {
     pub addressing_faults: u64,
     /// Time that its CPUs ran, in TOD units.
     pub cpu_time: u64,
+    /// How often a CPU waited for a page, or for a frame for one.
+    pub page_waits: u64,
+    /// How long all of them did, in TOD units.
+    pub page_wait_time: u64,
 }
 
 /// Low addresses that can be protected: so many at the start of the first two pages.
@@ -53,6 +60,8 @@ pub struct Guest {
     pub last_wait: u64,
     /// What happened to it.
     pub counters: Counters,
+    /// Whether the CPU that was handled last waits for a page now.
+    pub is_wanting: bool,
     /// CPU time at which the next random eviction is due, in TOD units.
     pub next_eviction: u64,
     /// Set when it has ended.
@@ -84,6 +93,7 @@ impl Guest {
         let vcpu = &self.vcpus[cpu];
         self.end.is_none()
             && vcpu.is_operating
+            && vcpu.wants.is_none()
             && now >= vcpu.held_until
             && (!vcpu.is_waiting() || self.due(cpu, now).is_some())
     }
@@ -92,7 +102,7 @@ impl Guest {
     #[must_use]
     pub fn wakes_at(&self, cpu: usize, now: u64) -> Option<u64> {
         let vcpu = &self.vcpus[cpu];
-        if self.end.is_some() || !vcpu.is_operating {
+        if self.end.is_some() || !vcpu.is_operating || vcpu.wants.is_some() {
             return None;
         }
         let ready = !vcpu.is_waiting() || self.due(cpu, now).is_some();
@@ -124,8 +134,10 @@ impl Guest {
     #[must_use]
     pub fn conclusion(&self, now: u64) -> Option<End> {
         let all = || 0..self.vcpus.len();
-        let is_alive =
-            |cpu: usize| self.vcpus[cpu].place != Place::Off || self.wakes_at(cpu, now).is_some();
+        let is_alive = |cpu: usize| {
+            let vcpu = &self.vcpus[cpu];
+            vcpu.place != Place::Off || vcpu.wants.is_some() || self.wakes_at(cpu, now).is_some()
+        };
         if all().any(is_alive) {
             return None;
         }
@@ -141,6 +153,12 @@ impl Guest {
         } else {
             End::NothingToWaitFor
         })
+    }
+}
+
+impl Memories for Vec<Guest> {
+    fn memory(&mut self, guest: usize) -> &mut GuestMemory {
+        &mut self[guest].memory
     }
 }
 
@@ -212,6 +230,23 @@ impl Machine<'_> {
     /// As for [`GuestMemory::write`].
     pub fn copy_in(&mut self, real: u64, bytes: &[u8]) -> Result<(), AccessError> {
         self.guest.memory.write(self.pool, self.cpu, real, bytes)
+    }
+
+    /// The CPU waits, and then goes on at its PSW address: what it could not do left no trace.
+    pub fn wait_for(&mut self, want: Want) {
+        self.vcpu_mut().wants = Some((want, clock::now()));
+        self.guest.is_wanting = true;
+        self.guest.counters.page_waits += 1;
+    }
+
+    /// Waits for the prefix area at an address if it is paged out: interruptions, which cannot wait,
+    /// find it there.
+    ///
+    /// # Errors
+    /// What to wait for.
+    pub fn expect_prefix(&mut self, prefix: u32) -> Result<(), AccessError> {
+        let first = prefix >> arch::PAGE_SHIFT;
+        (first..first + 2).try_for_each(|page| self.guest.memory.expect(self.pool, page))
     }
 
     /// Sets the prefix of the CPU, which does not run now.

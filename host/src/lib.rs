@@ -3,7 +3,8 @@
 //! Guests run in the problem state under DAT tables of the host's. What they may not do there is a
 //! program interruption, and the host does it for them ([`emulate`]); a page that they do not have
 //! is one too, and its state decides what happens ([`mem`]). Between exits the host takes frames
-//! from pages whose states allow it ([`evict`]).
+//! from pages whose states allow it ([`evict`]), and writes to a paging device what must be kept
+//! ([`paging`]).
 #![cfg_attr(target_os = "none", no_std)]
 
 extern crate alloc;
@@ -14,6 +15,7 @@ pub mod emulate;
 pub mod evict;
 pub mod mem;
 pub mod memory;
+pub mod paging;
 pub mod sched;
 pub mod vcpu;
 

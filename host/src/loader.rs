@@ -91,7 +91,7 @@ fn write(
         .write(pool, LOADING_CPU, at, bytes)
         .map_err(|error| {
             match error {
-        AccessError::Exhausted => {
+        AccessError::Exhausted | AccessError::Wait(_) | AccessError::Unreadable => {
             "memory too small: there are not enough frames to load it, give it more with memory="
                 .to_string()
         }

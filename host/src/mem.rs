@@ -6,20 +6,15 @@
 //! of a guest with DAT off in its tables, those of one with DAT on in shadows of its own tables.
 
 mod entry;
-#[cfg(target_os = "none")]
 mod guest;
 pub mod prefix;
 pub mod shadow;
-#[cfg(target_os = "none")]
 mod tables;
-#[cfg(target_os = "none")]
 mod translate;
 pub mod walk;
 
 pub use entry::{Hinting, PageEntry, PageFlags};
-#[cfg(target_os = "none")]
-pub use guest::{Counters, GuestMemory, is_in_one_page, pieces};
-#[cfg(target_os = "none")]
+pub use guest::{Counters, GuestMemory, Standing, is_in_one_page, pieces};
 pub use translate::{Virtual, address_space_control};
 
 use arch::program;
@@ -29,8 +24,21 @@ use arch::program;
 pub enum AccessError {
     /// The guest gets this program interruption.
     Fault(GuestFault),
-    /// The host has no frame left and nothing that costs no I/O to take away.
+    /// The access is to be done again when there is what it wants.
+    Wait(Want),
+    /// The host has no frame left and nothing that costs no I/O to take away, and there is no paging.
     Exhausted,
+    /// The page's content cannot be read from the paging device.
+    Unreadable,
+}
+
+/// What a CPU waits for before it does an access again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// The content of a guest absolute page.
+    Page(u32),
+    /// Any frame.
+    Frame,
 }
 
 /// A program interruption that an access of the guest leads to.

@@ -4,11 +4,22 @@ use alloc::vec::Vec;
 
 use arch::Frame;
 
+use crate::paging::{Ledger, Slot};
+
+/// Frames that are left for what cannot wait: interruptions of guests.
+const RESERVE: usize = 8;
+
 /// Frames that guests' pages can have; last in, first out.
 #[derive(Debug)]
 pub struct FramePool {
     free: Vec<Frame>,
     total: usize,
+    /// So many free frames only urgent requests get.
+    reserve: usize,
+    /// Whether what is asked for now cannot wait.
+    pub is_urgent: bool,
+    /// If there is a paging device: what is kept of pages on it, and of those that may go there.
+    pub ledger: Option<Ledger>,
 }
 
 impl FramePool {
@@ -19,11 +30,36 @@ impl FramePool {
         Self {
             total: free.len(),
             free,
+            reserve: 0,
+            is_urgent: false,
+            ledger: None,
         }
+    }
+
+    /// From now on pages can be paged out, with a ledger of that. What cannot wait for them keeps a
+    /// reserve.
+    pub fn allow_paging(&mut self, ledger: Ledger) {
+        self.ledger = Some(ledger);
+        self.reserve = RESERVE.min(self.total / 2);
+    }
+
+    /// So many free frames only urgent requests get.
+    #[must_use]
+    pub fn reserve(&self) -> usize {
+        self.reserve
+    }
+
+    /// Whether there is no frame but for what is urgent.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.free.len() <= self.reserve
     }
 
     /// Takes a frame; its content is whatever its last user left.
     pub fn take(&mut self) -> Option<Frame> {
+        if self.is_exhausted() && !self.is_urgent {
+            return None;
+        }
         self.free.pop()
     }
 
@@ -34,6 +70,13 @@ impl FramePool {
             "more frames came back than there are"
         );
         self.free.push(frame);
+    }
+
+    /// Gives the slot of a page back.
+    pub fn give_slot(&mut self, slot: Slot) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.give(slot);
+        }
     }
 
     /// Frames that are free.

@@ -10,7 +10,8 @@ use drivers::record::{self, Counts};
 use serde::Serialize;
 
 use crate::guest::Guest;
-use crate::memory::FramePool;
+use crate::paging::{Expanded, Slots};
+use crate::sched;
 use crate::vcpu::End;
 
 /// The host has started.
@@ -34,6 +35,12 @@ pub struct HostBoot {
     pub evict: String,
     /// Hinting mode.
     pub hinting: &'static str,
+    /// Where pages go that must be kept.
+    pub paging: &'static str,
+    /// Frames of expanded storage, where they go first.
+    pub expanded: u32,
+    /// Room for pages on the device.
+    pub slots: u32,
 }
 
 #[derive(Serialize)]
@@ -60,6 +67,13 @@ struct Host {
     reason: Option<String>,
     frames: usize,
     frames_free: usize,
+    expanded: u32,
+    expanded_free: u32,
+    slots: u32,
+    slots_free: u32,
+    slots_retired: u32,
+    page_read_errors: u64,
+    page_write_errors: u64,
     idle_us: u64,
     guests: Vec<GuestSummary>,
 }
@@ -75,6 +89,14 @@ struct GuestSummary {
     addressing_faults: u64,
     zero_fills: u64,
     shadow_recycled: u64,
+    paged_out: u64,
+    expanded_out: u64,
+    expanded_in: u64,
+    page_writes: u64,
+    page_reads: u64,
+    page_reads_ahead: u64,
+    page_waits: u64,
+    page_wait_us: u64,
     exits: Counts<&'static str>,
     essa: Counts<usize>,
     diagnose: Counts<String>,
@@ -106,7 +128,11 @@ pub fn describe(end: Option<End>) -> (bool, String) {
         Some(End::Misbehaved(what)) => (false, what.to_string()),
         Some(End::MemoryExhausted) => (
             false,
-            "memory is exhausted: no frame is left and nothing can be discarded".to_string(),
+            "memory is exhausted: no frame is left and nothing can be taken".to_string(),
+        ),
+        Some(End::PageLost) => (
+            false,
+            "the paging device cannot read a page of it".to_string(),
         ),
         None => (false, "it did not end".to_string()),
     }
@@ -130,9 +156,14 @@ pub fn guest_end(guest: &Guest) {
 }
 
 /// Prints the last line; returns whether all is well.
-///
-/// `idle_time` is that of all CPUs of the machine, in TOD units.
-pub fn host(guests: &[Guest], pool: &FramePool, idle_time: u64) -> bool {
+pub fn host(host: &sched::Host) -> bool {
+    let (guests, pool) = (&host.guests, &host.pool);
+    let slots = pool.ledger.as_ref().map(|ledger| &ledger.slots);
+    let expanded = pool
+        .ledger
+        .as_ref()
+        .and_then(|ledger| ledger.expanded.as_ref());
+    let pager = host.pager.as_ref();
     // Who ran out of memory stopped all the others.
     let exhausted = |guest: &&Guest| guest.end == Some(End::MemoryExhausted);
     let bad = guests
@@ -147,7 +178,14 @@ pub fn host(guests: &[Guest], pool: &FramePool, idle_time: u64) -> bool {
             reason,
             frames: pool.total(),
             frames_free: pool.free(),
-            idle_us: idle_time / UNITS_PER_MICROSECOND,
+            expanded: expanded.map_or(0, Expanded::total),
+            expanded_free: expanded.map_or(0, Expanded::free),
+            slots: slots.map_or(0, Slots::total),
+            slots_free: slots.map_or(0, Slots::free),
+            slots_retired: slots.map_or(0, Slots::retired),
+            page_read_errors: pager.map_or(0, |pager| pager.read_errors),
+            page_write_errors: pager.map_or(0, |pager| pager.write_errors),
+            idle_us: host.idle_time / UNITS_PER_MICROSECOND,
             guests: guests.iter().map(summary).collect(),
         },
     );
@@ -177,6 +215,14 @@ fn summary(guest: &Guest) -> GuestSummary {
         addressing_faults: counters.addressing_faults,
         zero_fills: memory.zero_fills,
         shadow_recycled: guest.memory.recycled(),
+        paged_out: memory.paged_out,
+        expanded_out: memory.expanded_out,
+        expanded_in: memory.expanded_in,
+        page_writes: memory.page_writes,
+        page_reads: memory.page_reads,
+        page_reads_ahead: memory.reads_ahead,
+        page_waits: counters.page_waits,
+        page_wait_us: counters.page_wait_time / UNITS_PER_MICROSECOND,
         exits: counters
             .exits
             .iter()

@@ -1,11 +1,12 @@
 //! From the entry to the end: memory, bundle, guests, report.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use arch::{Absolute, PAGE_SIZE, cpu, key};
+use arch::{Absolute, Frame, PAGE_SIZE, cpu, key};
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
@@ -13,9 +14,9 @@ use drivers::{console, logger, record, sclp};
 use linked_list_allocator::Heap;
 use spin::Mutex;
 
-use crate::control::Control;
 #[cfg(feature = "controls")]
 use crate::control::Mistake;
+use crate::control::{Control, Paging};
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::{Disks, Slice};
 use crate::evict::Evictor;
@@ -23,6 +24,7 @@ use crate::guest::{Counters, Guest};
 use crate::loader;
 use crate::mem::GuestMemory;
 use crate::memory::FramePool;
+use crate::paging::{Expanded, Ledger, Model, Pager, PagingDevice, PagingDisk};
 use crate::report::{self, HostBoot};
 use crate::sched::{self, Host};
 use crate::vcpu::{Floating, Vcpu};
@@ -55,10 +57,21 @@ const HEAP_BASE: u64 = 4 << 20;
 const SHARED_DISK: u16 = 0x0100;
 const SLICED_DISKS: [u16; 2] = [0x0101, 0x0102];
 
+/// The disk that pages go to.
+const PAGING_DISK: u16 = 0x0200;
+
 /// What each CPU of a guest needs of the heap, in bytes: its tables, aligned.
 const HEAP_VIRTUAL_CPU: u64 = 32 << 10;
 /// What each further CPU of the machine needs of it: prefix area and stacks.
 const HEAP_PHYSICAL_CPU: u64 = 96 << 10;
+
+/// What a page of a guest needs of it that is out of memory: its entry, and room in tables.
+const HEAP_PAGE: u64 = 32;
+/// What a slot needs of it.
+const HEAP_SLOT: u64 = 5;
+/// Pages that there must be room for beyond those of guests, in frames and slots together, so that
+/// a page can come before another one goes.
+const PAGING_MARGIN: u64 = 64;
 
 /// Runs the host.
 pub fn main(start: Start) -> ! {
@@ -110,11 +123,26 @@ fn initialize_heap(start: &Start, memory: u64) -> Result<u64, &'static str> {
     Ok(end)
 }
 
-/// The heap grows by what the CPUs need; returns its new end.
-fn extend_heap(control: &Control, cpus: usize, memory: u64, end: u64) -> Result<u64, String> {
+/// The heap grows by what the CPUs and paging need; returns its new end.
+fn extend_heap(
+    control: &Control,
+    cpus: usize,
+    slots: u64,
+    memory: u64,
+    end: u64,
+) -> Result<u64, String> {
     let virtual_cpus = u64::from(control.guests) * u64::from(control.cpus);
     let shadows = u64::from(control.guests) * control.shadow();
+    let pages = control.guests_pages();
     let more = shadows + virtual_cpus * HEAP_VIRTUAL_CPU + cpus as u64 * HEAP_PHYSICAL_CPU;
+    let more = match control.paging {
+        Paging::None => more,
+        Paging::Disk | Paging::Model(..) => {
+            more + pages * HEAP_PAGE
+                + slots * HEAP_SLOT
+                + u64::from(frames_of(control.expanded)) * HEAP_SLOT
+        }
+    };
     if end + more >= memory {
         return Err(format!(
             "memory too small: {virtual_cpus} CPUs of guests leave no frames; give the machine more"
@@ -139,8 +167,17 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
     }
     control.read(line)?;
     let cpus = addresses(machine.cpus);
-    let end = extend_heap(&control, cpus.len(), machine.memory, end)?;
-    let mut pool = frames(&control, machine.memory, end)?;
+    let disk = match control.paging {
+        Paging::Disk => Some(PagingDisk::find(PAGING_DISK)?),
+        Paging::None | Paging::Model(..) => None,
+    };
+    let slots = match control.paging {
+        Paging::Model(bytes, _) => bytes / PAGE_SIZE as u64,
+        _ => disk.as_ref().map_or(0, |disk| disk.slots().into()),
+    };
+    let end = extend_heap(&control, cpus.len(), slots, machine.memory, end)?;
+    let (mut pool, behind) = frames(&control, machine.memory, end)?;
+    let pager = pager(&control, disk, &mut pool, behind)?;
     record::emit(
         "host_boot",
         &HostBoot {
@@ -153,17 +190,23 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
             vcpus: control.cpus,
             evict: control.policy.to_string(),
             hinting: control.hinting.name(),
+            paging: pager.as_ref().map_or("none", Pager::name),
+            expanded: frames_of(control.expanded),
+            slots: pool
+                .ledger
+                .as_ref()
+                .map_or(0, |ledger| ledger.slots.total()),
         },
     );
     let disks = disks(&bundle)?;
     let guests: Result<Vec<_>, _> = (0..control.guests)
         .map(|id| guest(&control, &bundle, line, id, &disks, &mut pool))
         .collect();
-    let host = Host::new(guests?, pool, evictor(&control), &cpus);
+    let host = Host::new(guests?, pool, evictor(&control), pager, &cpus);
     // From here on the guests have all references to them.
     drop(disks);
     let host = sched::run(host, &cpus)?;
-    Ok(report::host(&host.guests, &host.pool, host.idle_time))
+    Ok(report::host(&host))
 }
 
 fn evictor(control: &Control) -> Evictor {
@@ -186,21 +229,67 @@ fn addresses(machine: u64) -> Vec<u16> {
     core::iter::once(own).chain(others).collect()
 }
 
-/// The frames for guests: behind the heap, as many as the parameter says.
-fn frames(control: &Control, memory: u64, end: u64) -> Result<FramePool, String> {
-    let left = memory - end;
+/// The frames for guests and expanded storage: behind the heap, as many as the parameter says; and the
+/// first frame behind them, from which on a modelled paging device has its storage.
+fn frames(control: &Control, memory: u64, end: u64) -> Result<(FramePool, Frame), String> {
+    let model = match control.paging {
+        Paging::Model(bytes, _) => bytes,
+        Paging::None | Paging::Disk => 0,
+    };
+    let left = (memory - end).saturating_sub(model);
     let wanted = control.memory.unwrap_or(left);
-    if wanted > left {
+    if wanted > left || left == 0 {
         return Err(format!(
             "memory={wanted}: only {left} bytes are left of the machine's {memory}"
         ));
     }
+    if control.expanded >= wanted || control.expanded > 0 && control.paging == Paging::None {
+        return Err(format!(
+            "expanded={}: a part of memory={wanted}, in front of a paging device",
+            control.expanded
+        ));
+    }
     // The first key instruction makes emulators record references and changes from now on.
     key::set(Absolute(end).frame(), 0);
-    Ok(FramePool::new(
-        Absolute(end).frame(),
-        (wanted / PAGE_SIZE as u64) as u32,
-    ))
+    let count = frames_of(wanted - control.expanded);
+    let first = Absolute(end).frame();
+    Ok((FramePool::new(first, count), Frame(first.0 + count)))
+}
+
+/// Frames that so many bytes are.
+fn frames_of(bytes: u64) -> u32 {
+    (bytes / PAGE_SIZE as u64) as u32
+}
+
+/// The pager, if there is a device for it. All that guests have must find room then.
+fn pager(
+    control: &Control,
+    disk: Option<PagingDisk>,
+    pool: &mut FramePool,
+    behind: Frame,
+) -> Result<Option<Pager>, String> {
+    let device: Box<dyn PagingDevice> = match (control.paging, disk) {
+        (Paging::Model(bytes, timing), _) => {
+            let first = Frame(behind.0 + frames_of(control.expanded));
+            // SAFETY: `frames` has left the storage there to it.
+            Box::new(unsafe { Model::new(first, frames_of(bytes), timing) })
+        }
+        (_, Some(disk)) => Box::new(disk),
+        (_, None) => return Ok(None),
+    };
+    let (frames, slots) = (pool.total() as u64, u64::from(device.slots()));
+    let (more, pages) = (frames_of(control.expanded), control.guests_pages());
+    let room = frames + u64::from(more) + slots;
+    if pages + PAGING_MARGIN > room {
+        return Err(format!(
+            "guests have {pages} pages, and there are {frames} frames, {more} expanded ones and {slots} \
+             slots for paging: that is too little by {}",
+            pages + PAGING_MARGIN - room
+        ));
+    }
+    let expanded = (more > 0).then(|| Expanded::new(behind, more));
+    pool.allow_paging(Ledger::new(expanded, device.slots(), pages as usize));
+    Ok(Some(Pager::new(device, pool)))
 }
 
 /// The host's disks by number; a disk in the bundle takes the place of the shared one.
@@ -230,7 +319,7 @@ fn guest(
 ) -> Result<Guest, String> {
     let cpus = usize::from(control.cpus);
     let (bytes, shadow) = (control.guest_memory, control.shadow());
-    let mut memory = GuestMemory::new(bytes, control.hinting, cpus, shadow);
+    let mut memory = GuestMemory::new(id, bytes, control.hinting, cpus, shadow);
     let entry = loader::load(bundle, id, line, &mut memory, pool)?;
     let slice = |(number, disk): &(u16, Rc<Disk>)| {
         let parts = if *number == SHARED_DISK {
@@ -257,6 +346,7 @@ fn guest(
         disks: Disks::new(disks.iter().map(slice)),
         floating: Floating::default(),
         alerts: 0,
+        is_wanting: false,
         last_wait: 0,
         counters: Counters::default(),
         next_eviction: 0,

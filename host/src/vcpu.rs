@@ -9,9 +9,12 @@ pub mod run;
 #[cfg(target_os = "none")]
 pub mod signal;
 
+use alloc::vec::Vec;
+
 use arch::interruption::Context;
 use arch::{Psw, PswMask, cr0};
 
+use crate::mem::Want;
 use crate::mem::walk::Space;
 use orders::Deed;
 
@@ -34,6 +37,8 @@ pub enum End {
     Misbehaved(&'static str),
     /// It wants a page and there is none.
     MemoryExhausted,
+    /// It wants a page that the paging device has lost.
+    PageLost,
 }
 
 /// Interruptions that any CPU of the guest may take that is enabled for them.
@@ -57,7 +62,7 @@ pub struct Signals {
 /// Where the scheduler has a virtual CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Place {
-    /// Nowhere: it waits, is held, or has stopped.
+    /// Nowhere: it waits, for a page of its guest perhaps, is held, or has stopped.
     #[default]
     Off,
     /// In the run queue.
@@ -102,6 +107,11 @@ pub struct Vcpu {
     pub yields: Option<Yield>,
     /// Where the scheduler has it.
     pub place: Place,
+    /// What it waits for to execute its instruction again, and since when.
+    pub wants: Option<(Want, u64)>,
+    /// Outcomes of the entries of a list for a disk that are done, and where the list is: the instruction
+    /// goes on behind them when it is executed again.
+    pub transferred: (u64, Vec<u8>),
     /// Not dispatched before this time, whatever happens.
     pub held_until: u64,
     /// Set when a discard fault was delivered, for the policy that cares.
@@ -133,6 +143,8 @@ impl Vcpu {
             repeated: (0, 0, 0),
             yields: None,
             place: Place::Off,
+            wants: None,
+            transferred: (0, Vec::new()),
             held_until: 0,
             is_discard_delivered: false,
             spaces: 0,
@@ -247,7 +259,7 @@ impl Vcpu {
     /// or instructions behind the wait would be executed with the wait still on.
     #[must_use]
     pub fn can_execute(&self, now: u64) -> bool {
-        self.is_operating && !self.is_waiting() && now >= self.held_until
+        self.is_operating && self.wants.is_none() && !self.is_waiting() && now >= self.held_until
     }
 
     /// Whether the guest waits for what no interruption can end.

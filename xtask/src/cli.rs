@@ -1,8 +1,12 @@
 //! The command line.
 
+mod paging;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use paging::Paging;
 
 use crate::packages::Permission;
 use crate::toolchain::Choice;
@@ -219,6 +223,12 @@ impl Work {
             Self::Pages => "pages",
         }
     }
+
+    /// Whether guests run tasks, whose memory no hint makes worthless.
+    #[must_use]
+    pub fn has_tasks(self) -> bool {
+        matches!(self, Self::Swap | Self::Churn)
+    }
 }
 
 /// A deliberate mistake, for tests that must fail.
@@ -293,6 +303,20 @@ pub struct QemuOptions {
     /// --hinting none or unused, what the guests see; with --bare, 32M]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
+    /// Where the host writes pages that must be kept when memory runs short: nowhere, to a disk of this
+    /// size, to this file, or to memory that is as slow as a disk (model:SIZE[:SEEK:PAGE], in
+    /// microseconds). [default: none; for work of tasks, if guests see more than --memory, a disk of that
+    /// size]
+    #[arg(
+        long,
+        value_name = "none|SIZE|FILE|model:SIZE",
+        value_parser = Paging::parse,
+        conflicts_with = "bare"
+    )]
+    pub paging: Option<Paging>,
+    /// How much of --memory is expanded storage, where pages go before they go there.
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "bare")]
+    pub expanded: Option<u64>,
     /// How often each guest reads all files.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub passes: u32,
@@ -371,7 +395,10 @@ pub struct QemuOptions {
     /// Let it fail to write this one.
     #[arg(long, value_name = "DISK:BLOCK", hide = true, value_parser = bad_block)]
     pub fail_write: Option<BadBlock>,
-    /// Size of the scratch disks.
+    /// Let the host only read its disk for paging.
+    #[arg(long, hide = true)]
+    pub read_only_paging: bool,
+    /// Size of each guest's part of the scratch disks.
     #[arg(long, value_name = "SIZE", hide = true, default_value = "64M", value_parser = size)]
     pub scratch: u64,
     /// Hand the packed image over in memory instead of on a disk.
@@ -462,6 +489,9 @@ mod tests {
             vec!["xtask", "qemu", "--hinting", "most"],
             vec!["xtask", "qemu", "--bare", "--guest", "x"],
             vec!["xtask", "qemu", "--balloon"],
+            vec!["xtask", "qemu", "--paging", "model:"],
+            vec!["xtask", "qemu", "--bare", "--paging", "1M"],
+            vec!["xtask", "qemu", "--bare", "--expanded", "1M"],
             vec!["xtask", "fly"],
         ] {
             assert!(Arguments::try_parse_from(&bad).is_err(), "{bad:?}");

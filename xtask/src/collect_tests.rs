@@ -60,12 +60,25 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
     let guests: Vec<_> = guests
         .iter()
         .map(|id| {
-            json!({"id":id,"status":"ok","reason":null,
+            let mut guest = json!({"id":id,"status":"ok","reason":null,
         "discards":12,"evicted":{"Vr":12},"discard_faults":4,"addressing_faults":0,
-        "zero_fills":9,"shadow_recycled":0,"exits":{"operation":4},"essa":{"0":1},"diagnose":{},"cpu_us":12})
+        "zero_fills":9,"shadow_recycled":0,"exits":{"operation":4},"essa":{"0":1},"diagnose":{},"cpu_us":12});
+            for field in [
+                "paged_out",
+                "expanded_out",
+                "expanded_in",
+                "page_writes",
+                "page_reads",
+                "page_reads_ahead",
+                "page_waits",
+                "page_wait_us",
+            ] {
+                guest[field] = json!(0);
+            }
+            guest
         })
         .collect();
-    json!({"kind":"host","seq":seq,"status":"ok","reason":null,"frames":10,"frames_free":7,"idle_us":4,
+    json!({"kind":"host","seq":seq,"status":"ok","reason":null,"frames":10,"frames_free":7,"expanded":0,"expanded_free":0,"slots":0,"slots_free":0,"slots_retired":0,"page_read_errors":0,"page_write_errors":0,"idle_us":4,
         "guests":guests})
     .to_string()
 }

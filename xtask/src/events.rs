@@ -445,6 +445,12 @@ records! {
         evict: String,
         /// Hints that it acts on: none, unused, full.
         hinting: String,
+        /// Where pages go that must be kept: none, disk, model.
+        paging: String,
+        /// Frames of expanded storage, where they go first.
+        expanded: u64,
+        /// Room for pages on the device.
+        slots: u64,
     }
     /// Host: a line that a guest printed.
     Console {
@@ -478,6 +484,20 @@ records! {
         frames: u64,
         /// Those that are free at the end.
         frames_free: u64,
+        /// Frames of expanded storage.
+        expanded: u64,
+        /// Those that are free at the end.
+        expanded_free: u64,
+        /// Slots of the paging device.
+        slots: u64,
+        /// Those that are free at the end.
+        slots_free: u64,
+        /// Those that could not be written.
+        slots_retired: u64,
+        /// Pages that could not be read from the paging device.
+        page_read_errors: u64,
+        /// Pages that could not be written to it.
+        page_write_errors: u64,
         /// Time that CPUs of the machine waited for something to do, in microseconds.
         idle_us: u64,
         /// One entry a guest.
@@ -503,6 +523,22 @@ records! {
         zero_fills: u64,
         /// Shadow page tables given up because there was no room for others.
         shadow_recycled: u64,
+        /// Frames taken from pages whose content was kept.
+        paged_out: u64,
+        /// Those of them whose content went to expanded storage.
+        expanded_out: u64,
+        /// Pages that came back from there.
+        expanded_in: u64,
+        /// Pages written to the paging device.
+        page_writes: u64,
+        /// Pages read from it that the guest waited for.
+        page_reads: u64,
+        /// Pages read from it because others were.
+        page_reads_ahead: u64,
+        /// How often a CPU waited for a page, or for a frame for one.
+        page_waits: u64,
+        /// How long all of them did, in microseconds.
+        page_wait_us: u64,
         /// Exits from the guest by cause.
         exits: Counts,
         /// ESSA emulated, by operation request code.

@@ -39,6 +39,7 @@ pub fn layout(header: &[String], rows: &[Vec<String>]) -> String {
 /// A row of the guests' table: its name, and its cell for a guest.
 type Row = (&'static str, Cell);
 type Count = fn(&Guest) -> u64;
+type HostCount = fn(&HostGuest) -> u64;
 type Cell = fn(&Guest, Option<&HostGuest>) -> String;
 
 /// What every guest did, one column a guest; nothing if no guest lived to report.
@@ -65,6 +66,16 @@ pub fn guests(collector: &Collector) -> String {
         if reports.iter().any(|(_, guest)| count(guest) > 0) {
             let cells = reports.iter().map(|(_, guest)| grouped(count(guest)));
             rows.push(once(name.to_owned()).chain(cells).collect());
+        }
+    }
+    let hosted = reports
+        .iter()
+        .map(|(id, _)| collector.host_guest(*id))
+        .collect::<Option<Vec<_>>>();
+    for (name, count) in of_the_pager() {
+        let counts = hosted.iter().flatten().map(|guest| count(guest));
+        if counts.clone().any(|count| count > 0) {
+            rows.push(once(name.to_owned()).chain(counts.map(grouped)).collect());
         }
     }
     let used: BTreeSet<&String> = reports
@@ -115,6 +126,18 @@ fn of_the_balloon() -> [(&'static str, Count); 3] {
         ("free pages reported", |guest| guest.reported_pages),
         ("pages in the balloon", |guest| guest.ballooned_pages),
         ("pages taken back in need", |guest| guest.withdrawn_pages),
+    ]
+}
+
+/// Counters that are 0 in a host without paging.
+fn of_the_pager() -> [(&'static str, HostCount); 4] {
+    [
+        ("pages taken and kept", |guest| guest.paged_out),
+        ("pages written by the host", |guest| guest.page_writes),
+        ("pages read by the host", |guest| {
+            guest.page_reads + guest.page_reads_ahead
+        }),
+        ("waits for pages", |guest| guest.page_waits),
     ]
 }
 

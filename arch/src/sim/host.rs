@@ -35,6 +35,8 @@ struct HostPage {
     state: PageState,
     /// The change bit of the storage key.
     changed: bool,
+    /// Its reference bit.
+    referenced: bool,
 }
 
 fn fault(code: u16, page: Absolute) -> Fault {
@@ -49,6 +51,7 @@ impl Host {
         let page = HostPage {
             state: PageState::SR,
             changed: false,
+            referenced: false,
         };
         Self {
             storage: vec![None; frames],
@@ -80,6 +83,14 @@ impl Host {
 
     pub(super) fn set_changed(&mut self, frame: Frame, changed: bool) {
         self.pages[frame.index()].changed = changed;
+    }
+
+    pub(super) fn is_referenced(&self, frame: Frame) -> bool {
+        self.pages[frame.index()].referenced
+    }
+
+    pub(super) fn set_referenced(&mut self, frame: Frame, referenced: bool) {
+        self.pages[frame.index()].referenced = referenced;
     }
 
     pub(super) fn evict(&mut self, frame: Frame) -> bool {
@@ -179,10 +190,12 @@ impl Host {
     fn touch(&mut self, address: Absolute) -> Result<(), Fault> {
         self.interfere();
         let frame = address.frame();
-        let page = *self
+        let page = self
             .pages
-            .get(frame.index())
+            .get_mut(frame.index())
             .ok_or(fault(program::ADDRESSING, Absolute(0)))?;
+        page.referenced = true;
+        let page = *page;
         // A host that does not discard has no discard faults either: what it drops reads as zeroes.
         let dialect = match self.hinting {
             Hinting::Full => Dialect::Model,

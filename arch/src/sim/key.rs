@@ -1,8 +1,10 @@
-//! Storage keys of the simulated machine: the change bit.
+//! Storage keys of the simulated machine: reference and change bit.
 
 use super::machine::with_host;
 use crate::addr::Frame;
 
+/// Bit of the key: the frame was accessed.
+pub const REFERENCE: u8 = 0x04;
 /// Bit of the key: the frame was stored into.
 pub const CHANGE: u8 = 0x02;
 
@@ -11,7 +13,8 @@ pub const CHANGE: u8 = 0x02;
 pub fn get(frame: Frame) -> u8 {
     with_host(|host| {
         host.key_count += 1;
-        if host.is_changed(frame) { CHANGE } else { 0 }
+        let bit = |on, bit| if on { bit } else { 0 };
+        bit(host.is_referenced(frame), REFERENCE) | bit(host.is_changed(frame), CHANGE)
     })
 }
 
@@ -19,6 +22,17 @@ pub fn get(frame: Frame) -> u8 {
 pub fn set(frame: Frame, key: u8) {
     with_host(|host| {
         host.key_count += 1;
+        host.set_referenced(frame, key & REFERENCE != 0);
         host.set_changed(frame, key & CHANGE != 0);
     });
+}
+
+/// Resets the reference bit of a frame; returns whether it was on.
+pub fn reset_reference(frame: Frame) -> bool {
+    with_host(|host| {
+        host.key_count += 1;
+        let was = host.is_referenced(frame);
+        host.set_referenced(frame, false);
+        was
+    })
 }

@@ -24,7 +24,7 @@ const QUEUE: u16 = 0;
 /// Most pages of one request.
 const PAGES: usize = 16;
 /// The queue's kind: a request has a header, data in one piece or in pages, and a status.
-type Requests = Queue<64, { PAGES + 2 }>;
+type Requests = Queue<128, { PAGES + 2 }>;
 /// Most bytes of one request; what is longer becomes several, which run at the same time.
 const MOST: usize = PAGES * PAGE_SIZE;
 
@@ -176,6 +176,51 @@ impl VirtioBlk {
         let nothing = Buffer::Pages(&[]);
         self.run([(T::Flush, 0, nothing, 0..0)].into_iter())
     }
+
+    /// Begins to read or write blocks that are on the device, in one request; returns its number, or
+    /// nothing if as many are under way as the device can have. A driver that begins requests itself
+    /// must not use [`VirtioBlk::read`] and its like meanwhile.
+    ///
+    /// # Safety
+    /// As for [`VirtioBlk::read`] or [`VirtioBlk::write`], until the request is complete.
+    pub unsafe fn begin(
+        &self,
+        is_write: bool,
+        first: u64,
+        data: Absolute,
+        bytes: usize,
+    ) -> Option<usize> {
+        let slot = self.queue.free_slot()?;
+        let kind = if is_write { T::Out } else { T::In };
+        self.offer(slot, kind, first, Buffer::Piece(data), 0..bytes);
+        Some(slot.index())
+    }
+
+    /// Tells the device of the requests that were begun.
+    ///
+    /// # Errors
+    /// The device fails: nothing is under way any more.
+    pub fn notify(&self) -> Result<(), BlockError> {
+        self.device.notify(QUEUE).map_err(|why| self.lose(why))
+    }
+
+    /// The next request that is complete, and whether it succeeded.
+    ///
+    /// # Errors
+    /// The device fails: nothing is under way any more.
+    pub fn take_complete(&self) -> Result<Option<(usize, bool)>, BlockError> {
+        let bogus = "it completed a request that was not under way";
+        let slot = self.queue.take().map_err(|_| self.lose(bogus))?;
+        Ok(slot.map(|slot| (slot.index(), self.result(slot).is_ok())))
+    }
+
+    /// Gives the device up that does not complete a request.
+    pub fn give_up(&self) -> BlockError {
+        self.lose("it does not answer")
+    }
+
+    /// Most requests under way.
+    pub const MOST_REQUESTS: usize = Requests::SLOTS;
 
     fn transfer(
         &self,

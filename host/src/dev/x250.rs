@@ -145,10 +145,15 @@ fn transfer(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> 
     let slice = device.slice.clone();
     let mut list = vec![Entry::default(); count as usize];
     machine.copy_out(request.list.get(), list.as_mut_bytes())?;
-    let mut at = 0;
+    let mut at = resume(machine, request.list.get(), &mut list);
     while at < list.len() {
         let run = run_length(&list[at..]);
-        let status = run_entries(machine, &slice, &list[at..at + run])?;
+        let status = run_entries(machine, &slice, &list[at..at + run]);
+        if let Err(AccessError::Wait(_)) = status {
+            let done = list[..at].iter().map(|entry| entry.status).collect();
+            machine.vcpu_mut().transferred = (request.list.get(), done);
+        }
+        let status = status?;
         for entry in &mut list[at..at + run] {
             entry.status = status;
         }
@@ -157,6 +162,19 @@ fn transfer(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> 
     let failed = list.iter().any(|entry| entry.status != 0);
     machine.copy_in(request.list.get(), list.as_bytes())?;
     Ok(if failed { layout::ENTRY_FAILED } else { 0 })
+}
+
+/// How many entries of a list are done already, if the instruction was interrupted by nothing but a wait
+/// for a page since it began.
+fn resume(machine: &mut Machine<'_>, address: u64, list: &mut [Entry]) -> usize {
+    let (of, done) = core::mem::take(&mut machine.vcpu_mut().transferred);
+    if of != address || done.len() > list.len() {
+        return 0;
+    }
+    for (entry, status) in list.iter_mut().zip(&done) {
+        entry.status = *status;
+    }
+    done.len()
 }
 
 /// How many entries from the first on are one run: consecutive blocks in one page of storage.
@@ -173,7 +191,8 @@ fn run_length(list: &[Entry]) -> usize {
     list.iter().enumerate().take_while(follows).count().max(1)
 }
 
-/// Runs entries that are one run; returns their status. The only error is that the host has no frame.
+/// Runs entries that are one run; returns their status. The only errors are those of the host: there is no
+/// frame, or the page must be waited for.
 fn run_entries(machine: &mut Machine<'_>, slice: &Slice, run: &[Entry]) -> Result<u8, AccessError> {
     let (first, bytes) = (run[0], run.len() * BLOCK_SIZE);
     // Blocks are counted from 1.
@@ -203,11 +222,17 @@ fn run_entries(machine: &mut Machine<'_>, slice: &Slice, run: &[Entry]) -> Resul
     let frame = memory
         .page_of(cpu, buffer)
         .map_err(AccessError::from)
-        .and_then(|page| memory.resolve(pool, cpu, page, to_guest));
+        .and_then(|page| {
+            if to_guest && bytes == PAGE_SIZE {
+                memory.resolve_to_overwrite(pool, cpu, page)
+            } else {
+                memory.resolve(pool, cpu, page, to_guest)
+            }
+        });
     let frame = match frame {
         Ok(frame) => frame,
         Err(AccessError::Fault(_)) => return Ok(layout::STATUS_BAD_BUFFER),
-        Err(AccessError::Exhausted) => return Err(AccessError::Exhausted),
+        Err(error) => return Err(error),
     };
     let (at, start): (Absolute, u64) = (frame.address() + offset, slice.first + block);
     // SAFETY: the frame is this guest's, and stays so: nobody takes it while we hold the host's lock.

@@ -82,6 +82,7 @@ pub(super) fn spx(machine: &mut Machine<'_>, instruction: &Instruction) -> Resul
     if u64::from(prefix) + 2 * PAGE_SIZE as u64 > machine.guest.memory.size() {
         return Err(Trap::exception(program::ADDRESSING));
     }
+    machine.expect_prefix(prefix)?;
     machine.set_prefix(prefix);
     Ok(())
 }
@@ -107,7 +108,8 @@ pub(super) fn tb(machine: &mut Machine<'_>, instruction: &Instruction) -> Result
     let address = machine.register_address(instruction.rre().1) & !(PAGE_SIZE as u64 - 1);
     let page = machine.page(address)?;
     let (pool, cpu) = (&mut *machine.pool, machine.cpu);
-    let frame = machine.guest.memory.resolve(pool, cpu, page, true)?;
+    let memory = &mut machine.guest.memory;
+    let frame = memory.resolve_to_overwrite(pool, cpu, page)?;
     // SAFETY: the frame belongs to this guest, whose CPU asks for that.
     unsafe { storage::clear_page(frame.address()) }
     machine.set_gpr(0, 0);

@@ -28,7 +28,11 @@ pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         .ok()
         .filter(|page| machine.guest.memory.page(*page).is_some());
     let page = known.ok_or(Trap::exception(program::ADDRESSING))?;
-    let old = machine.guest.memory.essa(page, orc);
+    if orc == Orc::SetStableMakeResident {
+        // It finds the page resident, when it is executed again perhaps.
+        machine.guest.memory.expect(machine.pool, page)?;
+    }
+    let old = machine.guest.memory.essa(machine.pool, page, orc);
     machine.guest.counters.essa[usize::from(orc.code())] += 1;
     machine.set_gpr(result, old.into());
     Ok(())

@@ -5,7 +5,7 @@ use arch::program;
 use super::decode::{self, Instruction};
 use super::table;
 pub(super) use crate::guest::Machine;
-use crate::mem::{AccessError, GuestFault, address_space_control, is_in_one_page, pieces};
+use crate::mem::{AccessError, GuestFault, Want, address_space_control, is_in_one_page, pieces};
 use crate::vcpu::{End, interruption};
 
 /// EXECUTE.
@@ -25,6 +25,8 @@ pub(super) const HOME: u8 = 3;
 pub(super) enum Trap {
     /// The guest gets a program interruption.
     Fault(GuestFault),
+    /// The instruction is executed again when there is what it wants; it has left no trace.
+    Wait(Want),
     /// The guest ends.
     End(End),
 }
@@ -40,8 +42,16 @@ impl From<AccessError> for Trap {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Fault(fault) => Self::Fault(fault),
+            AccessError::Wait(want) => Self::Wait(want),
             AccessError::Exhausted => Self::End(End::MemoryExhausted),
+            AccessError::Unreadable => Self::End(End::PageLost),
         }
+    }
+}
+
+impl From<Want> for Trap {
+    fn from(want: Want) -> Self {
+        Self::Wait(want)
     }
 }
 
@@ -215,6 +225,10 @@ pub fn instruction(machine: &mut Machine<'_>, length: u8, code: u16) {
     match outcome {
         Ok(()) => machine.vcpu_mut().repeated = (0, 0, 0),
         Err(Trap::End(end)) => machine.guest.finish(end),
+        Err(Trap::Wait(want)) => {
+            machine.vcpu_mut().psw.address = at;
+            machine.wait_for(want);
+        }
         Err(Trap::Fault(fault)) => {
             if program::is_nullifying(fault.code) {
                 machine.vcpu_mut().psw.address = at;
@@ -241,7 +255,14 @@ fn execute(machine: &mut Machine<'_>, instruction: &Instruction, code: u16) -> R
 }
 
 /// Whether the instruction that ended just before the guest's PSW address has this operation code.
-pub fn is_at(machine: &mut Machine<'_>, length: u8, opcode: u16) -> bool {
+///
+/// # Errors
+/// What is wanted to find out.
+pub fn is_at(machine: &mut Machine<'_>, length: u8, opcode: u16) -> Result<bool, Want> {
     let at = behind(machine, length);
-    fetch(machine, at).is_ok_and(|instruction| instruction.opcode() == opcode)
+    match fetch(machine, at) {
+        Ok(instruction) => Ok(instruction.opcode() == opcode),
+        Err(Trap::Wait(want)) => Err(want),
+        Err(Trap::Fault(_) | Trap::End(_)) => Ok(false),
+    }
 }

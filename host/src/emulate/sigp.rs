@@ -23,6 +23,9 @@ pub(super) fn sigp(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     }
     let cpu = cpu.min(machine.guest.vcpus.len() - 1);
     let outcome = orders::outcome(order, target(machine, cpu, prefix));
+    if outcome == Outcome::SetPrefix {
+        machine.expect_prefix(prefix)?;
+    }
     // First, for an order to oneself may store the PSW.
     machine.set_cc(match outcome {
         Outcome::Status(_) => 1,

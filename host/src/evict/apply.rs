@@ -54,7 +54,7 @@ impl Evictor {
         self.mistake = Some(mistake);
     }
 
-    /// What the policy does after an exit of one guest.
+    /// What the policy does after an exit of one guest, whether frames run short or not.
     pub fn after_exit(&mut self, guests: &mut [Guest], current: usize, pool: &mut FramePool) {
         match self.policy {
             Policy::Lru => {}
@@ -71,8 +71,14 @@ impl Evictor {
         {
             guests[current].memory.lose_stable_page(pool);
         }
+    }
+
+    /// Frees frames without I/O if they run short: there is no other way, so it does all it can.
+    pub fn replenish(&mut self, guests: &mut [Guest], pool: &mut FramePool) {
         if pool.free() < RESERVE {
-            self.reclaim(guests, pool);
+            let goal = (RESERVE + BATCH).min(pool.total());
+            let patience = guests.iter().map(|guest| 2 * guest.memory.queued()).sum();
+            self.reclaim(guests, pool, goal, patience);
         }
     }
 
@@ -107,10 +113,15 @@ impl Evictor {
         }
     }
 
-    /// Frees frames: of all guests in turn, the oldest first, a referenced page gets a second chance.
-    fn reclaim(&mut self, guests: &mut [Guest], pool: &mut FramePool) {
-        let goal = (RESERVE + BATCH).min(pool.total());
-        let mut patience: usize = guests.iter().map(|guest| 2 * guest.memory.queued()).sum();
+    /// Frees frames without I/O until `goal` are free: of all guests in turn, the oldest first, a referenced
+    /// page gets a second chance; looks at so many pages at most.
+    pub fn reclaim(
+        &mut self,
+        guests: &mut [Guest],
+        pool: &mut FramePool,
+        goal: usize,
+        mut patience: usize,
+    ) {
         while pool.free() < goal && patience > 0 {
             self.turn = (self.turn + 1) % guests.len();
             patience -= 1;

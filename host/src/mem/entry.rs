@@ -4,6 +4,8 @@ use arch::Frame;
 use bitflags::bitflags;
 use cmm::{Content, Dialect, PageState, Usage};
 
+use crate::paging::Slot;
+
 /// How much of the guests' hints the host acts on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Hinting {
@@ -48,8 +50,18 @@ bitflags! {
         const CHANGED = 1;
         /// The guest's reference bit is on, whatever the frame's key says.
         const REFERENCED = 2;
-        /// The page stands in the queue of pages that may be taken.
+        /// The page stands in the queue of pages that may be discarded.
         const QUEUED = 4;
+        /// The page stands in the pager's list of resident pages.
+        const LISTED = 8;
+        /// The page is being written to its slot, or read from it.
+        const IN_TRANSIT = 16;
+        /// The page could not be read from its slot together with others: it is tried alone.
+        const DOUBTFUL = 32;
+        /// The page could not be read from its slot.
+        const UNREADABLE = 64;
+        /// All that says something of the slot.
+        const OF_SLOT = 16 | 32 | 64;
     }
 }
 
@@ -58,6 +70,9 @@ bitflags! {
 pub struct PageEntry {
     /// What backs it while its content is resident.
     pub frame: Frame,
+    /// Where its content stands on the paging device: while it is resident, a copy that is good, or will
+    /// be when it is written.
+    pub slot: Option<Slot>,
     /// Usage and content.
     pub state: PageState,
     /// Other facts.
@@ -72,6 +87,7 @@ impl PageEntry {
     /// A page that the guest has never touched.
     pub const UNTOUCHED: Self = Self {
         frame: Frame(0),
+        slot: None,
         state: PageState::SZ,
         flags: PageFlags::empty(),
         key: 0,
@@ -98,10 +114,11 @@ impl PageEntry {
         }
     }
 
-    /// Whether the page must be mapped read-only, so that a change of it is noticed.
+    /// Whether the page must be mapped read-only, so that a change of it is noticed: the change bit is
+    /// off, or there is a copy.
     #[must_use]
     pub fn is_write_protected(&self) -> bool {
-        !self.flags.contains(PageFlags::CHANGED)
+        !self.flags.contains(PageFlags::CHANGED) || self.slot.is_some()
     }
 }
 
@@ -152,5 +169,14 @@ mod tests {
             assert!(page(state, PageFlags::empty()).is_write_protected());
             assert!(!page(state, PageFlags::CHANGED).is_write_protected());
         }
+    }
+
+    #[test]
+    fn a_page_with_a_copy_is_write_protected_whatever_its_change_bit() {
+        let copied = PageEntry {
+            slot: Some(Slot::new(0)),
+            ..page(PageState::SR, PageFlags::CHANGED)
+        };
+        assert!(copied.is_write_protected());
     }
 }

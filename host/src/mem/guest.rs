@@ -1,16 +1,22 @@
 //! The pages of one guest and every transition of them.
 
+mod discard;
+mod keys;
+mod paging;
+
+pub use paging::Standing;
+
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, key, program, storage};
-use cmm::{Access, EssaResult, HostEvent, Orc, Usage};
+use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, program, storage};
+use cmm::{Access, Effect, EssaResult, HostEvent, Orc};
 
 use super::entry::{Hinting, PageEntry, PageFlags};
 use super::shadow::Shadow;
 use super::tables::Tables;
-use super::{AccessError, GuestFault, prefix};
+use super::{AccessError, GuestFault, Want, prefix};
 use crate::memory::FramePool;
 
 /// What happened to a guest's pages.
@@ -24,6 +30,18 @@ pub struct Counters {
     pub evicted_potentially_volatile: u64,
     /// Frames handed out filled with zeroes.
     pub zero_fills: u64,
+    /// Frames taken from pages whose content is on the paging device.
+    pub paged_out: u64,
+    /// Those of them whose content went to expanded storage.
+    pub expanded_out: u64,
+    /// Pages that came back from there.
+    pub expanded_in: u64,
+    /// Pages written to the paging device.
+    pub page_writes: u64,
+    /// Pages read from it that the guest waited for.
+    pub page_reads: u64,
+    /// Pages read from it because others were.
+    pub reads_ahead: u64,
 }
 
 /// Most pages that one instruction accesses, its own among them: so many are spared a CPU.
@@ -34,6 +52,8 @@ const SPARED: usize = 8;
 /// CPUs of the guest run while this changes. So whatever takes a frame or a right away takes the
 /// translations away first; from then on they fault, and wait for the host's lock.
 pub struct GuestMemory {
+    /// The guest's number.
+    id: u16,
     pages: Vec<PageEntry>,
     tables: Tables,
     /// For CPUs with DAT on.
@@ -41,8 +61,8 @@ pub struct GuestMemory {
     hinting: Hinting,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
-    /// Unused pages that were supplied last, for accesses that are still to be repeated; they are not in
-    /// the queue.
+    /// Pages that were supplied last, for accesses that are still to be repeated: they are neither in the
+    /// queue nor paged out.
     supplied: VecDeque<u32>,
     /// How many of them are spared.
     spared: usize,
@@ -54,10 +74,12 @@ pub struct GuestMemory {
 }
 
 impl GuestMemory {
-    /// Memory of `bytes` that nobody has touched, for so many CPUs, with so many bytes for shadow tables.
+    /// Memory of `bytes` of a guest that nobody has touched, for so many CPUs, with so many bytes for
+    /// shadow tables.
     #[must_use]
-    pub fn new(bytes: u64, hinting: Hinting, cpus: usize, shadow: u64) -> Self {
+    pub fn new(id: u16, bytes: u64, hinting: Hinting, cpus: usize, shadow: u64) -> Self {
         Self {
+            id,
             pages: vec![PageEntry::UNTOUCHED; (bytes >> PAGE_SHIFT) as usize],
             tables: Tables::new(bytes, cpus),
             shadow: Shadow::new(bytes, cpus, shadow),
@@ -131,7 +153,7 @@ impl GuestMemory {
     /// mapped read-only.
     ///
     /// # Errors
-    /// The exception that the access is for the guest, or there is no frame.
+    /// The exception that the access is for the guest, or what it must wait for.
     pub(super) fn bring_in(
         &mut self,
         pool: &mut FramePool,
@@ -147,9 +169,7 @@ impl GuestMemory {
         match access {
             Access::Ok => {}
             Access::ZeroFill => {
-                let frame = pool.take().ok_or(AccessError::Exhausted)?;
-                // SAFETY: a frame of the pool belongs to nobody else.
-                unsafe { storage::clear_page(frame.address()) }
+                let frame = take_cleared(pool)?;
                 entry.frame = frame;
                 entry.state = cmm::kvm::apply(entry.state, HostEvent::FirstTouch)
                     .expect("a page that reads as zero can be touched");
@@ -161,13 +181,19 @@ impl GuestMemory {
             Access::AddressingException => {
                 return Err(GuestFault::plain(program::ADDRESSING).into());
             }
-            Access::PageIn => unreachable!("nothing is paged out: there is no paging device"),
+            Access::PageIn if entry.flags.contains(PageFlags::UNREADABLE) => {
+                return Err(AccessError::Unreadable);
+            }
+            Access::PageIn => self.fetch(pool, page)?,
         }
         if store {
-            entry.flags |= PageFlags::CHANGED;
+            self.pages[page as usize].flags |= PageFlags::CHANGED;
+            self.give_slot(pool, page);
         }
+        let entry = &self.pages[page as usize];
         let there = (entry.frame, entry.is_write_protected());
-        if access == Access::ZeroFill {
+        if matches!(access, Access::ZeroFill | Access::PageIn) {
+            self.list(pool, page);
             self.spare(page);
         } else if !self.supplied.contains(&page) {
             self.note_discardable(page);
@@ -193,6 +219,13 @@ impl GuestMemory {
             self.tables.map(cpu, real, frame, protected);
         }
         Ok(frame)
+    }
+
+    /// By what frame a CPU gets at a page, and whether it may store there.
+    #[cfg(test)]
+    pub fn mapped(&self, cpu: usize, page: u32) -> Option<(Frame, bool)> {
+        let entry = self.tables.get(cpu, prefix::swap(self.prefix(cpu), page));
+        Some((entry.frame()?, !entry.is_protected()))
     }
 
     /// Copies out of a CPU's real storage.
@@ -257,7 +290,9 @@ impl GuestMemory {
     }
 
     /// ESSA on a guest absolute page that exists; returns the result register.
-    pub fn essa(&mut self, page: u32, orc: Orc) -> EssaResult {
+    ///
+    /// A page that is to become resident has been brought in before.
+    pub fn essa(&mut self, pool: &mut FramePool, page: u32, orc: Orc) -> EssaResult {
         let changed = self.is_changed(page);
         let entry = &mut self.pages[page as usize];
         let transition = cmm::essa(entry.state, changed, orc, self.hinting.dialect());
@@ -266,6 +301,9 @@ impl GuestMemory {
             self.made_stable = Some(page);
         }
         entry.state = transition.new;
+        if transition.effect == Effect::DropSlot {
+            self.give_slot(pool, page);
+        }
         self.note_discardable(page);
         transition.result()
     }
@@ -273,149 +311,10 @@ impl GuestMemory {
     /// DIAGNOSE X'10': the content of a page is not needed any more.
     pub fn release(&mut self, pool: &mut FramePool, page: u32) {
         self.drop_frame(pool, page);
+        self.give_slot(pool, page);
         let entry = &mut self.pages[page as usize];
         entry.state =
             cmm::apply(entry.state, HostEvent::Release).expect("any page can be released");
-        entry
-            .flags
-            .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
-    }
-
-    /// Whether the guest's change bit of a page is on.
-    #[must_use]
-    pub fn is_changed(&self, page: u32) -> bool {
-        self.pages[page as usize].flags.contains(PageFlags::CHANGED)
-    }
-
-    /// Whether the guest's reference bit of a page is on.
-    #[must_use]
-    pub fn is_referenced(&self, page: u32) -> bool {
-        let entry = &self.pages[page as usize];
-        entry.flags.contains(PageFlags::REFERENCED)
-            || entry
-                .resident()
-                .is_some_and(|frame| key::get(frame) & key::REFERENCE != 0)
-    }
-
-    /// The guest's storage key of a page: access control, fetch protection, reference, change.
-    #[must_use]
-    pub fn key(&self, page: u32) -> u8 {
-        let mut value = self.pages[page as usize].key;
-        if self.is_referenced(page) {
-            value |= key::REFERENCE;
-        }
-        if self.is_changed(page) {
-            value |= key::CHANGE;
-        }
-        value
-    }
-
-    /// Sets the guest's storage key of a page.
-    pub fn set_key(&mut self, page: u32, value: u8) {
-        let entry = &mut self.pages[page as usize];
-        entry.key = value & !(key::REFERENCE | key::CHANGE | 1);
-        entry
-            .flags
-            .set(PageFlags::REFERENCED, value & key::REFERENCE != 0);
-        entry
-            .flags
-            .set(PageFlags::CHANGED, value & key::CHANGE != 0);
-        if let Some(frame) = entry.resident() {
-            let protected = entry.is_write_protected();
-            key::set(frame, 0);
-            if protected {
-                self.tables.protect(page);
-                self.shadow.protect(page);
-            }
-        }
-        self.note_discardable(page);
-    }
-
-    /// Resets the guest's reference bit of a page.
-    pub fn reset_reference(&mut self, page: u32) {
-        let entry = &mut self.pages[page as usize];
-        entry.flags.remove(PageFlags::REFERENCED);
-        if let Some(frame) = entry.resident() {
-            key::reset_reference(frame);
-        }
-    }
-
-    /// Resets the reference bit of a page's frame for the host's own use; the guest still sees it on.
-    pub fn reset_reference_of_host(&mut self, page: u32) {
-        let entry = &mut self.pages[page as usize];
-        if let Some(frame) = entry.resident() {
-            entry.flags |= PageFlags::REFERENCED;
-            key::reset_reference(frame);
-        }
-    }
-
-    /// Keeps a page that was supplied for an access from being taken before the access is repeated: the
-    /// guest would not get on.
-    fn spare(&mut self, page: u32) {
-        self.supplied.push_back(page);
-        if self.supplied.len() > self.spared
-            && let Some(oldest) = self.supplied.pop_front()
-        {
-            self.note_discardable(oldest);
-        }
-    }
-
-    fn note_discardable(&mut self, page: u32) {
-        let entry = &mut self.pages[page as usize];
-        if entry.is_discardable(self.hinting) && !entry.flags.contains(PageFlags::QUEUED) {
-            entry.flags |= PageFlags::QUEUED;
-            self.queue.push_back(page);
-        }
-    }
-
-    /// The oldest page of the queue that is still discardable; it leaves the queue.
-    pub fn next_discardable(&mut self) -> Option<u32> {
-        while let Some(page) = self.queue.pop_front() {
-            let entry = &mut self.pages[page as usize];
-            entry.flags.remove(PageFlags::QUEUED);
-            if entry.is_discardable(self.hinting) {
-                return Some(page);
-            }
-        }
-        None
-    }
-
-    /// Puts a page that was given a second chance at the end of the queue.
-    pub fn requeue(&mut self, page: u32) {
-        self.note_discardable(page);
-    }
-
-    /// A page of the queue by an arbitrary number, if it is still discardable; it leaves the queue.
-    pub fn discardable_at(&mut self, number: u64) -> Option<u32> {
-        let at = number.checked_rem(self.queue.len() as u64)?;
-        let page = self.queue.swap_remove_back(at as usize)?;
-        let entry = &mut self.pages[page as usize];
-        entry.flags.remove(PageFlags::QUEUED);
-        entry.is_discardable(self.hinting).then_some(page)
-    }
-
-    /// Pages in the queue, those that are discardable no more included.
-    #[must_use]
-    pub fn queued(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz.
-    pub fn evict(&mut self, pool: &mut FramePool, page: u32) {
-        let entry = self.pages[page as usize];
-        debug_assert!(entry.is_discardable(self.hinting));
-        match entry.state.usage() {
-            Usage::Unused => self.counters.evicted_unused += 1,
-            Usage::Volatile => self.counters.evicted_volatile += 1,
-            Usage::PotentiallyVolatile => self.counters.evicted_potentially_volatile += 1,
-            Usage::Stable => unreachable!("a stable page is not discardable"),
-        }
-        // A potentially volatile page that is clean is mapped read-only: nobody changes it meanwhile.
-        let changed = entry.state.usage() == Usage::PotentiallyVolatile && self.is_changed(page);
-        self.drop_frame(pool, page);
-        let entry = &mut self.pages[page as usize];
-        entry.state = cmm::apply(entry.state, HostEvent::Evict { changed })
-            .expect("a discardable page can be evicted");
         entry
             .flags
             .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
@@ -428,6 +327,7 @@ impl GuestMemory {
             && self.pages[page as usize].state == cmm::PageState::SR
         {
             self.drop_frame(pool, page);
+            self.give_slot(pool, page);
             self.pages[page as usize].state = cmm::PageState::SZ;
         }
     }
@@ -441,6 +341,22 @@ impl GuestMemory {
             pool.give(frame);
         }
     }
+}
+
+/// A frame whose content is anybody's.
+fn take(pool: &mut FramePool) -> Result<Frame, AccessError> {
+    pool.take().ok_or(match pool.ledger {
+        Some(_) => AccessError::Wait(Want::Frame),
+        None => AccessError::Exhausted,
+    })
+}
+
+/// A frame that reads as zeroes.
+fn take_cleared(pool: &mut FramePool) -> Result<Frame, AccessError> {
+    let frame = take(pool)?;
+    // SAFETY: a frame of the pool belongs to nobody else.
+    unsafe { storage::clear_page(frame.address()) }
+    Ok(frame)
 }
 
 fn offset(address: u64) -> u64 {

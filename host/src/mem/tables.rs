@@ -135,6 +135,12 @@ impl Tables {
         self.views[cpu].prefix
     }
 
+    /// Whether a CPU has an absolute page as part of its prefix area, or would after a reset.
+    pub(super) fn is_prefix(&self, page: u32) -> bool {
+        let mut views = self.views.iter();
+        views.any(|view| prefix::pages(view.prefix).contains(&page))
+    }
+
     /// Sets the prefix of a CPU that does not run now. Whoever lets it run must purge the TLB first:
     /// what it has of the segment table is out of date.
     pub(super) fn set_prefix(&mut self, cpu: usize, new: u32) {

@@ -1,5 +1,7 @@
 //! All that the physical CPUs share, and the decisions about it.
 
+mod paging;
+
 use alloc::vec::Vec;
 
 use arch::clock;
@@ -10,6 +12,7 @@ use crate::evict::Evictor;
 use crate::guest::{Guest, Machine};
 use crate::lock::{self, Lock};
 use crate::memory::FramePool;
+use crate::paging::Pager;
 use crate::report;
 use crate::vcpu::{End, Place, Yield, external, interruption, run, signal};
 
@@ -43,6 +46,10 @@ pub struct Host {
     pub pool: FramePool,
     /// What takes frames from them.
     pub evictor: Evictor,
+    /// What writes pages out to take more, if there is a paging device.
+    pub pager: Option<Pager>,
+    /// Virtual CPUs that wait for pages.
+    waiting: Vec<Id>,
     /// The CPUs to run them on.
     physical: Vec<Physical>,
     queue: RunQueue,
@@ -67,7 +74,13 @@ pub enum Next {
 impl Host {
     /// A host whose guests have not run yet.
     #[must_use]
-    pub fn new(guests: Vec<Guest>, pool: FramePool, evictor: Evictor, addresses: &[u16]) -> Self {
+    pub fn new(
+        guests: Vec<Guest>,
+        pool: FramePool,
+        evictor: Evictor,
+        pager: Option<Pager>,
+        addresses: &[u16],
+    ) -> Self {
         let physical = addresses.iter().map(|address| Physical {
             address: *address,
             is_idle: false,
@@ -76,6 +89,8 @@ impl Host {
             guests,
             pool,
             evictor,
+            pager,
+            waiting: Vec::new(),
             physical: physical.collect(),
             queue: RunQueue::default(),
             idle_time: 0,
@@ -150,7 +165,7 @@ impl Host {
             let waiting = (0..guest.vcpus.len()).filter(off);
             waiting.filter_map(move |cpu| guest.wakes_at(cpu, now))
         });
-        times.min()
+        times.chain(self.look_at(now)).min()
     }
 
     /// The virtual CPU that a physical one is to run now; it has it then.
@@ -158,6 +173,7 @@ impl Host {
         if self.is_over {
             return None;
         }
+        self.tend_paging(me, now);
         self.queue_those_that_can_run(now);
         while let Some(id) = self.queue.pop() {
             let guest = &mut self.guests[id.guest];
@@ -205,10 +221,13 @@ impl Host {
             *slice_end = Self::slice_end(now);
             self.print(id.guest);
         }
+        let until = self
+            .look_at(now)
+            .map_or(*slice_end, |at| at.min(*slice_end));
         let vcpu = &mut self.guests[id.guest].vcpus[id.cpu];
         let timer = external::timer(vcpu, now).unwrap_or(u64::MAX);
         vcpu.sync_to_real();
-        Next::Enter(vcpu.context, timer.min(*slice_end))
+        Next::Enter(vcpu.context, timer.min(until))
     }
 
     /// Does to a virtual CPU what is pending for it.
@@ -231,7 +250,7 @@ impl Host {
     }
 
     /// Handles an exit of a virtual CPU that ran for some time.
-    pub fn after_exit(&mut self, id: Id, context: Context, class: Class, ran: u64) {
+    pub fn after_exit(&mut self, me: usize, id: Id, context: Context, class: Class, ran: u64) {
         let began = clock::now();
         let mut machine = self.machine(id);
         let vcpu = machine.vcpu_mut();
@@ -255,6 +274,14 @@ impl Host {
         if core::mem::take(&mut vcpu.is_discard_delivered) {
             vcpu.held_until = self.evictor.hold_until(clock::now());
         }
+        if self.pager.is_none() {
+            self.evictor.replenish(&mut self.guests, &mut self.pool);
+            return;
+        }
+        if core::mem::take(&mut self.guests[id.guest].is_wanting) {
+            self.waiting.push(id);
+        }
+        self.tend_paging(me, clock::now());
     }
 
     /// A physical CPU gives up a virtual one: it waits from now on, or stands at the queue's end.
@@ -330,6 +357,7 @@ impl Host {
         if is_exhausted {
             self.explain_exhaustion(number);
         }
+        let is_last = is_exhausted && self.pager.is_none();
         report::console(guest.id, &lines);
         report::guest_end(guest);
         for vcpu in &guest.vcpus {
@@ -339,7 +367,10 @@ impl Host {
                 self.kick(other);
             }
         }
-        if is_exhausted || self.guests.iter().all(|guest| guest.is_end_known) {
+        if self.pager.is_some() {
+            self.guests[number].memory.give_all(&mut self.pool);
+        }
+        if is_last || self.guests.iter().all(|guest| guest.is_end_known) {
             self.is_over = true;
             self.wake_all(me);
         }
@@ -348,9 +379,13 @@ impl Host {
     /// Says who holds what when a guest wants a frame that is not there.
     fn explain_exhaustion(&self, number: usize) {
         log::error!(
-            "guest {number} wants a page, and none of {} frames is free or can be taken without I/O",
+            "guest {number} wants a page, and none of {} frames is free or can be taken",
             self.pool.total()
         );
+        if let Some(ledger) = &self.pool.ledger {
+            let (free, all) = (ledger.slots.free(), ledger.slots.total());
+            log::info!("{free} of {all} slots for paging are free");
+        }
         for guest in &self.guests {
             log::info!("guest {}: {}", guest.id, report::histogram(guest));
         }

@@ -175,7 +175,7 @@ impl Worker {
             // Now, for waiting for the lock lets other interruptions in.
             run::handle_own(class);
             host = self.host.lock();
-            host.after_exit(id, context, class, ran);
+            host.after_exit(self.me, id, context, class, ran);
         }
         host.leave(self.me, id);
         host

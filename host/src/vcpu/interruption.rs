@@ -21,8 +21,21 @@ const RESERVED: u64 = !(PswMask::all().bits()
 /// Address-space control: by access registers.
 const ACCESS_REGISTERS: u64 = PswMask::ASC_LOW.bits();
 
-/// Stores the details of an interruption and swaps PSWs, all by guest real address.
+/// Stores the details of an interruption and swaps PSWs, all by guest real address. That cannot wait.
 fn interrupt(
+    machine: &mut Machine<'_>,
+    details: &[(usize, &[u8])],
+    old: usize,
+    new: usize,
+) -> Result<(), AccessError> {
+    machine.vcpu_mut().transferred.1.clear();
+    machine.pool.is_urgent = true;
+    let outcome = swap_psws(machine, details, old, new);
+    machine.pool.is_urgent = false;
+    outcome
+}
+
+fn swap_psws(
     machine: &mut Machine<'_>,
     details: &[(usize, &[u8])],
     old: usize,
@@ -43,7 +56,11 @@ fn interrupt(
 fn check(machine: &mut Machine<'_>, result: Result<(), AccessError>) {
     match result {
         Ok(()) => {}
-        Err(AccessError::Exhausted) => machine.guest.finish(End::MemoryExhausted),
+        // Prefix areas are not paged out, and for those that nobody has touched there is the reserve.
+        Err(AccessError::Exhausted | AccessError::Wait(_)) => {
+            machine.guest.finish(End::MemoryExhausted);
+        }
+        Err(AccessError::Unreadable) => machine.guest.finish(End::PageLost),
         Err(AccessError::Fault(_)) => {
             machine.guest.finish(End::Misbehaved(
                 "its prefix area is not usable at an interruption",

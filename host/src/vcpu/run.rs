@@ -77,22 +77,39 @@ fn program_exit(machine: &mut Machine<'_>) {
                 protected_page(machine, length);
             }
         }
-        program::ADDRESSING | program::SPECIAL_OPERATION
-            if emulate::is_at(machine, length, MVCOS) =>
-        {
-            machine.guest.count_exit("mvcos");
-            emulate::instruction(machine, length, program::OPERATION);
+        program::ADDRESSING | program::SPECIAL_OPERATION => {
+            match emulate::is_at(machine, length, MVCOS) {
+                Ok(true) => {
+                    machine.guest.count_exit("mvcos");
+                    emulate::instruction(machine, length, program::OPERATION);
+                }
+                Ok(false) => reflect(machine, code, length),
+                // It is executed again, and interrupted again.
+                Err(want) => {
+                    back_up(machine, length);
+                    machine.wait_for(want);
+                }
+            }
         }
-        _ => {
-            machine.guest.count_exit("reflected");
-            let identification = lowcore_field!(translation_exception);
-            let fault = GuestFault {
-                code,
-                identification: (code == program::PROTECTION).then_some(identification),
-            };
-            interruption::program(machine, fault, length);
-        }
+        _ => reflect(machine, code, length),
     }
+}
+
+/// Gives the guest an exception that is none of the host's business.
+fn reflect(machine: &mut Machine<'_>, code: u16, length: u8) {
+    machine.guest.count_exit("reflected");
+    let identification = lowcore_field!(translation_exception);
+    let fault = GuestFault {
+        code,
+        identification: (code == program::PROTECTION).then_some(identification),
+    };
+    interruption::program(machine, fault, length);
+}
+
+/// Lets the instruction be executed again that ended just before the PSW address.
+fn back_up(machine: &mut Machine<'_>, length: u8) {
+    let psw = &mut machine.vcpu_mut().psw;
+    psw.address = psw.address.wrapping_sub(u64::from(length));
 }
 
 /// An access to a page that is not mapped: it becomes available, or the guest gets the exception.
@@ -111,15 +128,18 @@ fn missing_page(machine: &mut Machine<'_>, length: u8) {
 /// The page may be another one by now, for another CPU of the guest was faster: it may be changed
 /// already, or discarded.
 fn protected_page(machine: &mut Machine<'_>, length: u8) {
-    let psw = &mut machine.vcpu_mut().psw;
-    psw.address = psw.address.wrapping_sub(u64::from(length));
+    back_up(machine, length);
     access(machine, true, length);
 }
 
 /// Makes the access of the instruction at the PSW address possible, or interrupts it.
 fn access(machine: &mut Machine<'_>, store: bool, length: u8) {
-    let Err(fault) = bring_in(machine, store) else {
-        return;
+    let fault = match bring_in(machine, store) {
+        Ok(()) => return,
+        Err(AccessError::Fault(fault)) => fault,
+        Err(AccessError::Wait(want)) => return machine.wait_for(want),
+        Err(AccessError::Exhausted) => return machine.guest.finish(End::MemoryExhausted),
+        Err(AccessError::Unreadable) => return machine.guest.finish(End::PageLost),
     };
     if !program::is_nullifying(fault.code) {
         let psw = &mut machine.vcpu_mut().psw;
@@ -149,24 +169,16 @@ fn is_low_address(machine: &Machine<'_>, access: &Virtual) -> bool {
     is_low && !by_dat && machine.vcpu().is_low_protected(access.control)
 }
 
-/// Makes the page available that an access wanted; the error is what the guest gets instead.
-fn bring_in(machine: &mut Machine<'_>, store: bool) -> Result<(), GuestFault> {
+/// Makes the page available that an access wanted.
+fn bring_in(machine: &mut Machine<'_>, store: bool) -> Result<(), AccessError> {
     let access = faulting_access(machine, store);
     let has_dat = machine.vcpu().has_dat();
     let (pool, cpu) = (&mut *machine.pool, machine.cpu);
     let memory = &mut machine.guest.memory;
-    let outcome = if has_dat {
+    if has_dat {
         memory.resolve_virtual(pool, cpu, &access)
     } else {
         let page = memory.page_of(cpu, access.address)?;
         memory.resolve(pool, cpu, page, store).map(drop)
-    };
-    match outcome {
-        Ok(()) => Ok(()),
-        Err(AccessError::Exhausted) => {
-            machine.guest.finish(End::MemoryExhausted);
-            Ok(())
-        }
-        Err(AccessError::Fault(fault)) => Err(fault),
     }
 }

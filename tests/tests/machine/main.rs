@@ -15,6 +15,7 @@ mod hercules;
 mod io_errors;
 mod matrix;
 mod monitor;
+mod paging;
 mod runs;
 mod shadow;
 mod support;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         shadow::tests(),
         io_errors::tests(),
         matrix::tests(),
+        paging::tests(),
         tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),

@@ -19,9 +19,9 @@ pub(super) fn strip(image: &[u8]) -> Result<Vec<u8>> {
         .program_headers(endian, image)
         .context("no program headers")?;
     let table_end = header.e_phoff.get(endian) as usize + size_of_val(segments);
-    let ends = segments.iter().map(|segment| {
+    let ends = segments.iter().filter_map(|segment| {
         let (offset, size) = segment.file_range(endian);
-        (offset + size) as usize
+        (size > 0).then_some((offset + size) as usize)
     });
     let end = ends.chain([table_end]).max().unwrap_or(table_end);
     ensure!(
@@ -29,6 +29,7 @@ pub(super) fn strip(image: &[u8]) -> Result<Vec<u8>> {
         "its segments lie outside the file"
     );
 
+    let (table, count) = (header.e_phoff.get(endian) as usize, segments.len());
     let mut stripped = image[..end].to_vec();
     let (header, _) = pod::from_bytes_mut::<elf::FileHeader64<BigEndian>>(&mut stripped)
         .map_err(|()| anyhow::anyhow!("no ELF header"))?;
@@ -36,6 +37,13 @@ pub(super) fn strip(image: &[u8]) -> Result<Vec<u8>> {
     header.e_shnum.set(endian, 0);
     header.e_shentsize.set(endian, 0);
     header.e_shstrndx.set(endian, elf::SHN_UNDEF);
+    // A segment of zeroes has no bytes in the file, and its place may be behind the cut.
+    let (segments, _) =
+        pod::slice_from_bytes_mut::<elf::ProgramHeader64<BigEndian>>(&mut stripped[table..], count)
+            .map_err(|()| anyhow::anyhow!("no program headers"))?;
+    for segment in segments.iter_mut().filter(|one| one.p_filesz(endian) == 0) {
+        segment.p_offset.set(endian, 0);
+    }
     Ok(stripped)
 }
 
@@ -57,6 +65,17 @@ mod tests {
             "program headers and code are untouched"
         );
         assert_eq!(stripped[40..48], [0; 8], "no section table");
+    }
+
+    #[test]
+    fn a_segment_of_zeroes_has_no_place_in_the_file() {
+        let mut image = sample_elf(elf::EM_S390);
+        let table_end = 64 + 56;
+        image[64 + 8..64 + 16].copy_from_slice(&0x5000_u64.to_be_bytes());
+        image[64 + 32..64 + 40].fill(0);
+        let stripped = strip(&image).unwrap();
+        assert_eq!(stripped.len(), table_end);
+        assert_eq!(stripped[64 + 8..64 + 16], [0; 8]);
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub const WRITABLE: u16 = 0x0101;
 /// Device number of the guests' swap space.
 pub const SWAP: u16 = 0x0102;
 
+/// Device number of the host's own paging space.
+pub const PAGING: u16 = 0x0200;
+
 /// Device number of the balloon.
 pub const BALLOON: u16 = 0x0110;
 

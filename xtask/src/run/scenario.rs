@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::bundle::Contents;
-use crate::cli::{Control, Hinting, QemuOptions};
+use crate::cli::{Control, Hinting, Paging, QemuOptions};
 use crate::collect::Expected;
 use crate::images::Images;
 use crate::images::check::{self, Format};
-use crate::machine::{Disk, FILES, Machine, SWAP, WRITABLE};
+use crate::machine::{Disk, FILES, Machine, PAGING, SWAP, WRITABLE};
 use crate::parameters::Parameters;
 use crate::record::Folder;
 use crate::{failure, files};
@@ -97,7 +97,7 @@ impl Scenario<'_> {
         } else {
             let shadow = (options.guest_memory / SHADOW_PART).max(LEAST_SHADOW);
             let shadows = shadow * u64::from(options.guests);
-            self.memory() + HOST_OVERHEAD + shadows + bundle_size
+            self.memory() + HOST_OVERHEAD + shadows + bundle_size + self.paging_overhead()?
         };
         let image = if options.bare {
             &self.images.kernel
@@ -124,6 +124,39 @@ impl Scenario<'_> {
         })
     }
 
+    /// Where the host writes pages.
+    fn paging(&self) -> Paging {
+        let options = self.options;
+        let all_guests = options.guest_memory * u64::from(options.guests);
+        match &options.paging {
+            Some(paging) => paging.clone(),
+            None if options.bare || !options.work.has_tasks() => Paging::None,
+            None if self.memory() < all_guests => Paging::Disk(all_guests),
+            None => Paging::None,
+        }
+    }
+
+    /// What paging needs beside that: the modelled device's storage, and what is kept of each slot and of
+    /// each page.
+    fn paging_overhead(&self) -> Result<u64> {
+        /// Slots and pages of guests take this part of their size.
+        const PART: u64 = 100;
+        let options = self.options;
+        let (slots, model) = match &self.paging() {
+            Paging::None => return Ok(0),
+            Paging::Disk(bytes) => (*bytes, 0),
+            Paging::File(path) => {
+                let metadata = fs::metadata(path).map_err(|error| {
+                    failure::unusable(format!("--paging {}: {error}", path.display()))
+                })?;
+                (metadata.len(), 0)
+            }
+            Paging::Model(bytes, _) => (*bytes, *bytes),
+        };
+        let guests = options.guest_memory * u64::from(options.guests);
+        Ok(model + (slots + guests) / PART)
+    }
+
     /// CPUs of the machine.
     fn machine_cpus(&self) -> u16 {
         let options = self.options;
@@ -138,6 +171,9 @@ impl Scenario<'_> {
         options.memory.unwrap_or(match options.hinting {
             _ if options.bare => BARE_MEMORY,
             Hinting::Full => HOST_MEMORY.min(all_guests),
+            _ if !matches!(options.paging, None | Some(Paging::None)) => {
+                HOST_MEMORY.min(all_guests)
+            }
             // Nothing can be discarded, and there is no paging: all must fit.
             Hinting::None | Hinting::Unused => all_guests,
         })
@@ -207,6 +243,14 @@ impl Scenario<'_> {
         parameters.set("console", options.console.host_word());
         parameters.set("cpus", options.cpus);
         parameters.set("seed", options.seed);
+        match self.paging() {
+            Paging::None => {}
+            Paging::Disk(_) | Paging::File(_) => parameters.set("paging", "disk"),
+            Paging::Model(_, model) => parameters.set("paging", model),
+        }
+        if let Some(bytes) = options.expanded {
+            parameters.set("expanded", size(bytes));
+        }
         if let Some(control) = options.control.filter(|control| control.is_of_host()) {
             parameters.set("control", control.word());
         }
@@ -216,10 +260,22 @@ impl Scenario<'_> {
     /// The files, and the scratch disks.
     fn disks(&self, files: PathBuf, folder: &mut Folder) -> Result<Vec<Disk>> {
         let mut disks = vec![self.disk(FILES, files, true)];
+        let scratch = self.options.scratch * u64::from(self.expected().guests);
         for (number, name) in [(WRITABLE, "guest.img"), (SWAP, "swap.img")] {
-            folder.add(name, |path| files::make_sparse(path, self.options.scratch))?;
+            folder.add(name, |path| files::make_sparse(path, scratch))?;
             disks.push(self.disk(number, folder.path().join(name), false));
         }
+        let paging = match self.paging() {
+            Paging::Disk(bytes) => {
+                let name = "paging.img";
+                folder.add(name, |path| files::make_sparse(path, bytes))?;
+                Some(folder.path().join(name))
+            }
+            Paging::File(path) => Some(path),
+            Paging::Model(..) | Paging::None => None,
+        };
+        let read_only = self.options.read_only_paging;
+        disks.extend(paging.map(|path| self.disk(PAGING, path, read_only)));
         Ok(disks)
     }
 

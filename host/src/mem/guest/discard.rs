@@ -1,0 +1,82 @@
+//! Pages whose content may go without I/O.
+
+use cmm::{HostEvent, Usage};
+
+use super::super::entry::PageFlags;
+use super::GuestMemory;
+use crate::memory::FramePool;
+
+impl GuestMemory {
+    /// Keeps a page that was supplied for an access from being taken before the access is repeated: the
+    /// guest would not get on.
+    pub(super) fn spare(&mut self, page: u32) {
+        self.supplied.push_back(page);
+        if self.supplied.len() > self.spared
+            && let Some(oldest) = self.supplied.pop_front()
+        {
+            self.note_discardable(oldest);
+        }
+    }
+
+    pub(super) fn note_discardable(&mut self, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        if entry.is_discardable(self.hinting) && !entry.flags.contains(PageFlags::QUEUED) {
+            entry.flags |= PageFlags::QUEUED;
+            self.queue.push_back(page);
+        }
+    }
+
+    /// The oldest page of the queue that is still discardable; it leaves the queue.
+    pub fn next_discardable(&mut self) -> Option<u32> {
+        while let Some(page) = self.queue.pop_front() {
+            let entry = &mut self.pages[page as usize];
+            entry.flags.remove(PageFlags::QUEUED);
+            if entry.is_discardable(self.hinting) {
+                return Some(page);
+            }
+        }
+        None
+    }
+
+    /// Puts a page that was given a second chance at the end of the queue.
+    pub fn requeue(&mut self, page: u32) {
+        self.note_discardable(page);
+    }
+
+    /// A page of the queue by an arbitrary number, if it is still discardable; it leaves the queue.
+    pub fn discardable_at(&mut self, number: u64) -> Option<u32> {
+        let at = number.checked_rem(self.queue.len() as u64)?;
+        let page = self.queue.swap_remove_back(at as usize)?;
+        let entry = &mut self.pages[page as usize];
+        entry.flags.remove(PageFlags::QUEUED);
+        entry.is_discardable(self.hinting).then_some(page)
+    }
+
+    /// Pages in the queue, those that are discardable no more included.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz.
+    pub fn evict(&mut self, pool: &mut FramePool, page: u32) {
+        let entry = self.pages[page as usize];
+        debug_assert!(entry.is_discardable(self.hinting));
+        match entry.state.usage() {
+            Usage::Unused => self.counters.evicted_unused += 1,
+            Usage::Volatile => self.counters.evicted_volatile += 1,
+            Usage::PotentiallyVolatile => self.counters.evicted_potentially_volatile += 1,
+            Usage::Stable => unreachable!("a stable page is not discardable"),
+        }
+        // A potentially volatile page that is clean is mapped read-only: nobody changes it meanwhile.
+        let changed = entry.state.usage() == Usage::PotentiallyVolatile && self.is_changed(page);
+        self.drop_frame(pool, page);
+        self.give_slot(pool, page);
+        let entry = &mut self.pages[page as usize];
+        entry.state = cmm::apply(entry.state, HostEvent::Evict { changed })
+            .expect("a discardable page can be evicted");
+        entry
+            .flags
+            .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
+    }
+}

@@ -1,0 +1,288 @@
+//! Pages whose content must be kept, on their way to the paging device and back.
+//!
+//! The pager decides which; translations, copies and states are kept in step here.
+
+use arch::{Frame, key, storage};
+use cmm::{Content, HostEvent, IllegalEvent, PageState};
+
+use super::super::entry::{Hinting, PageFlags};
+use super::{GuestMemory, take, take_cleared};
+use crate::mem::{AccessError, GuestFault, Want};
+use crate::memory::FramePool;
+use crate::paging::{PageId, Slot};
+
+/// What taking a page's frame takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It has none.
+    Gone,
+    /// It is to stay for now: it is written already, is needed at an interruption, or an access to it is
+    /// still to be repeated.
+    Kept,
+    /// Nobody needs the content.
+    Useless,
+    /// The copy on the paging device is good.
+    Clean,
+    /// The content must be written first.
+    Changed,
+}
+
+/// A host event as it is in a hinting mode: where only unused pages count, volatile ones are kept.
+fn apply(hinting: Hinting, state: PageState, event: HostEvent) -> Result<PageState, IllegalEvent> {
+    match hinting {
+        Hinting::None | Hinting::Full => cmm::apply(state, event),
+        Hinting::Unused => cmm::kvm::apply(state, event),
+    }
+}
+
+impl GuestMemory {
+    /// What taking the frame of a page takes.
+    #[must_use]
+    pub fn standing(&self, page: u32) -> Standing {
+        let entry = &self.pages[page as usize];
+        if entry.resident().is_none() {
+            Standing::Gone
+        } else if self.supplied.contains(&page) {
+            Standing::Kept
+        } else if entry.is_discardable(self.hinting) {
+            Standing::Useless
+        } else if entry.flags.contains(PageFlags::IN_TRANSIT) || self.tables.is_prefix(page) {
+            Standing::Kept
+        } else if entry.slot.is_some() {
+            Standing::Clean
+        } else {
+            Standing::Changed
+        }
+    }
+
+    /// Whether a resident page was accessed since the host has reset the reference bit of its frame.
+    #[must_use]
+    pub fn is_frame_referenced(&self, page: u32) -> bool {
+        key::get(self.pages[page as usize].frame) & key::REFERENCE != 0
+    }
+
+    /// Puts a page that has become resident in the pager's list.
+    pub(super) fn list(&mut self, pool: &mut FramePool, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        if let Some(ledger) = &mut pool.ledger
+            && !entry.flags.contains(PageFlags::LISTED)
+        {
+            entry.flags |= PageFlags::LISTED;
+            ledger.resident.push_back(PageId::new(self.id, page));
+        }
+    }
+
+    /// The page stands in the pager's list no more.
+    pub fn unlist(&mut self, page: u32) {
+        self.pages[page as usize].flags.remove(PageFlags::LISTED);
+    }
+
+    /// Gives up the copy of a page, which is out of date or of no use, if there is one.
+    pub(super) fn give_slot(&mut self, pool: &mut FramePool, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        if let Some(slot) = entry.slot.take() {
+            entry.flags.remove(PageFlags::OF_SLOT);
+            pool.give_slot(slot);
+        }
+    }
+
+    /// A page is going to be written to a slot: stores are noticed from now on. Returns its frame.
+    pub fn begin_page_out(&mut self, page: u32, slot: Slot) -> Frame {
+        self.tables.protect(page);
+        self.shadow.protect(page);
+        let entry = &mut self.pages[page as usize];
+        debug_assert!(entry.slot.is_none());
+        entry.slot = Some(slot);
+        entry.flags |= PageFlags::IN_TRANSIT;
+        entry.frame
+    }
+
+    /// A page was written, and not stored into meanwhile; if that failed, it has no slot any more.
+    pub fn end_page_out(&mut self, page: u32, is_good: bool) {
+        let entry = &mut self.pages[page as usize];
+        entry.flags.remove(PageFlags::IN_TRANSIT);
+        if is_good {
+            self.counters.page_writes += 1;
+        } else {
+            entry.slot = None;
+        }
+    }
+
+    /// Takes the frame of a page whose copy is good, wherever it is: Sr becomes Sp, and so does Pr. The guest finds its
+    /// reference and change bits as they were.
+    pub fn page_out(&mut self, pool: &mut FramePool, page: u32) {
+        debug_assert!(self.pages[page as usize].slot.is_some());
+        if self.is_frame_referenced(page) {
+            self.pages[page as usize].flags |= PageFlags::REFERENCED;
+        }
+        self.drop_frame(pool, page);
+        let entry = &mut self.pages[page as usize];
+        // An unchanged Pr is useless, and is not here.
+        entry.state = apply(
+            self.hinting,
+            entry.state,
+            HostEvent::Evict { changed: true },
+        )
+        .expect("a page with a frame can be paged out");
+        self.counters.paged_out += 1;
+    }
+
+    /// Takes the frame of a page whose content goes to a slot of expanded storage, where it is copied.
+    pub fn page_out_to_expanded(&mut self, pool: &mut FramePool, page: u32, slot: Slot, to: Frame) {
+        self.tables.unmap(page);
+        self.shadow.unmap(page);
+        let entry = &mut self.pages[page as usize];
+        debug_assert!(entry.slot.is_none());
+        entry.slot = Some(slot);
+        // SAFETY: nobody gets at the page any more, and the slot has the other frame.
+        unsafe { storage::copy_page(to.address(), entry.frame.address()) }
+        self.page_out(pool, page);
+        self.counters.expanded_out += 1;
+    }
+
+    /// Copies a page back from expanded storage, where it is no more; one that is on the device must be
+    /// waited for.
+    pub(super) fn fetch(&mut self, pool: &mut FramePool, page: u32) -> Result<(), AccessError> {
+        let slot = self.pages[page as usize].slot;
+        let expanded = pool
+            .ledger
+            .as_ref()
+            .and_then(|ledger| ledger.expanded.as_ref());
+        let from = match (slot.filter(|slot| slot.is_expanded()), expanded) {
+            (Some(slot), Some(expanded)) => expanded.frame(slot),
+            _ => return Err(AccessError::Wait(Want::Page(page))),
+        };
+        let frame = take(pool)?;
+        // SAFETY: a frame of the pool belongs to nobody else, and the other one holds the page.
+        unsafe { storage::copy_page(frame.address(), from.address()) }
+        self.give_slot(pool, page);
+        self.make_resident(page, frame);
+        self.counters.expanded_in += 1;
+        Ok(())
+    }
+
+    /// A page has its content in a frame now.
+    fn make_resident(&mut self, page: u32, frame: Frame) {
+        let entry = &mut self.pages[page as usize];
+        entry.frame = frame;
+        entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
+            .expect("preserved content can be resident");
+    }
+
+    /// Makes a page resident if its content is preserved.
+    ///
+    /// # Errors
+    /// What must be waited for.
+    pub fn expect(&mut self, pool: &mut FramePool, page: u32) -> Result<(), AccessError> {
+        match self.pages[page as usize].state.content() {
+            Content::Preserved => self.bring_in(pool, page, false).map(drop),
+            Content::Resident | Content::Zero => Ok(()),
+        }
+    }
+
+    /// A page is going to be moved on from expanded storage to the device; returns false if it is already.
+    pub fn begin_move(&mut self, page: u32) -> bool {
+        let flags = &mut self.pages[page as usize].flags;
+        let is_first = !flags.contains(PageFlags::IN_TRANSIT);
+        *flags |= PageFlags::IN_TRANSIT;
+        is_first
+    }
+
+    /// A page was moved on to a slot of the device, if that went well. Returns whether it was in expanded
+    /// storage at all.
+    pub fn end_move(&mut self, pool: &mut FramePool, page: u32, to: Option<Slot>) -> bool {
+        let entry = &mut self.pages[page as usize];
+        let Some(from) = entry.slot.filter(|slot| slot.is_expanded()) else {
+            return false;
+        };
+        entry.flags.remove(PageFlags::IN_TRANSIT);
+        if to.is_some() {
+            entry.slot = to;
+            self.counters.page_writes += 1;
+            pool.give_slot(from);
+        }
+        true
+    }
+
+    /// The slot of a page whose content is on the paging device, and whether it is being read.
+    #[must_use]
+    pub fn preserved(&self, page: u32) -> Option<(Slot, bool)> {
+        let entry = &self.pages[page as usize];
+        let is_there = entry.state.content() == Content::Preserved
+            && !entry.flags.contains(PageFlags::UNREADABLE);
+        let slot = entry.slot.filter(|slot| is_there && !slot.is_expanded())?;
+        Some((slot, entry.flags.contains(PageFlags::IN_TRANSIT)))
+    }
+
+    /// A page is going to be read from its slot.
+    pub fn begin_page_in(&mut self, page: u32) {
+        self.pages[page as usize].flags |= PageFlags::IN_TRANSIT;
+    }
+
+    /// A page was read into a frame, which is its own now; the copy stays. If an access waits for it, the
+    /// page is spared until that is repeated.
+    pub fn end_page_in(&mut self, pool: &mut FramePool, page: u32, frame: Frame, is_wanted: bool) {
+        let flags = &mut self.pages[page as usize].flags;
+        flags.remove(PageFlags::IN_TRANSIT | PageFlags::DOUBTFUL);
+        self.make_resident(page, frame);
+        // The bit is the frame's last owner's. Setting it costs a lot, so that is asked first.
+        if self.is_frame_referenced(page) {
+            key::set(frame, 0);
+        }
+        self.list(pool, page);
+        if is_wanted {
+            self.counters.page_reads += 1;
+            self.spare(page);
+        } else {
+            self.counters.reads_ahead += 1;
+        }
+    }
+
+    /// Whether a page could not be read with others, and is to be read alone.
+    #[must_use]
+    pub fn is_doubtful(&self, page: u32) -> bool {
+        let flags = self.pages[page as usize].flags;
+        flags.contains(PageFlags::DOUBTFUL)
+    }
+
+    /// A page could not be read, perhaps because of others that were read with it. If that happens to it
+    /// alone, whoever wants it is told so.
+    pub fn fail_page_in(&mut self, page: u32) {
+        let flags = &mut self.pages[page as usize].flags;
+        flags.remove(PageFlags::IN_TRANSIT);
+        let was_alone = flags.contains(PageFlags::DOUBTFUL);
+        *flags |= PageFlags::DOUBTFUL;
+        flags.set(PageFlags::UNREADABLE, was_alone);
+    }
+
+    /// As [`GuestMemory::resolve`] for a store into all of a page: what it was is not read back.
+    ///
+    /// # Errors
+    /// As for [`GuestMemory::resolve`].
+    pub fn resolve_to_overwrite(
+        &mut self,
+        pool: &mut FramePool,
+        cpu: usize,
+        page: u32,
+    ) -> Result<Frame, AccessError> {
+        let entry = self
+            .pages
+            .get(page as usize)
+            .ok_or(GuestFault::plain(arch::program::ADDRESSING))?;
+        if entry.state.content() == Content::Preserved {
+            let frame = take_cleared(pool)?;
+            self.give_slot(pool, page);
+            self.make_resident(page, frame);
+            self.list(pool, page);
+        }
+        self.resolve(pool, cpu, page, true)
+    }
+
+    /// Gives everything back: the guest has ended.
+    pub fn give_all(&mut self, pool: &mut FramePool) {
+        self.shadow.purge(&|_| true);
+        for page in 0..self.pages.len() as u32 {
+            self.release(pool, page);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Virtual CPUs that wait for pages, and work for the pager between exits.
+
+use alloc::vec::Vec;
+
+use arch::clock;
+
+use super::super::queue::Id;
+use super::Host;
+use crate::guest::Guest;
+use crate::mem::Want;
+use crate::memory::FramePool;
+use crate::paging::{PageId, Pager, Wanted};
+use crate::vcpu::End;
+
+/// How often to look for a page or frame that is waited for if nothing says when it will be there, in TOD
+/// units: 100 us.
+const LOOK_AGAIN: u64 = 100 * clock::UNITS_PER_MICROSECOND;
+
+/// Most pages looked at for those that can be discarded before others are paged out.
+const DISCARD_LOOKS: usize = 128;
+
+impl Host {
+    /// When to look for pages that are transferred, or waited for.
+    pub(super) fn look_at(&self, now: u64) -> Option<u64> {
+        let pager = self.pager.as_ref()?;
+        let soon = (!self.waiting.is_empty()).then_some(now + LOOK_AGAIN);
+        pager.look_at(now).or(soon)
+    }
+
+    /// Takes notice of what the paging device has done, frees frames if they run short, and lets those
+    /// go on that have what they waited for.
+    pub(super) fn tend_paging(&mut self, me: usize, now: u64) {
+        let Self {
+            guests,
+            pool,
+            evictor,
+            pager: Some(pager),
+            waiting,
+            ..
+        } = self
+        else {
+            return;
+        };
+        pager.complete(guests, pool, now);
+        if pager.is_short(pool) {
+            evictor.reclaim(guests, pool, pager.goal(), DISCARD_LOOKS);
+            pager.reclaim(guests, pool, now);
+        }
+        let mut ready = Vec::new();
+        waiting.retain(|id| {
+            let is_waiting = is_waiting(guests, pool, pager, *id, now);
+            if !is_waiting {
+                ready.push(*id);
+            }
+            is_waiting
+        });
+        // Whoever asked is stopped if nothing will ever be free; the others go on.
+        let asked = waiting.first().map(|id| id.guest);
+        let stopped = asked.filter(|_| pager.is_stuck(pool));
+        for id in ready {
+            self.queue_if_it_can_run(id, now);
+        }
+        if let Some(number) = stopped {
+            self.guests[number].finish(End::MemoryExhausted);
+            self.attend(me, number);
+        }
+        self.wake_if_needed();
+    }
+}
+
+/// Whether a virtual CPU still has to wait for what it wants; what can be done for it is done.
+fn is_waiting(
+    guests: &mut Vec<Guest>,
+    pool: &mut FramePool,
+    pager: &mut Pager,
+    id: Id,
+    now: u64,
+) -> bool {
+    let guest = &guests[id.guest];
+    let Some((want, since)) = guest.vcpus[id.cpu].wants else {
+        return false;
+    };
+    let is_there = guest.end.is_some()
+        || match want {
+            Want::Frame => !pool.is_exhausted(),
+            Want::Page(page) => {
+                let page = PageId::new(guest.id, page);
+                pager.bring(guests, pool, page, now) == Wanted::LookAgain
+            }
+        };
+    if is_there {
+        let guest = &mut guests[id.guest];
+        guest.counters.page_wait_time += now - since;
+        guest.vcpus[id.cpu].wants = None;
+    }
+    !is_there
+}

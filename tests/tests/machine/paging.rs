@@ -1,0 +1,215 @@
+//! Hosts that page: guests with more memory than there are frames, to their end, on devices that work and
+//! on devices that do not.
+
+use libtest_mimic::{Failed, Trial};
+use xtask::events::Host;
+
+use crate::check;
+use crate::files;
+use crate::support::{Run, Verdict, run, trial};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut tests = vec![
+        trial("paging::hints_save_writes_of_files", || {
+            // More files than a guest has memory, so that pages become free and are used again.
+            let guests = ["--guests", "4", "--guest-memory", "16M", "--memory", "16M"];
+            let work = ["--work", "verify", "--passes", "1", "--paging", "64M"];
+            let common = ["--evict", "lru"];
+            let [full, unused, none] = writes(&[&work[..], &guests, &common].concat(), &run)?;
+            check!(
+                full < unused / 10 && unused < none,
+                "{full} pages written with all hints, {unused} with unused ones, {none} without"
+            );
+            Ok(())
+        }),
+        trial("paging::hints_save_writes_of_tasks", || {
+            let [full, unused, none] =
+                writes(&["--work", "swap", "--passes", "2"], &overcommitted)?;
+            // Tasks write to nearly all that they have: only their guest's copies on disk save anything.
+            check!(
+                full < none / 2 && unused < none + none / 5,
+                "{full} pages written with all hints, {unused} with unused ones, {none} without"
+            );
+            Ok(())
+        }),
+        trial("paging::to_a_model_of_a_device", || {
+            let host = paged(&["--work", "swap", "--paging", "model:32M"])?;
+            check!(host.slots == 8192, "{host:?}");
+            Ok(())
+        }),
+        trial("paging::a_page_cannot_be_read", a_page_cannot_be_read),
+        trial("paging::a_page_cannot_be_written", || {
+            let run = swapped(&["--fail-write", "0200:1600"])?;
+            run.must_be_good()?;
+            let host = run.host()?;
+            let retired = host.slots_retired;
+            check!(retired > 0 && retired == host.page_write_errors, "{host:?}");
+            everything_is_given_back(host)
+        }),
+        trial("paging::hardly_room_enough", || {
+            // 4096 pages, as many frames and slots, and the margin.
+            paged(&["--work", "swap", "--hinting", "none", "--paging", "8448K"]).map(drop)
+        }),
+    ];
+    for (name, more) in OVERCOMMITTED {
+        let name = format!("paging::{name}");
+        tests.push(trial(name, move || paged(more).map(drop)));
+    }
+    for (name, more, words) in REFUSED {
+        let name = format!("paging::refused_{name}");
+        tests.push(trial(name, move || swapped(more)?.must_fail(&[words])));
+    }
+    tests
+}
+
+/// Work on less memory than it needs.
+const OVERCOMMITTED: [(&str, &[&str]); 5] = [
+    (
+        "tasks_while_all_is_discarded",
+        &["--work", "swap", "--evict", "steal"],
+    ),
+    (
+        "tasks_on_2_by_2",
+        &["--work", "swap", "--cpus", "2", "--machine-cpus", "2"],
+    ),
+    (
+        "tasks_on_4_by_2_while_pages_are_discarded_at_random",
+        &[
+            "--work",
+            "swap",
+            "--evict",
+            "random:4000",
+            "--cpus",
+            "4",
+            "--machine-cpus",
+            "2",
+        ],
+    ),
+    (
+        "everything_at_once",
+        &["--work", "churn", "--guests", "1", "--memory", "5M"],
+    ),
+    (
+        "everything_at_once_without_hints_on_2",
+        &[
+            "--work",
+            "churn",
+            "--guests",
+            "1",
+            "--memory",
+            "5M",
+            "--hinting",
+            "none",
+            "--cpus",
+            "2",
+        ],
+    ),
+];
+
+/// What a host does not begin with, and a word of the reason.
+const REFUSED: [(&str, &[&str], &str); 3] = [
+    (
+        "too_little_room",
+        &["--paging", "1M"],
+        "guests have 4096 pages, and there are 2048 frames, 0 expanded ones and 256 slots for paging: that is too little by 1856",
+    ),
+    (
+        "no_disk",
+        &["--paging", "model:32M", "--append", "paging=disk"],
+        "there is no disk 0200 for paging",
+    ),
+    (
+        "read_only",
+        &["--read-only-paging"],
+        "disk 0200, for paging, is read-only",
+    ),
+];
+
+/// Two guests of 8 MiB on 8 MiB, unless more is said.
+fn overcommitted(more: &[&str]) -> Result<Run, Failed> {
+    let common = [
+        "--evict",
+        "lru",
+        "--files",
+        files::directory(),
+        "--passes",
+        "1",
+    ];
+    let guests = ["--guests", "2", "--guest-memory", "8M", "--memory", "8M"];
+    let options = [&common[..], &guests, &["--paging", "32M"], more].concat();
+    run(&last_of_each(&options))
+}
+
+/// Of options that are given several times, the last one.
+fn last_of_each<'a>(options: &[&'a str]) -> Vec<&'a str> {
+    let is_name = |word: &&str| word.starts_with("--");
+    let mut kept: Vec<&str> = Vec::new();
+    let mut rest = options;
+    while let Some((name, behind)) = rest.split_first() {
+        let values = behind.iter().take_while(|word| !is_name(word)).count();
+        let (values, behind) = behind.split_at(values);
+        if !behind.contains(name) {
+            kept.push(name);
+            kept.extend(values);
+        }
+        rest = behind;
+    }
+    kept
+}
+
+fn swapped(more: &[&str]) -> Result<Run, Failed> {
+    overcommitted(&[&["--work", "swap", "--hinting", "none"], more].concat())
+}
+
+/// All went well, and pages have gone and come.
+fn paged(more: &[&str]) -> Result<Host, Failed> {
+    let run = overcommitted(more)?;
+    run.must_be_good()?;
+    let host = run.host()?.clone();
+    for guest in &host.guests {
+        check!(guest.page_writes > 50 && guest.page_reads > 20, "{guest:?}");
+        check!(guest.paged_out >= guest.page_reads, "{guest:?}");
+        check!(guest.page_waits >= guest.page_reads, "{guest:?}");
+    }
+    check!(
+        host.page_read_errors + host.page_write_errors == 0,
+        "{host:?}"
+    );
+    everything_is_given_back(&host)?;
+    Ok(host)
+}
+
+/// Guests that have ended have neither frames nor slots.
+fn everything_is_given_back(host: &Host) -> Verdict {
+    check!(host.frames_free == host.frames, "{host:?}");
+    check!(
+        host.slots_free + host.slots_retired == host.slots,
+        "{host:?}"
+    );
+    Ok(())
+}
+
+/// How many pages the host writes that knows of all hints, of unused pages, and of none.
+fn writes(work: &[&str], run: &dyn Fn(&[&str]) -> Result<Run, Failed>) -> Result<[u64; 3], Failed> {
+    let writes = |hinting: &str| -> Result<u64, Failed> {
+        let run = run(&[work, &["--hinting", hinting]].concat())?;
+        run.must_be_good()?;
+        let host = run.host()?;
+        everything_is_given_back(host)?;
+        Ok(host.guests.iter().map(|guest| guest.page_writes).sum())
+    };
+    Ok([writes("full")?, writes("unused")?, writes("none")?])
+}
+
+/// The guest whose page it is ends, and the other one goes on.
+fn a_page_cannot_be_read() -> Verdict {
+    let run = swapped(&["--fail-read", "0200:1600"])?;
+    run.must_fail(&["the paging device cannot read a page of it"])?;
+    let host = run.host()?;
+    let good = host
+        .guests
+        .iter()
+        .filter(|guest| guest.status == xtask::events::Status::Ok);
+    check!(good.count() == 1 && host.page_read_errors >= 2, "{host:?}");
+    everything_is_given_back(host)
+}
