@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use boot::params::{Error, Parameter, Params, ValueError};
 
-use crate::mm::{Discards, Hinting, MAX_ORDER, MOST_AT_ONCE, Probe};
+use crate::mm::{Discards, Hinting, MAX_ORDER, MOST_AT_ONCE, Parts, Probe};
 
 /// What the kernel may hint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,6 +147,16 @@ fn within<'a>(parameter: &Parameter<'a>, least: u64, most: u64) -> Result<u64, E
     }
 }
 
+/// Parts of the scheme, by their names with commas in between.
+fn parts<'a>(parameter: &Parameter<'a>) -> Result<Parts, Error<'a>> {
+    let part = |word: &str| {
+        let found = Parts::NAMES.iter().find(|(name, _)| *name == word);
+        found.map(|(_, part)| *part)
+    };
+    let all: Option<Parts> = parameter.value.split(',').map(part).collect();
+    all.ok_or_else(|| parameter.expected("one or more of swap-cache,writable,minor-faults,mlock"))
+}
+
 /// What the kernel is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Control {
@@ -166,6 +176,8 @@ pub struct Control {
     pub seed: u64,
     /// Where the files are.
     pub disk: DiskChoice,
+    /// Parts of the scheme that are left out.
+    pub left_out: Parts,
     /// Most pages of files that are read by one request; 0 is each page for itself.
     pub read_ahead: u32,
     /// What the balloon device is used for.
@@ -190,6 +202,7 @@ impl Control {
             disjoint: false,
             seed: 1,
             disk: DiskChoice::Auto,
+            left_out: Parts::empty(),
             read_ahead: MOST_AT_ONCE as u32,
             balloon: BalloonControl::DEFAULT,
             #[cfg(feature = "controls")]
@@ -240,6 +253,7 @@ impl Control {
                 ];
                 self.disk = parameter.one_of("auto|virtio|diag250|memory", all)?;
             }
+            "without" => self.left_out = parts(parameter)?,
             "readahead" => {
                 self.read_ahead = within(parameter, 0, MOST_AT_ONCE as u64)? as u32;
             }
@@ -332,5 +346,17 @@ mod tests {
             let error = Control::read(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn parts_of_the_scheme_are_left_out_by_name() {
+        let left_out = |line| Control::read(line).map(|control| control.left_out);
+        assert_eq!(left_out("cmma=full"), Ok(Parts::empty()));
+        assert_eq!(
+            left_out("without=writable,mlock"),
+            Ok(Parts::WRITABLE | Parts::MEMORY_LOCK)
+        );
+        let error = left_out("without=writable,swap").unwrap_err();
+        assert!(error.contains("without=writable,swap: "), "{error}");
     }
 }

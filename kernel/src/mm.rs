@@ -21,6 +21,7 @@ mod lru;
 mod moving;
 mod optimistic;
 mod page;
+mod parts;
 mod percpu;
 mod probe;
 mod readahead;
@@ -57,6 +58,7 @@ pub use guard::Guard;
 pub use hash::Key;
 pub use optimistic::Optimistic;
 pub use page::{Page, PageFlags};
+pub use parts::Parts;
 pub use percpu::BATCH as PAGE_BATCH;
 pub use probe::{Discards, Probe, probe};
 pub use readahead::{Fillings, MOST_AT_ONCE, Wanted, frames as frames_of};
@@ -121,6 +123,8 @@ pub struct Mm<'a> {
     cache: Mutex<CacheHash>,
     lru: Mutex<Lru>,
     pending: Pending,
+    /// Parts of the scheme that are left out.
+    left_out: SharedU32,
     /// Pages of a batch.
     release_batch: AtomicUsize,
     /// Counters of what happened.
@@ -168,6 +172,7 @@ impl<'a> Mm<'a> {
             cache: Mutex::new(CacheHash::new()),
             lru: Mutex::new(Lru::new()),
             pending: Pending::new(),
+            left_out: SharedU32::new(0),
             release_batch: AtomicUsize::new(0),
             stats: Stats::default(),
             reverse_map: Mutex::new(ReverseMap::new()),

@@ -162,6 +162,7 @@ fn prepare(
     mm.stats.count_essa(&found.essa_counts);
     mm.set_release_batch(MOST_PENDING);
     mm.set_read_ahead(control.read_ahead);
+    mm.leave_out(control.left_out);
     mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
     heap::grow_from(mm).map_err(|error| error.to_string())?;
     #[cfg(feature = "controls")]

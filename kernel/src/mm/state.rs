@@ -18,7 +18,7 @@ use cmm::{Content, EssaResult, Orc, PageState, Usage};
 
 use super::guard::Guard;
 use super::page::{Page, PageFlags};
-use super::{Hinting, Mm};
+use super::{Hinting, Mm, Parts};
 use crate::sync;
 
 /// The host has discarded the page's content.
@@ -52,6 +52,8 @@ pub(super) enum Obstacle {
     Kept,
     /// Somebody has a reference whom the caller does not know.
     References,
+    /// The part of the scheme is left out by which it could be volatile.
+    LeftOut,
 }
 
 /// What stands against making a page volatile, in the order in which it is looked at.
@@ -112,7 +114,9 @@ impl Mm<'_> {
         } else {
             obstacle_flags_first(page, known)
         };
-        found.or_else(|| self.is_kept(page).then_some(Obstacle::Kept))
+        found
+            .or_else(|| self.is_kept(page).then_some(Obstacle::Kept))
+            .or_else(|| self.lacks_part_for(page).then_some(Obstacle::LeftOut))
     }
 
     fn essa(&self, orc: Orc, frame: Frame) -> EssaResult {
@@ -167,9 +171,10 @@ impl Mm<'_> {
         }
         // From here on a make_stable waits for us, and whoever else could raise an obstacle has a
         // reference, which is one too many for the check.
-        let possible = self.obstacle(page, known).is_none();
-        if possible {
-            let (orc, usage) = if page.flags().contains(PageFlags::WRITABLE) {
+        let obstacle = self.obstacle(page, known);
+        if obstacle.is_none() {
+            let flags = page.flags();
+            let (orc, usage) = if flags.contains(PageFlags::WRITABLE) {
                 (Orc::SetPotentiallyVolatile, Usage::PotentiallyVolatile)
             } else {
                 (Orc::SetVolatile, Usage::Volatile)
@@ -177,20 +182,35 @@ impl Mm<'_> {
             if page.hinted() != usage {
                 let _ = self.essa(orc, frame);
                 page.set_hinted(usage);
-                self.stats.made_volatile.add(1);
+                self.count_made_volatile(flags);
             }
         } else {
             self.stats.volatile_refused.add(1);
+            let is_kept = obstacle == Some(Obstacle::Kept);
+            self.stats.refused_locked.add(u64::from(is_kept));
         }
         page.reset(PageFlags::STATE_CHANGE);
-        possible
+        obstacle.is_none()
+    }
+
+    /// Counts a page that was made volatile, by what it is.
+    fn count_made_volatile(&self, flags: PageFlags) {
+        let (stats, one) = (&self.stats, |flag| u64::from(flags.contains(flag)));
+        stats.made_volatile.add(1);
+        stats.made_volatile_swap.add(one(PageFlags::ANON));
+        stats
+            .made_potentially_volatile
+            .add(one(PageFlags::WRITABLE));
     }
 
     /// Makes a page potentially volatile that is volatile, because it is about to be mapped writable.
     /// The caller has StateChange. A page that is discarded stays so.
     pub(super) fn mind_changes(&self, frame: Frame) {
         let page = self.page(frame);
-        if page.hinted() == Usage::Volatile {
+        if self.lacks(Parts::WRITABLE) {
+            // If it is discarded, whoever accesses it will be told.
+            let _ = self.leave_volatile(frame);
+        } else if page.hinted() == Usage::Volatile {
             let _ = self.essa(Orc::SetPotentiallyVolatile, frame);
             page.set_hinted(Usage::PotentiallyVolatile);
         }

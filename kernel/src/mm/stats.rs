@@ -56,8 +56,16 @@ pub struct Stats {
     pub user_copy_faults: Counter,
     /// Pages made volatile.
     pub made_volatile: Counter,
+    /// Those of them that were anonymous, in the swap cache.
+    pub made_volatile_swap: Counter,
+    /// Those of them that had a writable mapping: potentially volatile.
+    pub made_potentially_volatile: Counter,
     /// Attempts that an obstacle stood against.
     pub volatile_refused: Counter,
+    /// Those of them at pages of a file of which a mapping was locked in memory once.
+    pub refused_locked: Counter,
+    /// Pages of the page cache that were mapped as they were.
+    pub minor_faults: Counter,
     /// Key instructions.
     pub keys: Counter,
     /// Pages dropped that were waiting to become volatile since they were dropped before.

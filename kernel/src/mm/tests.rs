@@ -9,6 +9,7 @@ mod fill;
 mod frames;
 mod gang;
 mod non_linear;
+mod parts;
 mod percpu;
 mod probe;
 mod readahead;

@@ -11,7 +11,7 @@ use arch::sim::{self, Entered, Eviction, Machine};
 use arch::translation::{self, UserFault};
 use arch::{Frame, PAGE_SIZE};
 use device::Device;
-use kernel::mm::{Area, Backing, Hinting, Key, Lookup, MapError, Mm, Page, Space};
+use kernel::mm::{Area, Backing, Hinting, Key, Lookup, MapError, Mm, Page, Parts, Space};
 use model::{Files, ModelSpace, OFFSETS};
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
@@ -421,16 +421,21 @@ impl Pair {
 ///
 /// Returns what happened on the way, without which the test would prove little.
 fn play(hinting: Hinting, eviction: Eviction, batch: usize, seeds: u64) -> Happened {
-    play_on(0, hinting, eviction, batch, seeds)
+    let prepare = |pair: &Pair| pair.mm.set_release_batch(batch);
+    play_prepared(&prepare, hinting, eviction, seeds)
 }
 
-/// As [`play`], on a device that fails one write in so many.
-fn play_on(fails: u32, hinting: Hinting, eviction: Eviction, batch: usize, seeds: u64) -> Happened {
+/// As [`play`], with what `prepare` does to each pair.
+fn play_prepared(
+    prepare: &dyn Fn(&Pair),
+    hinting: Hinting,
+    eviction: Eviction,
+    seeds: u64,
+) -> Happened {
     let mut happened = Happened::default();
     for seed in 0..seeds {
         let mut pair = Pair::new(hinting, eviction, seed);
-        pair.mm.set_release_batch(batch);
-        pair.device.fails.store(fails, Relaxed);
+        prepare(&pair);
         for number in 0..OPERATIONS {
             let step = std::panic::AssertUnwindSafe(|| pair.step());
             if let Err(payload) = std::panic::catch_unwind(step) {
@@ -478,9 +483,20 @@ fn spaces_show_what_the_model_does_under_the_worst_host() {
 
 #[test]
 fn spaces_show_what_the_model_does_on_a_device_that_fails_to_write() {
-    let happened = play_on(9, Hinting::Full, Eviction::OneIn(20), 8, 20);
+    // One write in nine.
+    let prepare = |pair: &Pair| pair.device.fails.store(9, Relaxed);
+    let happened = play_prepared(&prepare, Hinting::Full, Eviction::OneIn(20), 20);
     assert!(
         happened.discards > 0 && happened.write_errors > 100,
         "{happened:?}"
     );
+}
+
+#[test]
+fn spaces_show_what_the_model_does_without_parts_of_the_scheme() {
+    for (name, part) in Parts::NAMES {
+        let prepare = |pair: &Pair| pair.mm.leave_out(part);
+        let happened = play_prepared(&prepare, Hinting::Full, Eviction::OneIn(20), 5);
+        assert!(happened.discards > 0, "without {name}: {happened:?}");
+    }
 }

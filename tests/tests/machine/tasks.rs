@@ -60,7 +60,7 @@ fn no_memory_to_start() -> Result<(), libtest_mimic::Failed> {
 }
 
 /// Policies, hints and numbers of CPUs that tasks run under.
-const HOSTED: [(&str, &[&str]); 6] = [
+const HOSTED: [(&str, &[&str]); 7] = [
     ("evict_steal_on_1", &["--evict", "steal"]),
     (
         "evict_steal_on_8_by_2",
@@ -79,6 +79,15 @@ const HOSTED: [(&str, &[&str]); 6] = [
         &["--hinting", "unused", "--cpus", "2"],
     ),
     ("hinting_none_on_1", &["--hinting", "none"]),
+    (
+        "evict_random_without_parts_of_the_scheme",
+        &[
+            "--evict",
+            "random:2000",
+            "--append",
+            "g.without=swap-cache,writable,minor-faults,mlock",
+        ],
+    ),
 ];
 
 /// The same in a guest, whose pages are discarded wherever they may be.

@@ -9,8 +9,8 @@ use super::super::guard::Guard;
 use super::super::hash::Key;
 use super::super::page::PageFlags;
 use super::super::{
-    Discarded, Lookup, MaybeDiscarded, Mm, NotBegun, OutOfMemory, StableRef, StoreError, Wanted,
-    frames_of,
+    Discarded, Lookup, MaybeDiscarded, Mm, NotBegun, OutOfMemory, Parts, StableRef, StoreError,
+    Wanted, frames_of,
 };
 use super::reverse::Order;
 use super::{Area, Space};
@@ -198,10 +198,16 @@ impl Mm<'_> {
     ) -> Result<Step, MapError> {
         // The page is mapped as it is, so mapping it costs no change of its state: if the host has
         // discarded it, the access will say so.
-        let established = if let Some(found) = self.lookup_no_discard(key) {
+        let found = if self.lacks(Parts::MINOR_FAULTS) {
+            None
+        } else {
+            self.lookup_no_discard(key)
+        };
+        let established = if let Some(found) = found {
+            self.stats.minor_faults.add(1);
             self.establish(space, number, MaybeDiscarded::frame(&found), store)
         } else {
-            let stable = self.read_page(key)?;
+            let stable = self.stable_page(key)?;
             self.establish(space, number, stable.frame(), store)
         };
         Ok(established.map_or(Step::Wait, |()| Step::Done))

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::super::hash::Key;
 use super::super::page::{Page, PageFlags};
-use super::super::{Lookup, Mm, OutOfMemory, with_capacity};
+use super::super::{Lookup, Mm, OutOfMemory, Parts, with_capacity};
 use super::{Area, MapError, Space};
 use crate::sync::atomic::Ordering;
 
@@ -81,7 +81,9 @@ impl Mm<'_> {
     /// Whether a page is one of a file of which a mapping was locked once.
     pub(in crate::mm) fn is_kept(&self, page: &Page) -> bool {
         let file = Key::of(page).file;
-        self.any_kept.load(Ordering::SeqCst) && self.kept_files.lock().binary_search(&file).is_ok()
+        self.any_kept.load(Ordering::SeqCst)
+            && !self.lacks(Parts::MEMORY_LOCK)
+            && self.kept_files.lock().binary_search(&file).is_ok()
     }
 
     /// Makes sure that a page is there, in an area that is locked in memory.

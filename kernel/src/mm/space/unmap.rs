@@ -3,11 +3,11 @@
 use arch::Frame;
 use arch::dat::Kept;
 
-use super::super::Mm;
 use super::super::guard::Guard;
 use super::super::hash::Key;
 use super::super::page::PageFlags;
 use super::super::swap::slot_of;
+use super::super::{Mm, Parts};
 use super::Space;
 use super::reverse::Order;
 
@@ -28,7 +28,12 @@ impl Mm<'_> {
         match mapped {
             Ok((frame, was_last)) => {
                 self.forget_writable(frame, was_last);
-                self.put_anonymous(frame);
+                if self.lacks(Parts::MINOR_FAULTS) {
+                    // The reference goes with it, and the page is made volatile again.
+                    drop(self.stable_or_removed(frame));
+                } else {
+                    self.put_anonymous(frame);
+                }
             }
             Err(kept) => kept
                 .into_iter()

@@ -27,7 +27,7 @@ impl Store for Device {
 }
 
 /// A file that is in the cache, volatile, and a space that shows it.
-fn rig(shared: bool) -> (Rig, Arc<Space>) {
+pub(super) fn rig(shared: bool) -> (Rig, Arc<Space>) {
     let rig = Rig::new(32, Hinting::Full);
     rig.mm.set_store(&Device);
     for index in 0..PAGES {
@@ -50,7 +50,7 @@ fn rig(shared: bool) -> (Rig, Arc<Space>) {
 
 impl Rig {
     /// ESSA and key instructions that some work takes.
-    fn cost(&self, work: impl FnOnce()) -> (u64, u64) {
+    pub(super) fn cost(&self, work: impl FnOnce()) -> (u64, u64) {
         let before = (self.essa_count(), self.machine.key_count());
         work();
         let after = (self.essa_count(), self.machine.key_count());
@@ -58,7 +58,7 @@ impl Rig {
     }
 
     /// Volatile pages that a host discards which wants all it may have.
-    fn discarded(&self) -> usize {
+    pub(super) fn discarded(&self) -> usize {
         let before = self.machine.discards();
         self.machine.evict_all();
         (self.machine.discards() - before) as usize

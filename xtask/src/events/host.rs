@@ -1,0 +1,133 @@
+//! What hosts print.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Counts, Status};
+
+records! {
+    /// Host: what it found when it started.
+    HostBoot {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Always "host".
+        image: String,
+        /// Version of the workspace.
+        version: String,
+        /// Memory of the machine in bytes.
+        memory: u64,
+        /// CPUs of the machine that run guests.
+        cpus: u64,
+        /// Virtual CPUs of each guest.
+        vcpus: u64,
+        /// Page frames for guests.
+        frames: u64,
+        /// Number of guests.
+        guests: u64,
+        /// Eviction policy: lru, random:RATE, steal.
+        evict: String,
+        /// Hints that it acts on: none, unused, full.
+        hinting: String,
+        /// Where pages go that must be kept: none, disk, model.
+        paging: String,
+        /// Frames of expanded storage, where they go first.
+        expanded: u64,
+        /// Room for pages on the device.
+        slots: u64,
+    }
+    /// Host: a line that a guest printed.
+    Console {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Number of the guest, from 0.
+        guest: u64,
+        /// The line as the guest printed it.
+        line: String,
+    }
+    /// Host: a guest has ended.
+    GuestEnd {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Number of the guest, from 0.
+        guest: u64,
+        /// Whether it ended with success.
+        status: Status,
+        /// How it ended.
+        reason: String,
+    }
+    /// Host: the outcome and all counters.
+    Host {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Whether every guest ended with success.
+        status: Status,
+        /// Why not.
+        reason: Option<String>,
+        /// Page frames for guests.
+        frames: u64,
+        /// Those that are free at the end.
+        frames_free: u64,
+        /// Frames of expanded storage.
+        expanded: u64,
+        /// Those that are free at the end.
+        expanded_free: u64,
+        /// Slots of the paging device.
+        slots: u64,
+        /// Those that are free at the end.
+        slots_free: u64,
+        /// Those that could not be written.
+        slots_retired: u64,
+        /// Pages that could not be read from the paging device.
+        page_read_errors: u64,
+        /// Pages that could not be written to it.
+        page_write_errors: u64,
+        /// Time that CPUs of the machine waited for something to do, in microseconds.
+        idle_us: u64,
+        /// One entry a guest.
+        guests: Vec<HostGuest>,
+    }
+    /// Host: one guest's counters.
+    HostGuest {
+        /// Number of the guest, from 0.
+        id: u64,
+        /// Whether it ended with success.
+        status: Status,
+        /// How it ended.
+        reason: Option<String>,
+        /// Pages discarded: Vr to Vz and Pr to Vz.
+        discards: u64,
+        /// Evictions by the state the page was in: Ur, Vr, Pr.
+        evicted: Counts,
+        /// Discard faults delivered.
+        discard_faults: u64,
+        /// Addressing exceptions delivered for unused pages.
+        addressing_faults: u64,
+        /// Pages supplied as zeroes at the first access.
+        zero_fills: u64,
+        /// Shadow page tables given up because there was no room for others.
+        shadow_recycled: u64,
+        /// Frames taken from pages whose content was kept.
+        paged_out: u64,
+        /// Those of them whose content went to expanded storage.
+        expanded_out: u64,
+        /// Pages that came back from there.
+        expanded_in: u64,
+        /// Pages written to the paging device.
+        page_writes: u64,
+        /// Pages read from it that the guest waited for.
+        page_reads: u64,
+        /// Pages read from it because others were.
+        page_reads_ahead: u64,
+        /// How often a CPU waited for a page, or for a frame for one.
+        page_waits: u64,
+        /// How long all of them did, in microseconds.
+        page_wait_us: u64,
+        /// Exits from the guest by cause.
+        exits: Counts,
+        /// ESSA emulated, by operation request code.
+        essa: Counts,
+        /// DIAGNOSE emulated, by function code.
+        diagnose: Counts,
+        /// Time that the guest ran, in microseconds.
+        cpu_us: u64,
+    }
+}
