@@ -215,6 +215,7 @@ fn make_stable_waits_even_if_the_page_looks_stable() {
     let (rig, frame) = held_page();
     rig.mm.page(frame).set(PageFlags::STATE_CHANGE);
     let done = AtomicBool::new(false);
+    let before = rig.essa_count();
     thread::scope(|scope| {
         scope.spawn(|| {
             let _entered = rig.machine.enter();
@@ -225,6 +226,7 @@ fn make_stable_waits_even_if_the_page_looks_stable() {
         assert!(!done.load(Ordering::SeqCst));
         rig.mm.page(frame).reset(PageFlags::STATE_CHANGE);
     });
+    assert_eq!(rig.essa_count(), before, "it was stable all the time");
 }
 
 /// One CPU takes references and makes the page stable, another tries to make it volatile all the
