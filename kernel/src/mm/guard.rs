@@ -39,6 +39,8 @@ pub enum Guard {
     OwnerFirst,
     /// The change bit is reset when the page is stable, not before.
     ChangeOrder,
+    /// Writable is set before there is a writable entry.
+    WritableFirst,
     /// Writable is set and reset under StateChange, and reset only if no mapping is counted then.
     WritableOnce,
     /// A slot is freed only when its page has been made stable.

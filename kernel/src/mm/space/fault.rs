@@ -292,10 +292,14 @@ impl Mm<'_> {
             // What was mapped before goes with its removal, which waits for the lock.
             Some(_) => return Err(Discarded),
         }
-        if writable {
+        let first = self.has(Guard::WritableFirst);
+        if writable && first {
             self.become_writable(frame);
         }
         space.tables.map(number, frame, !writable);
+        if writable && !first {
+            self.become_writable(frame);
+        }
         Ok(())
     }
 }
