@@ -388,6 +388,7 @@ fn a_page_that_cannot_be_read_is_tried_alone_before_its_guest_is_told() {
     // Who overwrites it does not want to know.
     let outcome = world.memories[0].resolve_to_overwrite(&mut world.pool, CPU, id.page());
     assert!(outcome.is_ok());
+    assert_eq!(world.pool.ledger.as_ref().unwrap().slots.retired(), 1);
     world.check();
 }
 

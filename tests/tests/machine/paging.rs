@@ -203,13 +203,18 @@ fn writes(work: &[&str], run: &dyn Fn(&[&str]) -> Result<Run, Failed>) -> Result
 
 /// The guest whose page it is ends, and the other one goes on.
 fn a_page_cannot_be_read() -> Verdict {
-    let run = swapped(&["--fail-read", "0200:1600"])?;
+    // Little more room than is needed, so that every slot is used and read again and again.
+    let room = ["--paging", "9M", "--passes", "2"];
+    let run = swapped(&[&room[..], &["--fail-read", "0200:1600"]].concat())?;
     run.must_fail(&["the paging device cannot read a page of it"])?;
     let host = run.host()?;
     let good = host
         .guests
         .iter()
         .filter(|guest| guest.status == xtask::events::Status::Ok);
-    check!(good.count() == 1 && host.page_read_errors >= 2, "{host:?}");
+    check!(
+        good.count() == 1 && host.page_read_errors >= 2 && host.slots_retired == 1,
+        "{host:?}"
+    );
     everything_is_given_back(host)
 }
