@@ -256,7 +256,8 @@ impl GuestMemory {
         flags.set(PageFlags::UNREADABLE, was_alone);
     }
 
-    /// As [`GuestMemory::resolve`] for a store into all of a page: what it was is not read back.
+    /// As [`GuestMemory::resolve`] for a store into all of a page: what it was is not read back, and as
+    /// with any store its slot is given up.
     ///
     /// # Errors
     /// As for [`GuestMemory::resolve`].
@@ -272,7 +273,6 @@ impl GuestMemory {
             .ok_or(GuestFault::plain(arch::program::ADDRESSING))?;
         if entry.state.content() == Content::Preserved {
             let frame = take_cleared(pool)?;
-            self.give_slot(pool, page);
             self.make_resident(page, frame);
             self.list(pool, page);
         }
