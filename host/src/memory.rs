@@ -72,10 +72,12 @@ impl FramePool {
         self.free.push(frame);
     }
 
-    /// Gives the slot of a page back.
-    pub fn give_slot(&mut self, slot: Slot) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.give(slot);
+    /// Gives the slot of a page back; one that is not good any more is for nobody.
+    pub fn give_slot(&mut self, slot: Slot, is_good: bool) {
+        match &mut self.ledger {
+            Some(ledger) if is_good => ledger.give(slot),
+            Some(ledger) => ledger.slots.retire(),
+            None => {}
         }
     }
 

@@ -353,7 +353,7 @@ impl Pager {
                     has_begun = true;
                     continue;
                 }
-                pool.give_slot(slot);
+                pool.give_slot(slot, true);
             }
             memory.end_move(pool, page.page(), None);
             return has_begun;
@@ -377,7 +377,7 @@ impl Pager {
         let has_begun = self.begin(pool, transfer, now);
         if !has_begun {
             memory.end_page_out(page.page(), false);
-            pool.give_slot(slot);
+            pool.give_slot(slot, true);
         }
         has_begun
     }

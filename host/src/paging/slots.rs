@@ -168,7 +168,7 @@ impl Slots {
         self.free += 1;
     }
 
-    /// Takes a slot out of use that its page has given up: it cannot be written.
+    /// Takes a slot out of use that its page has given up: it cannot be written, or not read.
     pub fn retire(&mut self) {
         self.retired += 1;
     }
@@ -228,7 +228,7 @@ impl Slots {
         self.free
     }
 
-    /// Slots that could not be written.
+    /// Slots that could not be written or read.
     #[must_use]
     pub fn retired(&self) -> u32 {
         self.retired

@@ -170,10 +170,10 @@ impl Host {
 
     /// The virtual CPU that a physical one is to run now; it has it then.
     pub fn take_next(&mut self, me: usize, now: u64) -> Option<Id> {
+        self.tend_paging(me, now);
         if self.is_over {
             return None;
         }
-        self.tend_paging(me, now);
         self.queue_those_that_can_run(now);
         while let Some(id) = self.queue.pop() {
             let guest = &mut self.guests[id.guest];

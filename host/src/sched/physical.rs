@@ -65,7 +65,8 @@ pub fn run(host: Host, addresses: &[u16]) -> Result<lock::Guard<'static, Host>, 
             start(*address, number).map_err(|failure| failure.to_string())?;
         }
     }
-    Ok(Worker::new(host, 0).work(|host| host.is_over() && !host.is_any_running()))
+    Ok(Worker::new(host, 0)
+        .work(|host| host.is_over() && !host.is_any_running() && !host.is_transferring()))
 }
 
 /// Starts another CPU and waits until it works.

@@ -37,6 +37,15 @@ pub(crate) fn tests() -> Vec<Trial> {
             check!(host.slots == 8192, "{host:?}");
             Ok(())
         }),
+        trial("paging::by_way_of_expanded_storage", || {
+            by_way_of_expanded_storage(&[]).map(drop)
+        }),
+        trial("paging::a_page_cannot_be_moved_on", || {
+            let host = by_way_of_expanded_storage(&["--fail-write", "0200:1600"])?;
+            let retired = host.slots_retired;
+            check!(retired > 0 && retired == host.page_write_errors, "{host:?}");
+            Ok(())
+        }),
         trial("paging::a_page_cannot_be_read", a_page_cannot_be_read),
         trial("paging::a_page_cannot_be_written", || {
             let run = swapped(&["--fail-write", "0200:1600"])?;
@@ -107,11 +116,16 @@ const OVERCOMMITTED: [(&str, &[&str]); 5] = [
 ];
 
 /// What a host does not begin with, and a word of the reason.
-const REFUSED: [(&str, &[&str], &str); 3] = [
+const REFUSED: [(&str, &[&str], &str); 4] = [
     (
         "too_little_room",
         &["--paging", "1M"],
         "guests have 4096 pages, and there are 2048 frames, 0 expanded ones and 256 slots for paging: that is too little by 1856",
+    ),
+    (
+        "expanded_storage_alone",
+        &["--paging", "none", "--expanded", "1M"],
+        "expanded=1048576: a part of memory=8388608, in front of a paging device",
     ),
     (
         "no_disk",
@@ -179,9 +193,27 @@ fn paged(more: &[&str]) -> Result<Host, Failed> {
     Ok(host)
 }
 
+/// Pages go to expanded storage, on to the device, and come back from both.
+fn by_way_of_expanded_storage(more: &[&str]) -> Result<Host, Failed> {
+    let run = swapped(&[&["--expanded", "2M"], more].concat())?;
+    run.must_be_good()?;
+    let host = run.host()?.clone();
+    for guest in &host.guests {
+        check!(
+            guest.expanded_out > 100 && guest.expanded_in > 100,
+            "{guest:?}"
+        );
+        check!(guest.page_writes > 50 && guest.page_reads > 20, "{guest:?}");
+    }
+    check!(host.expanded == 512, "{host:?}");
+    everything_is_given_back(&host)?;
+    Ok(host)
+}
+
 /// Guests that have ended have neither frames nor slots.
 fn everything_is_given_back(host: &Host) -> Verdict {
     check!(host.frames_free == host.frames, "{host:?}");
+    check!(host.expanded_free == host.expanded, "{host:?}");
     check!(
         host.slots_free + host.slots_retired == host.slots,
         "{host:?}"
@@ -203,13 +235,18 @@ fn writes(work: &[&str], run: &dyn Fn(&[&str]) -> Result<Run, Failed>) -> Result
 
 /// The guest whose page it is ends, and the other one goes on.
 fn a_page_cannot_be_read() -> Verdict {
-    let run = swapped(&["--fail-read", "0200:1600"])?;
+    // Little more room than is needed, so that every slot is used and read again and again.
+    let room = ["--paging", "9M", "--passes", "2"];
+    let run = swapped(&[&room[..], &["--fail-read", "0200:1600"]].concat())?;
     run.must_fail(&["the paging device cannot read a page of it"])?;
     let host = run.host()?;
     let good = host
         .guests
         .iter()
         .filter(|guest| guest.status == xtask::events::Status::Ok);
-    check!(good.count() == 1 && host.page_read_errors >= 2, "{host:?}");
+    check!(
+        good.count() == 1 && host.page_read_errors >= 2 && host.slots_retired == 1,
+        "{host:?}"
+    );
     everything_is_given_back(host)
 }

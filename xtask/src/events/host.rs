@@ -74,7 +74,7 @@ records! {
         slots: u64,
         /// Those that are free at the end.
         slots_free: u64,
-        /// Those that could not be written.
+        /// Those that could not be written or read.
         slots_retired: u64,
         /// Pages that could not be read from the paging device.
         page_read_errors: u64,

@@ -80,9 +80,10 @@ impl GuestMemory {
     /// Gives up the copy of a page, which is out of date or of no use, if there is one.
     pub(super) fn give_slot(&mut self, pool: &mut FramePool, page: u32) {
         let entry = &mut self.pages[page as usize];
+        let was_readable = !entry.flags.contains(PageFlags::UNREADABLE);
         if let Some(slot) = entry.slot.take() {
             entry.flags.remove(PageFlags::OF_SLOT);
-            pool.give_slot(slot);
+            pool.give_slot(slot, was_readable);
         }
     }
 
@@ -199,7 +200,7 @@ impl GuestMemory {
         if to.is_some() {
             entry.slot = to;
             self.counters.page_writes += 1;
-            pool.give_slot(from);
+            pool.give_slot(from, true);
         }
         true
     }
@@ -255,7 +256,8 @@ impl GuestMemory {
         flags.set(PageFlags::UNREADABLE, was_alone);
     }
 
-    /// As [`GuestMemory::resolve`] for a store into all of a page: what it was is not read back.
+    /// As [`GuestMemory::resolve`] for a store into all of a page: what it was is not read back, and as
+    /// with any store its slot is given up.
     ///
     /// # Errors
     /// As for [`GuestMemory::resolve`].
@@ -271,7 +273,6 @@ impl GuestMemory {
             .ok_or(GuestFault::plain(arch::program::ADDRESSING))?;
         if entry.state.content() == Content::Preserved {
             let frame = take_cleared(pool)?;
-            self.give_slot(pool, page);
             self.make_resident(page, frame);
             self.list(pool, page);
         }

@@ -20,6 +20,13 @@ const LOOK_AGAIN: u64 = 100 * clock::UNITS_PER_MICROSECOND;
 const DISCARD_LOOKS: usize = 128;
 
 impl Host {
+    /// Whether the paging device still works.
+    #[must_use]
+    pub fn is_transferring(&self) -> bool {
+        let ledger = self.pool.ledger.as_ref();
+        ledger.is_some_and(|ledger| ledger.slots.is_busy())
+    }
+
     /// When to look for pages that are transferred, or waited for.
     pub(super) fn look_at(&self, now: u64) -> Option<u64> {
         let pager = self.pager.as_ref()?;
