@@ -1,9 +1,10 @@
 //! Pages of files that a CPU has just finished with: they become volatile a batch at a time.
 //!
 //! What was used is likely to be used again soon. Until its batch is complete a page stays stable, and a
-//! user that comes meanwhile finds it so: neither of the two changes of its state has taken place. A batch
-//! keeps a reference to each of its pages, so nobody else can make one volatile meanwhile or take its
-//! frame; who is short of memory empties the batches first, and so does a CPU that goes idle.
+//! user that comes meanwhile finds it so: neither of the two changes of its state has taken place. Of a
+//! batch that is complete the older half goes: what was used last stays. A batch keeps a reference to each
+//! of its pages, so nobody else can make one volatile meanwhile or take its frame; who is short of memory
+//! empties the batches first, and so does a CPU that goes idle.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -15,7 +16,7 @@ use super::{Hinting, MOST_CPUS, Mm};
 use crate::sync::{self, Mutex};
 
 /// Most pages of a batch.
-pub const MOST_PENDING: usize = 32;
+pub const MOST_PENDING: usize = 64;
 
 type Batch = ArrayVec<Frame, MOST_PENDING>;
 
@@ -29,7 +30,7 @@ impl Pending {
 }
 
 impl Mm<'_> {
-    /// From now on so many pages become volatile at a time; 0 is each at once. What waits does not.
+    /// From now on batches have so many pages; 0 is each page for itself. What waits becomes volatile.
     pub fn set_release_batch(&self, pages: usize) {
         self.empty_all_batches();
         self.release_batch.store(pages.min(MOST_PENDING), Relaxed);
@@ -72,7 +73,7 @@ impl Mm<'_> {
     }
 
     /// Puts a page into this CPU's batch, to which the caller has a reference. If that completes the batch,
-    /// it is returned: its pages can become volatile when the caller's reference is gone.
+    /// its older half is returned: those pages can become volatile when the caller's reference is gone.
     fn join_batch(&self, frame: Frame, most: usize) -> Batch {
         let page = self.page(frame);
         if page.test_and_set(PageFlags::PENDING) {
@@ -85,7 +86,7 @@ impl Mm<'_> {
         if pending.len() < most {
             return Batch::new();
         }
-        core::mem::take(&mut *pending)
+        pending.drain(..most.div_ceil(2)).collect()
     }
 
     fn release_all(&self, batch: &[Frame]) {
