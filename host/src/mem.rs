@@ -7,6 +7,7 @@
 
 mod entry;
 mod guest;
+pub mod notifier;
 pub mod prefix;
 pub mod shadow;
 mod tables;
