@@ -43,20 +43,18 @@ pub trait Notifier: Send + Sync {
     /// of the frame off.
     fn age_page(&self, page: u32) -> bool;
 
-    /// Gives up a right to a page. When this returns, nobody uses it any more.
+    /// Gives up a right to some pages. When this returns, nobody uses it any more.
     ///
     /// # Errors
-    /// The page is pinned; all rights to it stay.
-    fn invalidate_page(&self, page: u32, right: Right) -> Result<(), Pinned>;
+    /// One of them is pinned and stays; the right to the others may be gone.
+    fn invalidate_range(&self, pages: Range<u32>, right: Right) -> Result<(), Pinned>;
 
-    /// Gives up all rights to some pages.
+    /// Gives up a right to a page.
     ///
     /// # Errors
-    /// One of them is pinned; the rights to the others may be gone.
-    fn invalidate_range(&self, pages: Range<u32>) -> Result<(), Pinned> {
-        pages
-            .into_iter()
-            .try_for_each(|page| self.invalidate_page(page, Right::Access))
+    /// The page is pinned and stays.
+    fn invalidate_page(&self, page: u32, right: Right) -> Result<(), Pinned> {
+        self.invalidate_range(page..page + 1, right)
     }
 
     /// Gives up all pages, waiting for pinned ones: the memory goes.
@@ -76,17 +74,25 @@ impl Default for Notifiers {
 impl Notifiers {
     /// Every walk that begins from now on reaches this one, too.
     pub fn register(&self, notifier: &Arc<dyn Notifier>) {
-        self.0.update(&|all| {
-            let new = core::iter::once(notifier);
-            all.iter().chain(new).cloned().collect()
-        });
+        self.replace(notifier, true);
     }
 
     /// No walk that begins from now on reaches this one. It is freed when those have ended that have begun.
     pub fn unregister(&self, notifier: &Arc<dyn Notifier>) {
+        self.replace(notifier, false);
+    }
+
+    /// From now on a notifier is there, once, or is not.
+    fn replace(&self, notifier: &Arc<dyn Notifier>, is_there: bool) {
         self.0.update(&|all| {
-            let others = all.iter().filter(|one| !Arc::ptr_eq(one, notifier));
-            others.cloned().collect()
+            let mut new = Vec::with_capacity(all.len() + 1);
+            for one in all.iter().filter(|one| !Arc::ptr_eq(one, notifier)) {
+                new.push(one.clone());
+            }
+            if is_there {
+                new.push(notifier.clone());
+            }
+            new
         });
     }
 
@@ -111,10 +117,10 @@ impl Notifiers {
     ///
     /// # Errors
     /// Somebody has pinned one of the pages.
-    pub fn invalidate_range(&self, pages: &Range<u32>) -> Result<(), Pinned> {
+    pub fn invalidate_range(&self, pages: &Range<u32>, right: Right) -> Result<(), Pinned> {
         let all = self.0.read();
         all.iter()
-            .try_for_each(|one| one.invalidate_range(pages.clone()))
+            .try_for_each(|one| one.invalidate_range(pages.clone(), right))
     }
 
     /// See [`Notifier::release`]. There are none afterwards.

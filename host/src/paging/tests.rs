@@ -249,7 +249,7 @@ impl World {
 
     fn release(&mut self, guest: usize, page: u32) {
         let memory = &mut self.memories[guest];
-        memory.release(&mut self.pool, FIRST + page);
+        memory.release(&mut self.pool, FIRST + page..FIRST + page + 1);
         let usage = memory.page(FIRST + page).unwrap().state.usage();
         let may_be_gone = self.may_vanish(usage, false);
         self.expected[guest][page as usize] = Expected {

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::array;
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use super::{Notifier, Notifiers, Pinned, Right};
@@ -62,7 +63,7 @@ impl Notifier for Head {
         false
     }
 
-    fn invalidate_page(&self, _: u32, _: Right) -> Result<(), Pinned> {
+    fn invalidate_range(&self, _: Range<u32>, _: Right) -> Result<(), Pinned> {
         Ok(())
     }
 
@@ -81,7 +82,7 @@ impl Notifier for Guest {
         true
     }
 
-    fn invalidate_page(&self, _: u32, _: Right) -> Result<(), Pinned> {
+    fn invalidate_range(&self, _: Range<u32>, _: Right) -> Result<(), Pinned> {
         Ok(())
     }
 
