@@ -1,6 +1,8 @@
 //! Pages of two guests on few frames against a plain model of what they hold: no content that must be
 //! kept is ever lost, whatever the guests say of their pages and whatever the device fails to do.
 
+use alloc::sync::Arc;
+
 use arch::sim::{Hinting as Installed, Machine};
 use arch::{Frame, storage};
 use cmm::{Content, Orc, Usage};
@@ -8,6 +10,8 @@ use proptest::prelude::*;
 
 use super::pager::Wanted;
 use super::*;
+use crate::dev::buffers::Buffers;
+use crate::mem::notifier::Notifier;
 use crate::mem::{AccessError, GuestMemory, Hinting, PageFlags, Standing, Want};
 use crate::memory::FramePool;
 
@@ -76,6 +80,8 @@ enum Step {
     /// As a running CPU does, by its translation if there is one.
     Store(u64),
     Overwrite(u64),
+    /// As a device does, after some time.
+    Transfer(u64, u64),
     Essa(Orc),
     Release,
     SetKey(u8),
@@ -87,6 +93,8 @@ enum Step {
 struct World {
     hinting: Hinting,
     memories: Vec<GuestMemory>,
+    /// By guest: those of a device.
+    buffers: Vec<Arc<Buffers>>,
     pool: FramePool,
     pager: Pager,
     failures: alloc::rc::Rc<core::cell::Cell<u32>>,
@@ -110,13 +118,22 @@ impl World {
             model: unsafe { Model::new(Frame(1 + FRAMES + EXPANDED), slots, TIMING) },
             failures: alloc::rc::Rc::clone(&failures),
         };
+        let memories: Vec<_> = (0..GUESTS).map(memory).collect();
+        let register = |memory: &GuestMemory| {
+            let buffers = Arc::<Buffers>::default();
+            let user: Arc<dyn Notifier> = buffers.clone();
+            memory.register(&user);
+            buffers
+        };
+        let buffers = memories.iter().map(register).collect();
         let untouched = Expected {
             content: Some(0),
             may_be_gone: false,
         };
         Self {
             hinting,
-            memories: (0..GUESTS).map(memory).collect(),
+            memories,
+            buffers,
             pager: Pager::new(Box::new(device), &pool),
             pool,
             failures,
@@ -222,6 +239,25 @@ impl World {
         self.written(guest, page, value, done.is_some());
     }
 
+    fn transfer(&mut self, guest: usize, page: u32, value: u64, time: u64) {
+        let frame = self.access(guest, |memory, pool| {
+            memory.resolve(pool, CPU, FIRST + page, true)
+        });
+        if let Some(frame) = frame {
+            let buffers = self.buffers[guest].clone();
+            let pin = buffers.pin(FIRST + page);
+            arch::key::reset_reference(frame);
+            for _ in 0..2 {
+                self.tick(time);
+            }
+            // SAFETY: the frame is the page's as long as it is pinned.
+            unsafe { storage::copy_in(frame.address() + 8, &value.to_be_bytes()) }
+            drop(pin);
+            self.memories[guest].requeue(FIRST + page);
+        }
+        self.written(guest, page, value, frame.is_some());
+    }
+
     fn essa(&mut self, guest: usize, page: u32, orc: Orc) {
         if orc == Orc::SetStableMakeResident {
             self.access(guest, |memory, pool| memory.expect(pool, FIRST + page));
@@ -278,6 +314,7 @@ impl World {
             }
             Step::Store(value) => self.store(guest, page, value, false),
             Step::Overwrite(value) => self.store(guest, page, value, true),
+            Step::Transfer(value, time) => self.transfer(guest, page, value, time),
             Step::Essa(orc) => self.essa(guest, page, orc),
             Step::Release => self.release(guest, page),
             Step::SetKey(key) => self.set_key(guest, page, key),
@@ -457,6 +494,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => any::<u64>().prop_map(Step::Write),
         6 => any::<u64>().prop_map(Step::Store),
         1 => any::<u64>().prop_map(Step::Overwrite),
+        2 => (any::<u64>(), 0..100_u64).prop_map(|(value, time)| Step::Transfer(value, time)),
         4 => (0..7_u8).prop_map(|orc| Step::Essa(Orc::try_from(orc).unwrap())),
         1 => Just(Step::Release),
         1 => any::<u8>().prop_map(Step::SetKey),
