@@ -15,7 +15,8 @@ pub const MOST_CPUS: usize = boot::secondary::MOST_CPUS;
 #[cfg(not(target_os = "none"))]
 pub const MOST_CPUS: usize = 4;
 
-/// The address of the running CPU.
+/// The address of the running CPU. Threads of tests are CPU 0 until they become another one, and no two that
+/// share something may be the same.
 #[cfg(target_os = "none")]
 #[must_use]
 pub fn this_cpu() -> usize {
