@@ -46,38 +46,36 @@ fn config(print: bool) -> Config {
     config
 }
 
-fn run(
-    scheduler: impl Scheduler + 'static,
-    print: bool,
-    scenario: fn(&Rig),
-    without: Option<Guard>,
-) {
-    Runner::new(scheduler, config(print)).run(move || Rig::play(scenario, without));
+/// What is run under each schedule.
+type Play = Arc<dyn Fn() + Send + Sync>;
+
+fn run(scheduler: impl Scheduler + 'static, print: bool, play: &Play) {
+    let play = play.clone();
+    Runner::new(scheduler, config(print)).run(move || play());
+}
+
+/// A scenario on a machine with a memory manager, perhaps without one of its guards.
+fn on_rig(scenario: fn(&Rig), without: Option<Guard>) -> Play {
+    Arc::new(move || Rig::play(scenario, without))
 }
 
 /// Runs a scenario under one schedule, as it was printed.
-fn replay(schedule: &str, scenario: fn(&Rig), without: Option<Guard>) {
+fn replay(schedule: &str, play: &Play) {
     let scheduler = ReplayScheduler::new_from_encoded(schedule.trim());
-    run(scheduler, false, scenario, without);
+    run(scheduler, false, play);
 }
 
 /// Runs a scenario under schedules at random, and under schedules with few changes at bad moments.
-fn explore(schedules: usize, print: bool, scenario: fn(&Rig), without: Option<Guard>) {
+fn explore(schedules: usize, print: bool, play: &Play) {
     let seed = number("EXPLORE_SEED", 1);
     if print {
         eprintln!("seed {seed}, {schedules} schedules of each kind");
     }
-    run(
-        RandomScheduler::new_from_seed(seed, schedules),
-        print,
-        scenario,
-        without,
-    );
+    run(RandomScheduler::new_from_seed(seed, schedules), print, play);
     run(
         PctScheduler::new_from_seed(seed, DEPTH, schedules),
         print,
-        scenario,
-        without,
+        play,
     );
 }
 
@@ -86,11 +84,23 @@ fn explore(schedules: usize, print: bool, scenario: fn(&Rig), without: Option<Gu
 /// # Panics
 /// With the failure of the first schedule that has one, after the schedule was printed.
 pub fn holds(scenario: fn(&Rig)) {
+    play_holds(&on_rig(scenario, None));
+}
+
+/// As [`holds`] for a scenario that has nothing to do with the kernel.
+///
+/// # Panics
+/// As [`holds`].
+pub fn holds_alone(scenario: fn()) {
+    play_holds(&(Arc::new(scenario) as Play));
+}
+
+fn play_holds(play: &Play) {
     if let Ok(schedule) = env::var("EXPLORE_REPLAY") {
-        return replay(&schedule, scenario, None);
+        return replay(&schedule, play);
     }
     let schedules = number("EXPLORE_SCHEDULES", SCHEDULES as u64) as usize;
-    explore(schedules, true, scenario, None);
+    explore(schedules, true, play);
 }
 
 /// Expects some schedule to fail when a guard is taken out, with one of `words` in the message.
@@ -102,7 +112,7 @@ pub fn fails_without(guard: Guard, words: &[&str], scenario: fn(&Rig)) {
     let outcome = {
         let _quiet = quiet(found.clone());
         catch_unwind(AssertUnwindSafe(|| {
-            explore(PATIENCE, false, scenario, Some(guard))
+            explore(PATIENCE, false, &on_rig(scenario, Some(guard)))
         }))
     };
     assert!(
@@ -140,7 +150,7 @@ pub fn replays(guard: Guard, scenario: fn(&Rig)) {
         .find_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
         .expect("a schedule was kept");
     let again = message(&|| {
-        replay(&schedule, scenario, Some(guard));
+        replay(&schedule, &on_rig(scenario, Some(guard)));
     });
     let _ = std::fs::remove_dir_all(&folder);
     assert!(first.is_some(), "no schedule fails without {guard:?}");

@@ -1,5 +1,6 @@
 //! Devices that guests see.
 
+pub mod buffers;
 pub mod console;
 pub mod message;
 #[cfg(target_os = "none")]

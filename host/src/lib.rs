@@ -17,6 +17,7 @@ pub mod mem;
 pub mod memory;
 pub mod paging;
 pub mod sched;
+pub mod sync;
 pub mod vcpu;
 
 #[cfg(target_os = "none")]

@@ -2,15 +2,18 @@
 //! which the guest runs.
 //!
 //! State changes go through `cmm`; this module keeps frame, change bit, key and translation in step
-//! with them. Translations are made when a page is first touched and taken away when its frame is: those
-//! of a guest with DAT off in its tables, those of one with DAT on in shadows of its own tables.
+//! with them. Translations are made when a page is first touched: those of a guest with DAT off in its
+//! tables, those of one with DAT on in shadows of its own tables. When a frame is taken away, they go: these
+//! and all other users of pages are told by [`notifier`]s.
 
 mod entry;
 mod guest;
+pub mod notifier;
 pub mod prefix;
 pub mod shadow;
 mod tables;
 mod translate;
+mod translations;
 pub mod walk;
 
 pub use entry::{Hinting, PageEntry, PageFlags};

@@ -37,12 +37,16 @@ static HEAP: HostHeap = HostHeap(Mutex::new(Heap::empty()));
 
 // SAFETY: `Heap` hands out disjoint blocks of the region it was given; the lock makes it one caller
 // at a time, and no interruption handler allocates.
+//
+// Not inlined: taking the lock is long, and a hundred places allocate.
 unsafe impl core::alloc::GlobalAlloc for HostHeap {
+    #[inline(never)]
     unsafe fn alloc(&self, layout: core::alloc::Layout) -> *mut u8 {
         let block = self.0.lock().allocate_first_fit(layout);
         block.map_or(core::ptr::null_mut(), core::ptr::NonNull::as_ptr)
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, layout: core::alloc::Layout) {
         if let Some(block) = core::ptr::NonNull::new(block) {
             // SAFETY: the caller's promise: it is a block of ours with this layout.

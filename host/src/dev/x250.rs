@@ -3,6 +3,7 @@
 //! Requests are synchronous. List and parameter block are copied once before anything is believed.
 
 use alloc::rc::Rc;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -11,7 +12,9 @@ use drivers::block::{BLOCK_SIZE, Disk};
 use drivers::x250::layout::{self, Entry, Initialize, Request};
 use zerocopy::{FromZeros, IntoBytes};
 
+use crate::dev::buffers::Buffers;
 use crate::guest::Machine;
+use crate::mem::notifier::Notifier;
 use crate::mem::{AccessError, GuestFault};
 
 /// Most entries of a list.
@@ -44,7 +47,8 @@ impl Slice {
 struct Device {
     number: u16,
     slice: Slice,
-    initialized: bool,
+    /// Once it is initialized.
+    buffers: Option<Arc<Buffers>>,
 }
 
 /// The block devices of one guest.
@@ -59,7 +63,7 @@ impl Disks {
         let device = |(number, slice)| Device {
             number,
             slice,
-            initialized: false,
+            buffers: None,
         };
         Self {
             devices: devices.into_iter().map(device).collect(),
@@ -108,7 +112,12 @@ fn initialize(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError
     if block.block_size.get() as usize != BLOCK_SIZE || block.flags & layout::FORM_64 == 0 {
         return Ok(layout::BAD_BLOCK_SIZE);
     }
-    device.initialized = true;
+    if device.buffers.is_none() {
+        let buffers = Arc::<Buffers>::default();
+        let user: Arc<dyn Notifier> = buffers.clone();
+        machine.guest.memory.register(&user);
+        device.buffers = Some(buffers);
+    }
     block.first = 1.into();
     block.last = device.slice.blocks.into();
     let read_only = device.slice.disk.is_read_only();
@@ -120,11 +129,14 @@ fn remove(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> {
     let mut block = Initialize::new_zeroed();
     machine.copy_out(address, block.as_mut_bytes())?;
     match machine.guest.disks.find(block.device.get()) {
-        Some(device) if device.initialized => {
-            device.initialized = false;
+        Some(device) => {
+            let Some(buffers) = device.buffers.take() else {
+                return Ok(layout::NOT_INITIALIZED);
+            };
+            let user: Arc<dyn Notifier> = buffers;
+            machine.guest.memory.unregister(&user);
             Ok(0)
         }
-        Some(_) => Ok(layout::NOT_INITIALIZED),
         None => Ok(layout::NO_DEVICE),
     }
 }
@@ -136,9 +148,9 @@ fn transfer(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> 
     let Some(device) = machine.guest.disks.find(request.device.get()) else {
         return Ok(layout::NO_DEVICE);
     };
-    if !device.initialized {
+    let Some(buffers) = device.buffers.clone() else {
         return Ok(layout::NOT_INITIALIZED);
-    }
+    };
     if count == 0 || count > MOST_ENTRIES {
         return Ok(layout::BAD_COUNT);
     }
@@ -148,7 +160,7 @@ fn transfer(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> 
     let mut at = resume(machine, request.list.get(), &mut list);
     while at < list.len() {
         let run = run_length(&list[at..]);
-        let status = run_entries(machine, &slice, &list[at..at + run]);
+        let status = run_entries(machine, &slice, &buffers, &list[at..at + run]);
         if let Err(AccessError::Wait(_)) = status {
             let done = list[..at].iter().map(|entry| entry.status).collect();
             machine.vcpu_mut().transferred = (request.list.get(), done);
@@ -193,7 +205,12 @@ fn run_length(list: &[Entry]) -> usize {
 
 /// Runs entries that are one run; returns their status. The only errors are those of the host: there is no
 /// frame, or the page must be waited for.
-fn run_entries(machine: &mut Machine<'_>, slice: &Slice, run: &[Entry]) -> Result<u8, AccessError> {
+fn run_entries(
+    machine: &mut Machine<'_>,
+    slice: &Slice,
+    buffers: &Arc<Buffers>,
+    run: &[Entry],
+) -> Result<u8, AccessError> {
     let (first, bytes) = (run[0], run.len() * BLOCK_SIZE);
     // Blocks are counted from 1.
     let Some(block) = first.block.get().checked_sub(1) else {
@@ -219,23 +236,22 @@ fn run_entries(machine: &mut Machine<'_>, slice: &Slice, run: &[Entry]) -> Resul
     }
     let (pool, cpu) = (&mut *machine.pool, machine.cpu);
     let memory = &mut machine.guest.memory;
-    let frame = memory
-        .page_of(cpu, buffer)
-        .map_err(AccessError::from)
-        .and_then(|page| {
-            if to_guest && bytes == PAGE_SIZE {
-                memory.resolve_to_overwrite(pool, cpu, page)
-            } else {
-                memory.resolve(pool, cpu, page, to_guest)
-            }
-        });
+    let Ok(page) = memory.page_of(cpu, buffer) else {
+        return Ok(layout::STATUS_BAD_BUFFER);
+    };
+    let frame = if to_guest && bytes == PAGE_SIZE {
+        memory.resolve_to_overwrite(pool, cpu, page)
+    } else {
+        memory.resolve(pool, cpu, page, to_guest)
+    };
     let frame = match frame {
         Ok(frame) => frame,
         Err(AccessError::Fault(_)) => return Ok(layout::STATUS_BAD_BUFFER),
         Err(error) => return Err(error),
     };
     let (at, start): (Absolute, u64) = (frame.address() + offset, slice.first + block);
-    // SAFETY: the frame is this guest's, and stays so: nobody takes it while we hold the host's lock.
+    let pin = buffers.pin(page);
+    // SAFETY: the frame is this guest's, and stays so while the page is pinned.
     let outcome = unsafe {
         if to_guest {
             slice.disk.read(start, at, bytes)
@@ -243,6 +259,8 @@ fn run_entries(machine: &mut Machine<'_>, slice: &Slice, run: &[Entry]) -> Resul
             slice.disk.write(start, at, bytes)
         }
     };
+    drop(pin);
+    memory.requeue(page);
     Ok(match outcome {
         Ok(()) => 0,
         Err(_) => layout::STATUS_IO_ERROR,

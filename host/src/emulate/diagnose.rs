@@ -49,14 +49,14 @@ fn release(machine: &mut Machine<'_>, first: usize, last: usize) -> Result<(), T
     if last >= machine.guest.memory.size() {
         return Err(Trap::exception(program::ADDRESSING));
     }
-    let prefix = u64::from(machine.guest.memory.prefix(machine.cpu));
-    for address in (first..=last).step_by(PAGE_SIZE) {
-        if !(prefix..prefix + 2 * page).contains(&address) {
-            machine
-                .guest
-                .memory
-                .release(machine.pool, (address >> arch::PAGE_SHIFT) as u32);
-        }
+    let number = |address: u64| (address >> arch::PAGE_SHIFT) as u32;
+    let (first, end) = (number(first), number(last) + 1);
+    let memory = &mut machine.guest.memory;
+    let prefix = number(memory.prefix(machine.cpu).into());
+    // What is in front of the prefix area, and what is behind it.
+    let spared = prefix.clamp(first, end)..(prefix + 2).clamp(first, end);
+    for pages in [first..spared.start, spared.end..end] {
+        memory.release(machine.pool, pages);
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Taking pages away from guests by policy.
 
 use arch::clock::UNITS_PER_MICROSECOND;
-use arch::key;
 use cmm::Usage;
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
@@ -129,11 +128,8 @@ impl Evictor {
             let Some(page) = memory.next_discardable() else {
                 continue;
             };
-            let entry = *memory.page(page).expect("the queue names pages that exist");
-            let referenced = entry
-                .resident()
-                .is_some_and(|frame| key::get(frame) & key::REFERENCE != 0);
-            if referenced && entry.state.usage() != Usage::Unused {
+            let entry = memory.page(page).expect("the queue names pages that exist");
+            if entry.state.usage() != Usage::Unused && memory.age_page(page) {
                 memory.reset_reference_of_host(page);
                 memory.requeue(page);
             } else {

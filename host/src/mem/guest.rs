@@ -1,22 +1,28 @@
 //! The pages of one guest and every transition of them.
 
+mod access;
 mod discard;
 mod keys;
 mod paging;
+#[cfg(test)]
+mod tests;
 
+pub use access::{is_in_one_page, pieces};
 pub use paging::Standing;
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, program, storage};
+use arch::{Frame, PAGE_SHIFT, program, storage};
 use cmm::{Access, Effect, EssaResult, HostEvent, Orc};
 
 use super::entry::{Hinting, PageEntry, PageFlags};
-use super::shadow::Shadow;
-use super::tables::Tables;
-use super::{AccessError, GuestFault, Want, prefix};
+use super::notifier::{Notifier, Notifiers, Pinned, Right};
+use super::translations::Translations;
+use super::{AccessError, GuestFault, Want};
 use crate::memory::FramePool;
 
 /// What happened to a guest's pages.
@@ -49,15 +55,18 @@ const SPARED: usize = 8;
 
 /// The storage of one guest.
 ///
-/// CPUs of the guest run while this changes. So whatever takes a frame or a right away takes the
-/// translations away first; from then on they fault, and wait for the host's lock.
+/// CPUs of the guest run while this changes. So whatever takes a frame or a right away tells the notifiers
+/// first: translations are gone then, and from then on CPUs fault, and wait for the host's lock.
 pub struct GuestMemory {
     /// The guest's number.
     id: u16,
     pages: Vec<PageEntry>,
-    tables: Tables,
-    /// For CPUs with DAT on.
-    pub(super) shadow: Shadow,
+    /// All who use pages.
+    notifiers: Notifiers,
+    /// By CPU: its prefix.
+    prefixes: Vec<u32>,
+    /// Made here for accesses; taken away as those of any other user.
+    pub(super) translations: Translations,
     hinting: Hinting,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
@@ -78,11 +87,17 @@ impl GuestMemory {
     /// shadow tables.
     #[must_use]
     pub fn new(id: u16, bytes: u64, hinting: Hinting, cpus: usize, shadow: u64) -> Self {
+        let translations = Translations::new(bytes, cpus, shadow);
+        let notifiers = Notifiers::default();
+        for user in translations.notifiers() {
+            notifiers.register(&user);
+        }
         Self {
             id,
             pages: vec![PageEntry::UNTOUCHED; (bytes >> PAGE_SHIFT) as usize],
-            tables: Tables::new(bytes, cpus),
-            shadow: Shadow::new(bytes, cpus, shadow),
+            notifiers,
+            prefixes: vec![0; cpus],
+            translations,
             hinting,
             queue: VecDeque::new(),
             supplied: VecDeque::new(),
@@ -99,10 +114,14 @@ impl GuestMemory {
         (self.pages.len() as u64) << PAGE_SHIFT
     }
 
-    /// What control register 1 must hold while a CPU of the guest runs.
-    #[must_use]
-    pub fn asce(&self, cpu: usize) -> u64 {
-        self.tables.asce(cpu)
+    /// From now on a user of pages is told what is taken from them.
+    pub fn register(&self, user: &Arc<dyn Notifier>) {
+        self.notifiers.register(user);
+    }
+
+    /// A user has given up all pages.
+    pub fn unregister(&self, user: &Arc<dyn Notifier>) {
+        self.notifiers.unregister(user);
     }
 
     /// How much of the hints counts.
@@ -120,33 +139,6 @@ impl GuestMemory {
     /// All pages.
     pub fn pages(&self) -> impl Iterator<Item = &PageEntry> {
         self.pages.iter()
-    }
-
-    /// The guest absolute address of a CPU's real address.
-    #[must_use]
-    pub fn absolute(&self, cpu: usize, real: u64) -> u64 {
-        match u32::try_from(real >> PAGE_SHIFT) {
-            Ok(page) => {
-                let page = prefix::swap(self.prefix(cpu), page);
-                (u64::from(page) << PAGE_SHIFT) | offset(real)
-            }
-            Err(_) => real,
-        }
-    }
-
-    /// Sets a CPU's prefix, an address that is a multiple of 8 KiB and inside the guest. The TLB is to
-    /// be purged before that CPU runs again.
-    pub fn set_prefix(&mut self, cpu: usize, prefix: u32) {
-        for prefix in [self.prefix(cpu), prefix] {
-            self.shadow.purge(&|key| key.prefix == prefix);
-        }
-        self.tables.set_prefix(cpu, prefix);
-    }
-
-    /// A CPU's prefix.
-    #[must_use]
-    pub fn prefix(&self, cpu: usize) -> u32 {
-        self.tables.prefix(cpu)
     }
 
     /// Makes a guest absolute page available for an access; returns its frame, and whether it must be
@@ -201,94 +193,6 @@ impl GuestMemory {
         Ok(there)
     }
 
-    /// Makes a guest absolute page available for an access and maps it for a CPU with DAT off.
-    ///
-    /// # Errors
-    /// The exception that the access is for the guest, or there is no frame.
-    pub fn resolve(
-        &mut self,
-        pool: &mut FramePool,
-        cpu: usize,
-        page: u32,
-        store: bool,
-    ) -> Result<Frame, AccessError> {
-        let (frame, protected) = self.bring_in(pool, page, store)?;
-        let real = prefix::swap(self.prefix(cpu), page);
-        let mapped = self.tables.get(cpu, real);
-        if mapped.frame() != Some(frame) || mapped.is_protected() != protected {
-            self.tables.map(cpu, real, frame, protected);
-        }
-        Ok(frame)
-    }
-
-    /// By what frame a CPU gets at a page, and whether it may store there.
-    #[cfg(test)]
-    pub fn mapped(&self, cpu: usize, page: u32) -> Option<(Frame, bool)> {
-        let entry = self.tables.get(cpu, prefix::swap(self.prefix(cpu), page));
-        Some((entry.frame()?, !entry.is_protected()))
-    }
-
-    /// Copies out of a CPU's real storage.
-    ///
-    /// # Errors
-    /// As for [`GuestMemory::resolve`]; the buffer is partly written then.
-    pub fn read(
-        &mut self,
-        pool: &mut FramePool,
-        cpu: usize,
-        real: u64,
-        buffer: &mut [u8],
-    ) -> Result<(), AccessError> {
-        for (at, range) in pieces(real, buffer.len()) {
-            let page = self.page_of(cpu, at)?;
-            let frame = self.resolve(pool, cpu, page, false)?;
-            // SAFETY: the frame belongs to this guest. Its CPUs may use it meanwhile, as those of any
-            // machine may use storage while one of them executes an instruction.
-            unsafe { storage::copy_out(frame.address() + offset(at), &mut buffer[range]) }
-        }
-        Ok(())
-    }
-
-    /// Copies into a CPU's real storage; nothing is stored unless all of it can be.
-    ///
-    /// # Errors
-    /// As for [`GuestMemory::resolve`].
-    pub fn write(
-        &mut self,
-        pool: &mut FramePool,
-        cpu: usize,
-        real: u64,
-        bytes: &[u8],
-    ) -> Result<(), AccessError> {
-        if !is_in_one_page(real, bytes.len()) {
-            for (at, _) in pieces(real, bytes.len()) {
-                let page = self.page_of(cpu, at)?;
-                self.resolve(pool, cpu, page, true)?;
-            }
-        }
-        for (at, range) in pieces(real, bytes.len()) {
-            let page = self.page_of(cpu, at)?;
-            let frame = self.resolve(pool, cpu, page, true)?;
-            // SAFETY: the frame belongs to this guest. Its CPUs may use it meanwhile, as those of any
-            // machine may use storage while one of them executes an instruction.
-            unsafe { storage::copy_in(frame.address() + offset(at), &bytes[range]) }
-        }
-        Ok(())
-    }
-
-    /// The guest absolute page of a CPU's real address.
-    ///
-    /// # Errors
-    /// An addressing exception if the guest does not have it.
-    pub fn page_of(&self, cpu: usize, real: u64) -> Result<u32, GuestFault> {
-        let page = self.absolute(cpu, real) >> PAGE_SHIFT;
-        if page < self.pages.len() as u64 {
-            Ok(page as u32)
-        } else {
-            Err(GuestFault::plain(program::ADDRESSING))
-        }
-    }
-
     /// ESSA on a guest absolute page that exists; returns the result register.
     ///
     /// A page that is to become resident has been brought in before.
@@ -308,9 +212,23 @@ impl GuestMemory {
         transition.result()
     }
 
-    /// DIAGNOSE X'10': the content of a page is not needed any more.
-    pub fn release(&mut self, pool: &mut FramePool, page: u32) {
-        self.drop_frame(pool, page);
+    /// DIAGNOSE X'10': the content of some pages is not needed any more. Pinned ones stay.
+    pub fn release(&mut self, pool: &mut FramePool, pages: Range<u32>) {
+        let are_taken = self
+            .notifiers
+            .invalidate_range(&pages, Right::Access)
+            .is_ok();
+        for page in pages {
+            let is_taken = |page| self.notifiers.invalidate_page(page, Right::Access).is_ok();
+            if are_taken || is_taken(page) {
+                self.forget(pool, page);
+            }
+        }
+    }
+
+    /// Gives up what a page has that nobody uses any more.
+    fn forget(&mut self, pool: &mut FramePool, page: u32) {
+        self.give_frame(pool, page);
         self.give_slot(pool, page);
         let entry = &mut self.pages[page as usize];
         entry.state =
@@ -325,18 +243,27 @@ impl GuestMemory {
     pub fn lose_stable_page(&mut self, pool: &mut FramePool) {
         if let Some(page) = self.made_stable.take()
             && self.pages[page as usize].state == cmm::PageState::SR
+            && self.drop_frame(pool, page).is_ok()
         {
-            self.drop_frame(pool, page);
             self.give_slot(pool, page);
             self.pages[page as usize].state = cmm::PageState::SZ;
         }
     }
 
-    /// Gives the frame of a page back to the pool. The state is the caller's to change.
-    fn drop_frame(&mut self, pool: &mut FramePool, page: u32) {
-        // From here on no CPU of the guest can get at it.
-        self.tables.unmap(page);
-        self.shadow.unmap(page);
+    /// Takes the frame of a page from all who use it, and gives it back to the pool. The state is the
+    /// caller's to change next: only that tells a page without a frame.
+    ///
+    /// # Errors
+    /// The page is pinned.
+    fn drop_frame(&mut self, pool: &mut FramePool, page: u32) -> Result<(), Pinned> {
+        // From here on nobody gets at it.
+        self.notifiers.invalidate_page(page, Right::Access)?;
+        self.give_frame(pool, page);
+        Ok(())
+    }
+
+    /// Gives the frame of a page that nobody uses any more back to the pool.
+    fn give_frame(&mut self, pool: &mut FramePool, page: u32) {
         if let Some(frame) = self.pages[page as usize].resident() {
             pool.give(frame);
         }
@@ -357,28 +284,4 @@ fn take_cleared(pool: &mut FramePool) -> Result<Frame, AccessError> {
     // SAFETY: a frame of the pool belongs to nobody else.
     unsafe { storage::clear_page(frame.address()) }
     Ok(frame)
-}
-
-fn offset(address: u64) -> u64 {
-    address & (PAGE_SIZE as u64 - 1)
-}
-
-/// Whether all of a range of storage is in the page that it begins in.
-#[must_use]
-pub fn is_in_one_page(start: u64, length: usize) -> bool {
-    offset(start) as usize + length <= PAGE_SIZE
-}
-
-/// Cuts a range of storage at page boundaries: address and range of the buffer.
-pub fn pieces(start: u64, length: usize) -> impl Iterator<Item = (u64, core::ops::Range<usize>)> {
-    let mut done = 0;
-    core::iter::from_fn(move || {
-        (done < length).then(|| {
-            let at = start.wrapping_add(done as u64);
-            let piece = (PAGE_SIZE - offset(at) as usize).min(length - done);
-            let range = done..done + piece;
-            done += piece;
-            (at, range)
-        })
-    })
 }

@@ -130,17 +130,6 @@ impl Tables {
         segment_table_asce(Absolute::of(self.views[cpu].segments.0.get()))
     }
 
-    /// A CPU's prefix.
-    pub(super) fn prefix(&self, cpu: usize) -> u32 {
-        self.views[cpu].prefix
-    }
-
-    /// Whether a CPU has an absolute page as part of its prefix area, or would after a reset.
-    pub(super) fn is_prefix(&self, page: u32) -> bool {
-        let mut views = self.views.iter();
-        views.any(|view| prefix::pages(view.prefix).contains(&page))
-    }
-
     /// Sets the prefix of a CPU that does not run now. Whoever lets it run must purge the TLB first:
     /// what it has of the segment table is out of date.
     pub(super) fn set_prefix(&mut self, cpu: usize, new: u32) {
@@ -168,13 +157,18 @@ impl Tables {
     }
 
     /// The entry of a CPU's real page.
+    #[cfg(test)]
     pub(super) fn get(&self, cpu: usize, real: u32) -> PageEntry {
         self.table(cpu, real).get(real)
     }
 
-    /// Maps a CPU's real page.
+    /// Maps a CPU's real page, if it is not mapped so already.
     pub(super) fn map(&mut self, cpu: usize, real: u32, frame: Frame, protected: bool) {
-        self.table(cpu, real).map(real, frame, protected);
+        let table = self.table(cpu, real);
+        let old = table.get(real);
+        if old.frame() != Some(frame) || old.is_protected() != protected {
+            table.map(real, frame, protected);
+        }
     }
 
     /// Everywhere where an absolute page may be mapped: page table and real page.
@@ -190,6 +184,14 @@ impl Tables {
     pub(super) fn unmap(&mut self, page: u32) {
         self.places(page)
             .for_each(|(table, real)| table.unmap(real));
+    }
+
+    /// Takes all translations away: the guest has ended. Its CPUs leave when they fault.
+    pub(super) fn clear(&mut self) {
+        for view in &mut self.views {
+            view.segments.0.get_mut().fill(SegmentEntry::INVALID);
+            translation::flush_space(segment_table_asce(Absolute::of(view.segments.0.get())));
+        }
     }
 
     /// Makes all translations of an absolute page read-only.

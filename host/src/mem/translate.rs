@@ -143,21 +143,21 @@ impl GuestMemory {
         };
         let protected = protected || to.protected;
         // Without room the access is done again, until other CPUs have left theirs.
-        let _is_done = self
-            .shadow
-            .map(&key, access.address, &to, page, frame, protected);
+        let _is_done =
+            self.translations
+                .shadow()
+                .map(&key, access.address, &to, page, frame, protected);
         Ok(())
     }
 
     /// What control registers 1, 7 and 13 must hold while a CPU runs: with DAT on, by these spaces.
     pub fn enter(&mut self, cpu: usize, spaces: Option<[Space; 3]>) -> [u64; 3] {
         let prefix = self.prefix(cpu);
+        let mut shadow = self.translations.shadow();
         match spaces {
-            Some(spaces) => self
-                .shadow
-                .enter(cpu, spaces.map(|space| Key { prefix, space })),
+            Some(spaces) => shadow.enter(cpu, spaces.map(|space| Key { prefix, space })),
             None => {
-                let [_, secondary, home] = self.shadow.nothing();
+                let [_, secondary, home] = shadow.nothing();
                 [self.asce(cpu), secondary, home]
             }
         }
@@ -165,36 +165,39 @@ impl GuestMemory {
 
     /// A CPU does not run any more.
     pub fn leave(&mut self, cpu: usize) {
-        self.shadow.leave(cpu);
+        self.translations.shadow().leave(cpu);
     }
 
     /// A CPU purges its TLB.
     pub fn purge(&mut self, cpu: usize) {
         let prefix = self.prefix(cpu);
-        self.shadow.purge(&|key| key.prefix == prefix);
+        self.translations
+            .shadow()
+            .purge(&|key| key.prefix == prefix);
     }
 
     /// All CPUs purge their TLBs.
     pub fn purge_all(&mut self) {
-        self.shadow.purge(&|_| true);
+        self.translations.shadow().purge(&|_| true);
     }
 
     /// All CPUs forget the translations of a space.
     pub fn purge_space(&mut self, asce: u64) {
         /// Origin and type of the first table, or that there is none.
         const DESIGNATION: u64 = !0xfff | 0x2c;
-        self.shadow
+        self.translations
+            .shadow()
             .purge(&|key| (key.space.asce ^ asce) & DESIGNATION == 0);
     }
 
     /// All CPUs forget what an entry of the guest's page table at an address says.
     pub fn invalidate(&mut self, page_table: u64, address: u64) {
-        self.shadow.invalidate(page_table, address);
+        self.translations.shadow().invalidate(page_table, address);
     }
 
     /// Page tables that have gone because there was no room for more.
     #[must_use]
     pub fn recycled(&self) -> u64 {
-        self.shadow.recycled
+        self.translations.shadow().recycled
     }
 }

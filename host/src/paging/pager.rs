@@ -160,7 +160,7 @@ impl Pager {
         memory.end_page_out(page, is_good);
         if pool.free() < self.high
             && memory.standing(page) == Standing::Clean
-            && !memory.is_frame_referenced(page)
+            && !memory.age_page(page)
         {
             memory.page_out(pool, page);
         }
@@ -268,9 +268,7 @@ impl Pager {
             let memory = memories.memory(id.guest());
             let page = id.page();
             let standing = memory.standing(page);
-            if !matches!(standing, Standing::Gone | Standing::Kept)
-                && memory.is_frame_referenced(page)
-            {
+            if !matches!(standing, Standing::Gone | Standing::Kept) && memory.age_page(page) {
                 memory.reset_reference_of_host(page);
                 ledger(pool).resident.push_back(id);
                 continue;
@@ -280,9 +278,9 @@ impl Pager {
                     memory.unlist(page);
                     continue;
                 }
-                Standing::Useless => memory.evict(pool, page),
-                Standing::Clean => memory.page_out(pool, page),
-                Standing::Kept => {
+                Standing::Useless if memory.evict(pool, page) => {}
+                Standing::Clean if memory.page_out(pool, page) => {}
+                Standing::Useless | Standing::Clean | Standing::Kept => {
                     ledger(pool).resident.push_back(id);
                     continue;
                 }
@@ -318,8 +316,7 @@ impl Pager {
             return false;
         };
         let frame = expanded.frame(slot);
-        memory.page_out_to_expanded(pool, id.page(), slot, frame);
-        true
+        memory.page_out_to_expanded(pool, id.page(), slot, frame)
     }
 
     /// Begins to move old pages on from expanded storage to the device; returns whether it did.
@@ -372,7 +369,10 @@ impl Pager {
             return false;
         };
         // First, so that a store is noticed that comes while the device reads.
-        let frame = memory.begin_page_out(page.page(), slot);
+        let Some(frame) = memory.begin_page_out(page.page(), slot) else {
+            pool.give_slot(slot, true);
+            return false;
+        };
         let transfer = Transfer::new(Direction::Write, slot, page, frame);
         let has_begun = self.begin(pool, transfer, now);
         if !has_begun {

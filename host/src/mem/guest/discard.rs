@@ -38,9 +38,11 @@ impl GuestMemory {
         None
     }
 
-    /// Puts a page that was given a second chance at the end of the queue.
+    /// Puts a page that was given a second chance, or is pinned no more, at the end of the queue.
     pub fn requeue(&mut self, page: u32) {
-        self.note_discardable(page);
+        if !self.supplied.contains(&page) {
+            self.note_discardable(page);
+        }
     }
 
     /// A page of the queue by an arbitrary number, if it is still discardable; it leaves the queue.
@@ -58,19 +60,22 @@ impl GuestMemory {
         self.queue.len()
     }
 
-    /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz.
-    pub fn evict(&mut self, pool: &mut FramePool, page: u32) {
+    /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz. Returns false if
+    /// the page is pinned.
+    pub fn evict(&mut self, pool: &mut FramePool, page: u32) -> bool {
         let entry = self.pages[page as usize];
         debug_assert!(entry.is_discardable(self.hinting));
+        // A potentially volatile page that is clean is mapped read-only: nobody changes it meanwhile.
+        let changed = entry.state.usage() == Usage::PotentiallyVolatile && self.is_changed(page);
+        if self.drop_frame(pool, page).is_err() {
+            return false;
+        }
         match entry.state.usage() {
             Usage::Unused => self.counters.evicted_unused += 1,
             Usage::Volatile => self.counters.evicted_volatile += 1,
             Usage::PotentiallyVolatile => self.counters.evicted_potentially_volatile += 1,
             Usage::Stable => unreachable!("a stable page is not discardable"),
         }
-        // A potentially volatile page that is clean is mapped read-only: nobody changes it meanwhile.
-        let changed = entry.state.usage() == Usage::PotentiallyVolatile && self.is_changed(page);
-        self.drop_frame(pool, page);
         self.give_slot(pool, page);
         let entry = &mut self.pages[page as usize];
         entry.state = cmm::apply(entry.state, HostEvent::Evict { changed })
@@ -78,5 +83,6 @@ impl GuestMemory {
         entry
             .flags
             .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
+        true
     }
 }

@@ -4,6 +4,7 @@ use arch::key;
 
 use super::super::entry::PageFlags;
 use super::GuestMemory;
+use crate::mem::notifier::Right;
 
 impl GuestMemory {
     /// Whether the guest's change bit of a page is on.
@@ -48,9 +49,9 @@ impl GuestMemory {
         if let Some(frame) = entry.resident() {
             let protected = entry.is_write_protected();
             key::set(frame, 0);
-            if protected {
-                self.tables.protect(page);
-                self.shadow.protect(page);
+            if protected && self.notifiers.invalidate_page(page, Right::Store).is_err() {
+                // A transfer changes it afterwards.
+                self.pages[page as usize].flags |= PageFlags::CHANGED;
             }
         }
         self.note_discardable(page);

@@ -7,7 +7,8 @@ use cmm::{Content, HostEvent, IllegalEvent, PageState};
 
 use super::super::entry::{Hinting, PageFlags};
 use super::{GuestMemory, take, take_cleared};
-use crate::mem::{AccessError, GuestFault, Want};
+use crate::mem::notifier::Right;
+use crate::mem::{AccessError, GuestFault, Want, prefix};
 use crate::memory::FramePool;
 use crate::paging::{PageId, Slot};
 
@@ -46,7 +47,7 @@ impl GuestMemory {
             Standing::Kept
         } else if entry.is_discardable(self.hinting) {
             Standing::Useless
-        } else if entry.flags.contains(PageFlags::IN_TRANSIT) || self.tables.is_prefix(page) {
+        } else if entry.flags.contains(PageFlags::IN_TRANSIT) || self.is_prefix(page) {
             Standing::Kept
         } else if entry.slot.is_some() {
             Standing::Clean
@@ -55,9 +56,20 @@ impl GuestMemory {
         }
     }
 
-    /// Whether a resident page was accessed since the host has reset the reference bit of its frame.
+    /// Whether a CPU has an absolute page as part of its prefix area, or would after a reset.
+    fn is_prefix(&self, page: u32) -> bool {
+        let mut prefixes = self.prefixes.iter();
+        prefixes.any(|prefix| prefix::pages(*prefix).contains(&page))
+    }
+
+    /// Whether a resident page was used by anybody since the host has reset the reference bit of its frame.
     #[must_use]
-    pub fn is_frame_referenced(&self, page: u32) -> bool {
+    pub fn age_page(&self, page: u32) -> bool {
+        self.is_frame_referenced(page) || self.notifiers.age_page(page)
+    }
+
+    /// Whether the reference bit of a resident page's frame is on.
+    fn is_frame_referenced(&self, page: u32) -> bool {
         key::get(self.pages[page as usize].frame) & key::REFERENCE != 0
     }
 
@@ -87,15 +99,15 @@ impl GuestMemory {
         }
     }
 
-    /// A page is going to be written to a slot: stores are noticed from now on. Returns its frame.
-    pub fn begin_page_out(&mut self, page: u32, slot: Slot) -> Frame {
-        self.tables.protect(page);
-        self.shadow.protect(page);
+    /// A page is going to be written to a slot: stores are noticed from now on. Returns its frame, unless
+    /// the page is pinned.
+    pub fn begin_page_out(&mut self, page: u32, slot: Slot) -> Option<Frame> {
+        self.notifiers.invalidate_page(page, Right::Store).ok()?;
         let entry = &mut self.pages[page as usize];
         debug_assert!(entry.slot.is_none());
         entry.slot = Some(slot);
         entry.flags |= PageFlags::IN_TRANSIT;
-        entry.frame
+        Some(entry.frame)
     }
 
     /// A page was written, and not stored into meanwhile; if that failed, it has no slot any more.
@@ -110,13 +122,22 @@ impl GuestMemory {
     }
 
     /// Takes the frame of a page whose copy is good, wherever it is: Sr becomes Sp, and so does Pr. The guest finds its
-    /// reference and change bits as they were.
-    pub fn page_out(&mut self, pool: &mut FramePool, page: u32) {
+    /// reference and change bits as they were. Returns false if the page is pinned.
+    pub fn page_out(&mut self, pool: &mut FramePool, page: u32) -> bool {
         debug_assert!(self.pages[page as usize].slot.is_some());
+        let is_free = self.notifiers.invalidate_page(page, Right::Access).is_ok();
+        if is_free {
+            self.preserve(pool, page);
+        }
+        is_free
+    }
+
+    /// Gives the frame of a page back that nobody uses any more, and whose copy is good.
+    fn preserve(&mut self, pool: &mut FramePool, page: u32) {
         if self.is_frame_referenced(page) {
             self.pages[page as usize].flags |= PageFlags::REFERENCED;
         }
-        self.drop_frame(pool, page);
+        self.give_frame(pool, page);
         let entry = &mut self.pages[page as usize];
         // An unchanged Pr is useless, and is not here.
         entry.state = apply(
@@ -129,16 +150,26 @@ impl GuestMemory {
     }
 
     /// Takes the frame of a page whose content goes to a slot of expanded storage, where it is copied.
-    pub fn page_out_to_expanded(&mut self, pool: &mut FramePool, page: u32, slot: Slot, to: Frame) {
-        self.tables.unmap(page);
-        self.shadow.unmap(page);
+    /// Returns false if the page is pinned.
+    pub fn page_out_to_expanded(
+        &mut self,
+        pool: &mut FramePool,
+        page: u32,
+        slot: Slot,
+        to: Frame,
+    ) -> bool {
+        if self.notifiers.invalidate_page(page, Right::Access).is_err() {
+            pool.give_slot(slot, true);
+            return false;
+        }
         let entry = &mut self.pages[page as usize];
         debug_assert!(entry.slot.is_none());
         entry.slot = Some(slot);
         // SAFETY: nobody gets at the page any more, and the slot has the other frame.
         unsafe { storage::copy_page(to.address(), entry.frame.address()) }
-        self.page_out(pool, page);
+        self.preserve(pool, page);
         self.counters.expanded_out += 1;
+        true
     }
 
     /// Copies a page back from expanded storage, where it is no more; one that is on the device must be
@@ -281,9 +312,9 @@ impl GuestMemory {
 
     /// Gives everything back: the guest has ended.
     pub fn give_all(&mut self, pool: &mut FramePool) {
-        self.shadow.purge(&|_| true);
+        self.notifiers.release();
         for page in 0..self.pages.len() as u32 {
-            self.release(pool, page);
+            self.forget(pool, page);
         }
     }
 }

@@ -1,0 +1,206 @@
+//! What is taken from a page is taken from all who use it.
+
+use arch::sim::{Hinting as Installed, Machine};
+use arch::storage;
+
+use super::*;
+use crate::dev::buffers::Buffers;
+use crate::mem::Virtual;
+use crate::mem::walk::{self, Space};
+use crate::paging::{Ledger, Slot};
+
+const SIZE: u64 = 4 << 20;
+const FRAMES: u32 = 64;
+const CPUS: usize = 3;
+/// The prefix of CPU 2: the second segment, so that it shares few tables with the others.
+const PREFIX: u32 = 0x10_0000;
+/// Pages that the test is about: an ordinary one, one of each prefixed segment, and one of a prefix area.
+const PAGES: [u32; 4] = [0x240, 0x40, 0x140, 0x101];
+/// Virtual is real.
+const SPACE: Space = Space {
+    asce: 0x20,
+    enhanced: true,
+};
+
+struct World {
+    memory: GuestMemory,
+    pool: FramePool,
+}
+
+impl World {
+    /// A guest whose CPUs have stored in all pages, with DAT off and on.
+    fn new() -> Self {
+        let mut pool = FramePool::new(Frame(1), FRAMES);
+        pool.allow_paging(Ledger::new(None, 8, 0));
+        let mut memory = GuestMemory::new(0, SIZE, Hinting::Full, CPUS, 256 << 10);
+        memory.set_prefix(2, PREFIX);
+        // Spared pages are not what this is about.
+        memory.spared = 0;
+        let mut world = Self { memory, pool };
+        PAGES.iter().for_each(|page| world.touch(*page));
+        world
+    }
+
+    fn touch(&mut self, page: u32) {
+        for cpu in 0..CPUS {
+            let access = Virtual {
+                space: SPACE,
+                control: 0,
+                address: self.memory.absolute(cpu, u64::from(page) << PAGE_SHIFT),
+                store: true,
+            };
+            let (memory, pool) = (&mut self.memory, &mut self.pool);
+            memory.resolve(pool, cpu, page, true).unwrap();
+            memory.resolve_virtual(pool, cpu, &access).unwrap();
+        }
+    }
+
+    /// How all CPUs get at a page, first with DAT off, then with DAT on: whether they may store there.
+    fn access(&mut self, page: u32) -> [Option<bool>; 2 * CPUS] {
+        core::array::from_fn(|at| {
+            let cpu = at % CPUS;
+            let real = self.memory.absolute(cpu, u64::from(page) << PAGE_SHIFT);
+            let spaces = (at >= CPUS).then_some([SPACE; 3]);
+            let [asce, ..] = self.memory.enter(cpu, spaces);
+            self.memory.leave(cpu);
+            let read = &mut |at: u64| {
+                let mut entry = [0; 8];
+                // SAFETY: tables of the memory's.
+                unsafe {
+                    let at = core::ptr::with_exposed_provenance::<u64>(at as usize);
+                    entry.copy_from_slice(&at.read().to_ne_bytes());
+                }
+                Ok::<_, AccessError>(u64::from_ne_bytes(entry))
+            };
+            let space = Space {
+                asce,
+                enhanced: false,
+            };
+            let to = walk::walk(space, real, read).ok()?;
+            let frame = self.memory.pages[page as usize].frame;
+            assert_eq!(to.real >> PAGE_SHIFT, u64::from(frame.0));
+            Some(!to.protected)
+        })
+    }
+
+    fn essa(&mut self, page: u32, orc: Orc) {
+        self.memory.essa(&mut self.pool, page, orc);
+    }
+}
+
+const NOBODY: [Option<bool>; 2 * CPUS] = [None; 2 * CPUS];
+const ALL_READ: [Option<bool>; 2 * CPUS] = [Some(false); 2 * CPUS];
+const ALL_STORE: [Option<bool>; 2 * CPUS] = [Some(true); 2 * CPUS];
+
+fn on_a_machine(test: impl Fn(World)) {
+    let machine = Machine::new(1 + FRAMES as usize, Installed::None);
+    let _entered = machine.enter();
+    test(World::new());
+}
+
+#[test]
+fn what_takes_a_frame_takes_all_translations() {
+    type Take = fn(&mut World, u32);
+    let takes: [Take; 2] = [
+        |world, page| {
+            world.essa(page, Orc::SetUnused);
+            assert!(world.memory.evict(&mut world.pool, page));
+        },
+        |world, page| world.memory.release(&mut world.pool, page - 1..page + 1),
+    ];
+    for take in takes {
+        on_a_machine(|mut world| {
+            for page in PAGES {
+                assert_eq!(world.access(page), ALL_STORE, "{page:x}");
+                take(&mut world, page);
+                assert_eq!(world.access(page), NOBODY, "{page:x}");
+            }
+            assert_eq!(world.pool.free(), FRAMES as usize);
+        });
+    }
+}
+
+#[test]
+fn a_page_that_is_written_is_read_only_for_all() {
+    on_a_machine(|mut world| {
+        for (number, page) in PAGES.into_iter().enumerate() {
+            let slot = Slot::new(number as u32);
+            assert!(world.memory.begin_page_out(page, slot).is_some());
+            assert_eq!(world.access(page), ALL_READ, "{page:x}");
+            world.memory.end_page_out(page, true);
+            assert!(world.memory.page_out(&mut world.pool, page));
+            assert_eq!(world.access(page), NOBODY, "{page:x}");
+        }
+    });
+}
+
+#[test]
+fn a_page_whose_change_bit_is_reset_is_read_only_for_all() {
+    on_a_machine(|mut world| {
+        for page in PAGES {
+            world.memory.set_key(page, 0);
+            assert_eq!(world.access(page), ALL_READ, "{page:x}");
+        }
+    });
+}
+
+#[test]
+fn the_pages_of_a_guest_that_has_ended_are_nobodys() {
+    on_a_machine(|mut world| {
+        world.memory.give_all(&mut world.pool);
+        assert_eq!(world.pool.free(), FRAMES as usize);
+        for page in PAGES {
+            assert_eq!(world.access(page), NOBODY, "{page:x}");
+        }
+    });
+}
+
+/// Nothing takes a page that a transfer uses, not even what the guest itself says.
+#[test]
+fn a_page_of_a_transfer_stays() {
+    on_a_machine(|mut world| {
+        let [page, other, ..] = PAGES;
+        let buffers = Arc::new(Buffers::default());
+        let notifier: Arc<dyn Notifier> = buffers.clone();
+        world.memory.register(&notifier);
+        let pin = buffers.pin(page);
+        let frame = world.memory.pages[page as usize].frame;
+        // SAFETY: what a device does.
+        unsafe { storage::clear_page(frame.address()) }
+        assert!(world.memory.begin_page_out(page, Slot::new(0)).is_none());
+        world.memory.set_key(page, 0);
+        assert!(world.memory.is_changed(page), "the device may still store");
+        world.memory.release(&mut world.pool, other..page + 1);
+        assert_eq!(world.memory.pages[other as usize].resident(), None);
+        world.essa(page, Orc::SetUnused);
+        assert!(!world.memory.evict(&mut world.pool, page));
+        assert_eq!(world.memory.pages[page as usize].resident(), Some(frame));
+        drop(pin);
+        assert!(world.memory.evict(&mut world.pool, page));
+        assert_eq!(world.access(page), NOBODY);
+        world.memory.unregister(&notifier);
+    });
+}
+
+#[test]
+fn references_of_all_users_count() {
+    on_a_machine(|mut world| {
+        let page = PAGES[0];
+        let buffers = Arc::new(Buffers::default());
+        let notifier: Arc<dyn Notifier> = buffers.clone();
+        world.memory.register(&notifier);
+        let frame = world.memory.pages[page as usize].frame;
+        arch::key::reset_reference(frame);
+        assert!(!world.memory.age_page(page));
+        // By any translation.
+        arch::key::set(frame, arch::key::REFERENCE);
+        assert!(world.memory.age_page(page));
+        world.memory.reset_reference_of_host(page);
+        assert!(!world.memory.age_page(page));
+        // By a device, which leaves the key alone.
+        let pin = buffers.pin(page);
+        assert!(world.memory.age_page(page));
+        drop(pin);
+        assert!(!world.memory.age_page(page));
+    });
+}
