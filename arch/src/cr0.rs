@@ -6,6 +6,8 @@ pub const LOW_ADDRESS_PROTECTION: u64 = 1 << (63 - 35);
 pub const ENHANCED_DAT: u64 = 1 << (63 - 40);
 /// Bit 45: AFP registers may be used.
 pub const AFP: u64 = 1 << (63 - 45);
+/// Bit 46: vector registers may be used.
+pub const VECTOR: u64 = 1 << (63 - 46);
 /// Bit 49: emergency signals.
 pub const EMERGENCY_SIGNAL: u64 = 1 << (63 - 49);
 /// Bit 50: external calls.

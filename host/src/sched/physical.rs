@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use arch::control::{self, cr0, cr6};
 use arch::handler::{self, external};
 use arch::sigp::{Answer, Order};
-use arch::{Lowcore, PswMask, clock, cpu, switch, translation};
+use arch::{Lowcore, PswMask, clock, cpu, facility, switch, translation};
 use boot::secondary::{self, Failure, Ground, MOST_CPUS, PATIENCE};
 use boot::start::STACK_SIZE;
 use spin::Once;
@@ -128,8 +128,11 @@ struct Worker {
     loaded: Option<(Id, u32)>,
     /// What control registers 1, 7 and 13 hold.
     asces: [u64; 3],
-    /// Whether low-address protection is on. It may stay so in the host, which stores nothing there.
-    is_protected: bool,
+    /// Bits of control register 0 that are the guests' business.
+    usable: u64,
+    /// Those that are on. They may stay so in the host, which has no use for them and stores nothing
+    /// at protected addresses.
+    cr0: u64,
 }
 
 impl Worker {
@@ -137,13 +140,19 @@ impl Worker {
     fn new(host: &'static HostLock, me: usize) -> Self {
         ARMED[usize::from(cpu::address())].store(u64::MAX, Ordering::Relaxed);
         clock::set_comparator(u64::MAX);
-        control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::EMERGENCY_SIGNAL | cr0::AFP);
+        control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::EMERGENCY_SIGNAL);
+        let vector = if facility::has_vectors() {
+            cr0::VECTOR
+        } else {
+            0
+        };
         Self {
             host,
             me,
             loaded: None,
             asces: [0; 3],
-            is_protected: false,
+            usable: cr0::LOW_ADDRESS_PROTECTION | cr0::AFP | vector,
+            cr0: 0,
         }
     }
 
@@ -182,14 +191,17 @@ impl Worker {
         host
     }
 
-    /// Makes a virtual CPU's spaces this CPU's. Only those that are not: emulators flush the whole TLB
+    /// Makes a virtual CPU's registers and spaces this CPU's. Only those that are not: emulators flush the whole TLB
     /// for each.
     fn load(&mut self, host: &mut Host, id: Id) {
-        let is_protected = host.has_low_protection(id);
-        if self.is_protected != is_protected {
-            self.is_protected = is_protected;
-            control::protect_low_addresses(is_protected);
+        let vcpu = host.vcpu(id);
+        let cr0 = vcpu.live_control(self.usable);
+        if self.cr0 != cr0 {
+            self.cr0 = cr0;
+            control::choose_cr0(self.usable, cr0);
         }
+        // SAFETY: it runs here; the one before it has got its registers back.
+        unsafe { vcpu.load_registers(cr0) }
         let (asces, state) = host.spaces(id);
         let old = core::mem::replace(&mut self.asces, asces);
         // SAFETY: the host runs with DAT off; the tables are the guest's own, or map nothing.

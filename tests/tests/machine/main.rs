@@ -16,6 +16,7 @@ mod io_errors;
 mod matrix;
 mod monitor;
 mod paging;
+mod registers;
 mod runs;
 mod shadow;
 mod support;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         io_errors::tests(),
         matrix::tests(),
         paging::tests(),
+        registers::tests(),
         tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),
