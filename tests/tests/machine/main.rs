@@ -12,6 +12,7 @@ mod fake;
 mod files;
 mod foreign;
 mod hercules;
+mod instructions;
 mod io_errors;
 mod matrix;
 mod monitor;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         cpus::tests(),
         fake::tests(),
         foreign::tests(),
+        instructions::tests(),
         shadow::tests(),
         io_errors::tests(),
         matrix::tests(),
