@@ -405,10 +405,26 @@ mod tests {
         (vcpu.control[0], vcpu.clock_comparator) = (u64::MAX, 5);
         vcpu.signals.external_call = Some(1);
         vcpu.context.gprs[3] = 7;
+        vcpu.registers.access[3] = 7;
+        vcpu.registers.floating_control = 7;
         vcpu.initial_reset();
+        assert_eq!(vcpu.registers.access[3], 7);
+        assert_eq!(vcpu.registers.floating_control, 0);
         assert!(!vcpu.is_operating && vcpu.signals.external_call.is_none());
         assert_eq!((vcpu.control[0], vcpu.clock_comparator), (0xe0, 0));
         assert_eq!((vcpu.psw, vcpu.context.gprs[3]), (Psw::default(), 7));
+    }
+
+    #[test]
+    fn vector_registers_need_both_bits_and_the_machine() {
+        let mut vcpu = Vcpu::new();
+        let all = cr0::AFP | cr0::VECTOR;
+        assert_eq!(vcpu.live_control(all), 0);
+        vcpu.control[0] |= cr0::VECTOR;
+        assert_eq!(vcpu.live_control(all), 0);
+        vcpu.control[0] |= cr0::AFP;
+        assert_eq!(vcpu.live_control(all), all);
+        assert_eq!(vcpu.live_control(cr0::AFP), cr0::AFP);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) fn tests() -> Vec<Trial> {
                 trial(format!("registers::vector_on_{machine}"), move || {
                     let patches: [(usize, &[u8]); 2] = [
                         (0x30d0, programs::LOADING_VECTORS),
-                        (0x31d0, programs::COMPARING_VECTORS),
+                        (0x3208, programs::COMPARING_VECTORS),
                     ];
                     switched(machine, AFP | VECTOR, &patches)
                 }),
@@ -60,6 +60,7 @@ fn image(control: u32, patches: &[(usize, &[u8])]) -> Vec<u8> {
         let control = u64::from(control | 0xe0).to_be_bytes();
         put(&mut image, area + 0x400, &control);
         put(&mut image, area + 0x408, &[0, 7]); // the code of a data exception
+        put(&mut image, area + 0x40c, &[0, 0, 0x80, 0]); // the prefix of CPU 1
     }
     put(&mut image, 0x3000, programs::SWITCHING);
     put(&mut image, 0x32f0, programs::FAILING);
