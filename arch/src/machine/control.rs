@@ -10,6 +10,12 @@ pub mod cr6 {
     pub const ALL_SUBCLASSES: u64 = 0xff << 24;
 }
 
+/// Control register 8: which classes of MONITOR CALL interrupt.
+pub mod cr8 {
+    /// All sixteen classes (bits 48-63).
+    pub const MONITOR_MASKS: u64 = 0xffff;
+}
+
 /// Reads control register `N`.
 #[must_use]
 pub fn get<const N: u8>() -> u64 {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use arch::control::{self, cr0, cr6};
+use arch::control::{self, cr0, cr6, cr8};
 use arch::handler::{self, external};
 use arch::sigp::{Answer, Order};
 use arch::{Lowcore, PswMask, clock, cpu, facility, switch, translation};
@@ -126,6 +126,8 @@ struct Worker {
     me: usize,
     /// The virtual CPU whose spaces are loaded, and the state of its real addresses.
     loaded: Option<(Id, u32)>,
+    /// The monitor masks of control register 8.
+    monitor: u64,
     /// What control registers 1, 7 and 13 hold.
     asces: [u64; 3],
     /// Bits of control register 0 that are the guests' business.
@@ -150,6 +152,7 @@ impl Worker {
             host,
             me,
             loaded: None,
+            monitor: 0,
             asces: [0; 3],
             usable: cr0::LOW_ADDRESS_PROTECTION | cr0::AFP | vector,
             cr0: 0,
@@ -199,6 +202,12 @@ impl Worker {
         if self.cr0 != cr0 {
             self.cr0 = cr0;
             control::choose_cr0(self.usable, cr0);
+        }
+        let monitor = vcpu.control[8] & cr8::MONITOR_MASKS;
+        if self.monitor != monitor {
+            self.monitor = monitor;
+            // SAFETY: the host itself has no MONITOR CALL.
+            unsafe { control::set::<8>(monitor) }
         }
         // SAFETY: it runs here; the one before it has got its registers back.
         unsafe { vcpu.load_registers(cr0) }
