@@ -1,6 +1,7 @@
 //! SIGNAL PROCESSOR.
 
 use arch::PAGE_SIZE;
+use zerocopy::IntoBytes;
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
@@ -80,26 +81,17 @@ fn status_of(machine: &Machine<'_>, cpu: usize) -> [u8; STATUS_SIZE] {
     let vcpu = &machine.guest.vcpus[cpu];
     let registers = &vcpu.registers;
     let mut status = [0; STATUS_SIZE];
-    let mut words = |at: usize, values: &mut dyn Iterator<Item = u64>| {
-        for (place, value) in status[at..].chunks_mut(8).zip(values) {
-            place.copy_from_slice(&value.to_be_bytes());
-        }
-    };
-    let prefix = machine.guest.memory.prefix(cpu);
-    let control = u64::from(registers.floating_control);
-    let pair = |pair: &[u32]| u64::from(pair[0]) << 32 | u64::from(pair[1]);
-    words(
-        0,
-        &mut registers.vectors.iter().map(|vector| vector[0]).take(16),
-    );
-    words(0x80, &mut vcpu.context.gprs.into_iter());
-    words(0x100, &mut [vcpu.psw.mask, vcpu.psw.address].into_iter());
-    words(0x118, &mut [u64::from(prefix) << 32 | control].into_iter());
-    words(
-        0x128,
-        &mut [vcpu.cpu_timer as u64, vcpu.clock_comparator >> 8].into_iter(),
-    );
-    words(0x140, &mut registers.access.chunks(2).map(pair));
-    words(0x180, &mut vcpu.control.into_iter());
+    let mut put = |at: usize, bytes: &[u8]| status[at..at + bytes.len()].copy_from_slice(bytes);
+    for (number, vector) in registers.vectors[..16].iter().enumerate() {
+        put(8 * number, vector[0].as_bytes());
+    }
+    put(0x80, vcpu.context.gprs.as_bytes());
+    put(0x100, vcpu.psw.as_bytes());
+    put(0x118, machine.guest.memory.prefix(cpu).as_bytes());
+    put(0x11c, registers.floating_control.as_bytes());
+    put(0x128, vcpu.cpu_timer.as_bytes());
+    put(0x130, (vcpu.clock_comparator >> 8).as_bytes());
+    put(0x140, registers.access.as_bytes());
+    put(0x180, vcpu.control.as_bytes());
     status
 }
