@@ -18,6 +18,7 @@ pub mod interruption;
 pub mod lowcore;
 pub mod program;
 pub mod psw;
+pub mod registers;
 pub mod table;
 
 #[cfg(target_os = "none")]

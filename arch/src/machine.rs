@@ -11,6 +11,7 @@ pub mod diagnose;
 pub mod essa;
 mod exclusion;
 pub mod facility;
+pub mod float;
 pub mod handler;
 pub mod key;
 pub mod move_spaces;

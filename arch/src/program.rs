@@ -27,6 +27,8 @@ pub const SPECIAL_OPERATION: u16 = 0x13;
 pub const OPERAND: u16 = 0x15;
 /// Block-volatility exception, the discard fault; nullifying.
 pub const BLOCK_VOLATILITY: u16 = 0x1a;
+/// Vector-processing exception.
+pub const VECTOR_PROCESSING: u16 = 0x1b;
 /// ASCE-type exception; nullifying.
 pub const ASCE_TYPE: u16 = 0x38;
 /// Region-first-translation exception; nullifying.
@@ -81,7 +83,7 @@ pub const fn name(code: u16) -> &'static str {
         0x16 => "trace-table",
         0x18 => "transaction-constraint",
         BLOCK_VOLATILITY => "block-volatility (discard fault)",
-        0x1b => "vector-processing",
+        VECTOR_PROCESSING => "vector-processing",
         0x1c => "space-switch event",
         0x1d => "HFP-square-root",
         0x1f => "PC-translation-specification",

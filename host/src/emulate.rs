@@ -14,8 +14,11 @@ mod diagnose;
 mod essa;
 #[cfg(target_os = "none")]
 mod facility;
+mod instructions;
 #[cfg(target_os = "none")]
 mod key;
+#[cfg(not(target_os = "none"))]
+pub mod listing;
 #[cfg(target_os = "none")]
 mod machine;
 #[cfg(target_os = "none")]

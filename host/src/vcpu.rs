@@ -5,6 +5,8 @@ pub mod external;
 pub mod interruption;
 pub mod orders;
 #[cfg(target_os = "none")]
+mod registers;
+#[cfg(target_os = "none")]
 pub mod run;
 #[cfg(target_os = "none")]
 pub mod signal;
@@ -12,6 +14,7 @@ pub mod signal;
 use alloc::vec::Vec;
 
 use arch::interruption::Context;
+use arch::registers::{Extent, Registers};
 use arch::{Psw, PswMask, cr0};
 
 use crate::mem::Want;
@@ -85,6 +88,10 @@ pub struct Vcpu {
     /// What runs: general registers and the real PSW. While the CPU runs, the physical CPU has a
     /// copy that counts instead.
     pub context: Context,
+    /// The registers that interruptions leave alone, but for those that the physical CPU has.
+    pub registers: Registers,
+    /// How many of these the physical CPU has.
+    pub held: Option<Extent>,
     /// The PSW that the guest sees.
     pub psw: Psw,
     /// Control registers that the guest sees.
@@ -132,6 +139,8 @@ impl Vcpu {
                 gprs: [0; 16],
                 psw: Psw::default(),
             },
+            registers: Registers::default(),
+            held: None,
             psw: Psw::default(),
             control,
             clock_comparator: 0,
@@ -163,11 +172,14 @@ impl Vcpu {
         self.signals = Signals::default();
     }
 
-    /// Initial CPU reset: PSW, control registers and timers as at the start, too. The prefix, which is
-    /// the memory's to keep, is the caller's to set.
+    /// Initial CPU reset: PSW, control registers, floating-point control and timers as at the start, too.
+    /// The prefix, which is the memory's to keep, is the caller's to set; no physical CPU has registers.
     pub fn initial_reset(&mut self) {
+        let mut registers = core::mem::take(&mut self.registers);
+        registers.floating_control = 0;
         *self = Self {
             context: self.context,
+            registers,
             place: self.place,
             held_until: self.held_until,
             spaces: self.spaces,
@@ -227,6 +239,15 @@ impl Vcpu {
     pub fn spaces(&self) -> Option<[Space; 3]> {
         self.has_dat()
             .then(|| [0, 2, 3].map(|control| self.space(control)))
+    }
+
+    /// What counts of control register 0 while the guest runs: of `usable` bits, those that it has on.
+    /// Vector registers need both their bits.
+    #[must_use]
+    pub fn live_control(&self, usable: u64) -> u64 {
+        let bits = self.control[0] & usable;
+        let has_floating = bits & cr0::AFP != 0;
+        bits & !if has_floating { 0 } else { cr0::VECTOR }
     }
 
     /// Whether stores into the first 512 bytes of the first two pages of a space are forbidden.
@@ -384,10 +405,26 @@ mod tests {
         (vcpu.control[0], vcpu.clock_comparator) = (u64::MAX, 5);
         vcpu.signals.external_call = Some(1);
         vcpu.context.gprs[3] = 7;
+        vcpu.registers.access[3] = 7;
+        vcpu.registers.floating_control = 7;
         vcpu.initial_reset();
+        assert_eq!(vcpu.registers.access[3], 7);
+        assert_eq!(vcpu.registers.floating_control, 0);
         assert!(!vcpu.is_operating && vcpu.signals.external_call.is_none());
         assert_eq!((vcpu.control[0], vcpu.clock_comparator), (0xe0, 0));
         assert_eq!((vcpu.psw, vcpu.context.gprs[3]), (Psw::default(), 7));
+    }
+
+    #[test]
+    fn vector_registers_need_both_bits_and_the_machine() {
+        let mut vcpu = Vcpu::new();
+        let all = cr0::AFP | cr0::VECTOR;
+        assert_eq!(vcpu.live_control(all), 0);
+        vcpu.control[0] |= cr0::VECTOR;
+        assert_eq!(vcpu.live_control(all), 0);
+        vcpu.control[0] |= cr0::AFP;
+        assert_eq!(vcpu.live_control(all), all);
+        assert_eq!(vcpu.live_control(cr0::AFP), cr0::AFP);
     }
 
     #[test]

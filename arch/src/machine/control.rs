@@ -10,6 +10,12 @@ pub mod cr6 {
     pub const ALL_SUBCLASSES: u64 = 0xff << 24;
 }
 
+/// Control register 8: which classes of MONITOR CALL interrupt.
+pub mod cr8 {
+    /// All sixteen classes (bits 48-63).
+    pub const MONITOR_MASKS: u64 = 0xffff;
+}
+
 /// Reads control register `N`.
 #[must_use]
 pub fn get<const N: u8>() -> u64 {
@@ -32,18 +38,19 @@ pub unsafe fn set<const N: u8>(value: u64) {
     }
 }
 
-/// Sets the given bits of control register 0, which must be interruption masks or [`cr0::AFP`].
+/// Sets the given bits of control register 0, which must be interruption masks, [`cr0::AFP`] or
+/// [`cr0::VECTOR`].
 pub fn enable_cr0(bits: u64) {
     // SAFETY: masks decide only which external interruptions may come, and each has a handler.
     unsafe { set::<0>(get::<0>() | bits) }
 }
 
-/// Turns low-address protection on or off. Images store into these places when they begin, and only then.
-pub fn protect_low_addresses(on: bool) {
-    let rest = get::<0>() & !cr0::LOW_ADDRESS_PROTECTION;
-    let bit = if on { cr0::LOW_ADDRESS_PROTECTION } else { 0 };
-    // SAFETY: running code stores nothing there any more.
-    unsafe { set::<0>(rest | bit) }
+/// Makes those bits of control register 0 that are in `which` what they are in `bits`. They may be
+/// what [`enable_cr0`] takes, and low-address protection: images store into these places when they
+/// begin, and only then.
+pub fn choose_cr0(which: u64, bits: u64) {
+    // SAFETY: running code stores nothing into protected places any more; else as for `enable_cr0`.
+    unsafe { set::<0>(get::<0>() & !which | bits & which) }
 }
 
 /// Resets the given bits of control register 0.

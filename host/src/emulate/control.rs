@@ -4,6 +4,7 @@ use arch::{PAGE_SIZE, program, storage};
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
+use crate::vcpu::End;
 
 /// Registers of an RS operand: from the first to the last, wrapping at 15.
 fn registers((first, last): (usize, usize)) -> impl Iterator<Item = usize> {
@@ -153,4 +154,24 @@ pub(super) fn sturg(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     check_alignment(address, 8)?;
     let value = machine.gpr(register);
     machine.write_real(address, &value.to_be_bytes())
+}
+
+/// TRACE and its 64-bit form: nothing while explicit tracing is off, or the operand says so.
+pub(super) fn trace(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    /// Of control register 12: explicit tracing is on.
+    const EXPLICIT: u64 = 1;
+    /// First byte of the operand: no entry is to be made.
+    const NONE: u8 = 0x80;
+    let operand = match instruction.opcode() {
+        0x9900 => instruction.base(2),
+        _ => instruction.long_base(),
+    };
+    let address = machine.address(operand);
+    check_alignment(address, 4)?;
+    if machine.vcpu().control[12] & EXPLICIT != 0 && machine.read::<4>(address)?[0] & NONE == 0 {
+        return Err(Trap::End(End::Misbehaved(
+            "it turned tracing on, which this host does not offer",
+        )));
+    }
+    Ok(())
 }

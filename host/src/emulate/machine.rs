@@ -217,11 +217,10 @@ fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
 /// Executes the instruction that ended just before the guest's PSW address, or gives the guest the
 /// exception that is architected for it.
 ///
-/// `length` is its length in bytes, that of the EXECUTE if it is the target of one; `code` is the
-/// exception of an instruction that this host does not know.
-pub fn instruction(machine: &mut Machine<'_>, length: u8, code: u16) {
+/// `length` is its length in bytes, that of the EXECUTE if it is the target of one.
+pub fn instruction(machine: &mut Machine<'_>, length: u8) {
     let at = behind(machine, length);
-    let outcome = fetch(machine, at).and_then(|instruction| execute(machine, &instruction, code));
+    let outcome = fetch(machine, at).and_then(|instruction| execute(machine, &instruction));
     match outcome {
         Ok(()) => machine.vcpu_mut().repeated = (0, 0, 0),
         Err(Trap::End(end)) => machine.guest.finish(end),
@@ -244,9 +243,10 @@ fn behind(machine: &Machine<'_>, length: u8) -> u64 {
     vcpu.wrap(vcpu.psw.address.wrapping_sub(u64::from(length)))
 }
 
-fn execute(machine: &mut Machine<'_>, instruction: &Instruction, code: u16) -> Result<(), Trap> {
+fn execute(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    // Of what is not installed, that is known first, whatever state the machine wants for it.
     let Some(entry) = table::find(instruction.opcode()) else {
-        return Err(Trap::exception(code));
+        return Err(Trap::exception(program::OPERATION));
     };
     if entry.privileged && machine.vcpu().is_problem_state() {
         return Err(Trap::exception(program::PRIVILEGED_OPERATION));

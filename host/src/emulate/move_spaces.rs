@@ -19,17 +19,27 @@ fn check_dat(machine: &Machine<'_>) -> Result<(), Trap> {
     }
 }
 
-/// Moves at most `most` of `length` bytes between two spaces, in pieces that are in one page of either:
-/// what was moved before an exception is moved again after it. The condition code says if it was all.
+/// Moves at most `most` of `length` bytes between two spaces; the condition code says if it was all.
+fn move_at_most(
+    machine: &mut Machine<'_>,
+    to: (u8, u64),
+    from: (u8, u64),
+    length: u64,
+    most: u64,
+) -> Result<(), Trap> {
+    move_bytes(machine, to, from, length.min(most))?;
+    machine.set_cc(if length > most { 3 } else { 0 });
+    Ok(())
+}
+
+/// Moves bytes between two spaces, in pieces: what was moved before an exception is moved again after it.
 fn move_bytes(
     machine: &mut Machine<'_>,
     (to_space, to): (u8, u64),
     (from_space, from): (u8, u64),
-    length: u64,
-    most: u64,
+    count: u64,
 ) -> Result<(), Trap> {
     let mut buffer = [0; 256];
-    let count = length.min(most);
     let mut done = 0;
     while done < count {
         let size = (count - done).min(buffer.len() as u64);
@@ -38,7 +48,6 @@ fn move_bytes(
         machine.store(to_space, to.wrapping_add(done), piece)?;
         done += size;
     }
-    machine.set_cc(if length > most { 3 } else { 0 });
     Ok(())
 }
 
@@ -54,7 +63,7 @@ pub(super) fn mvcos(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     let to = machine.address(instruction.base(2));
     let from = machine.address(instruction.base(4));
     let length = machine.length(instruction.rs().0);
-    move_bytes(machine, (to_space, to), (from_space, from), length, MOST)
+    move_at_most(machine, (to_space, to), (from_space, from), length, MOST)
 }
 
 /// The space that an operand-access control names, or that of the PSW.
@@ -85,6 +94,33 @@ pub(super) fn mvcs(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     by_key(machine, instruction, SECONDARY, PRIMARY)
 }
 
+/// MOVE WITH KEY.
+pub(super) fn mvck(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let space = address_space_control(&machine.vcpu().psw);
+    move_by_key(machine, instruction, space, space)
+}
+
+/// MOVE WITH SOURCE KEY, and MOVE WITH DESTINATION KEY.
+pub(super) fn mvcsk(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let space = address_space_control(&machine.vcpu().psw);
+    let to = machine.address(instruction.base(2));
+    let from = machine.address(instruction.base(4));
+    let count = (machine.gpr(0) & 0xff) + 1;
+    move_bytes(machine, (space, to), (space, from), count)
+}
+
+/// MOVE PAGE: it traps for the key that it names, which the problem state would need authority for.
+pub(super) fn mvpg(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    if machine.vcpu().is_problem_state() {
+        return Err(Trap::exception(program::PRIVILEGED_OPERATION));
+    }
+    let space = address_space_control(&machine.vcpu().psw);
+    let page = |register| machine.register_address(register) & !(MOST - 1);
+    let (to, from) = instruction.rre();
+    let (to, from) = (page(to), page(from));
+    move_at_most(machine, (space, to), (space, from), MOST, MOST)
+}
+
 fn by_key(
     machine: &mut Machine<'_>,
     instruction: &Instruction,
@@ -92,11 +128,20 @@ fn by_key(
     from_space: u8,
 ) -> Result<(), Trap> {
     check_dat(machine)?;
+    move_by_key(machine, instruction, to_space, from_space)
+}
+
+fn move_by_key(
+    machine: &mut Machine<'_>,
+    instruction: &Instruction,
+    to_space: u8,
+    from_space: u8,
+) -> Result<(), Trap> {
     let to = machine.address(instruction.base(2));
     let from = machine.address(instruction.base(4));
     let length = machine.length(instruction.rs().0);
     let (to, from) = ((to_space, to), (from_space, from));
-    move_bytes(machine, to, from, length, MOST_BY_KEY)
+    move_at_most(machine, to, from, length, MOST_BY_KEY)
 }
 
 impl Machine<'_> {

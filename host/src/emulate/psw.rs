@@ -1,9 +1,10 @@
 //! Instructions that load or change the PSW.
 
-use arch::{PswMask, program};
+use arch::{PswMask, cr0, program};
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
+use crate::mem::address_space_control;
 use crate::vcpu::interruption;
 
 /// LOAD PSW EXTENDED.
@@ -43,6 +44,9 @@ fn aligned(machine: &Machine<'_>, instruction: &Instruction) -> Result<u64, Trap
 
 /// SET SYSTEM MASK.
 pub(super) fn ssm(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    if machine.vcpu().control[0] & cr0::SSM_SUPPRESSION != 0 {
+        return Err(Trap::exception(program::SPECIAL_OPERATION));
+    }
     let address = machine.address(instruction.base(2));
     let [mask] = machine.read::<1>(address)?;
     set_system_mask(machine, mask);
@@ -102,5 +106,40 @@ pub(super) fn sac(machine: &mut Machine<'_>, instruction: &Instruction) -> Resul
     };
     let psw = &mut machine.vcpu_mut().psw;
     psw.mask = psw.mask & !PswMask::ASC.bits() | control.bits();
+    Ok(())
+}
+
+/// What tells about the PSW is for the problem state only if control register 0 says so.
+fn check_extraction(machine: &Machine<'_>) -> Result<(), Trap> {
+    let vcpu = machine.vcpu();
+    if vcpu.is_problem_state() && vcpu.control[0] & cr0::EXTRACTION_AUTHORITY == 0 {
+        Err(Trap::exception(program::PRIVILEGED_OPERATION))
+    } else {
+        Ok(())
+    }
+}
+
+/// INSERT PSW KEY.
+pub(super) fn ipk(machine: &mut Machine<'_>, _: &Instruction) -> Result<(), Trap> {
+    check_extraction(machine)?;
+    let key = machine.vcpu().psw.mask >> arch::psw::field::KEY_SHIFT & 15;
+    let rest = machine.gpr(2) & !0xff;
+    machine.set_gpr(2, rest | key << 4);
+    Ok(())
+}
+
+/// INSERT ADDRESS SPACE CONTROL: as SET ADDRESS SPACE CONTROL takes it.
+pub(super) fn iac(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    if !machine.vcpu().has_dat() {
+        return Err(Trap::exception(program::SPECIAL_OPERATION));
+    }
+    check_extraction(machine)?;
+    let control = address_space_control(&machine.vcpu().psw);
+    // Its two bits the other way round.
+    let code = control >> 1 | (control & 1) << 1;
+    let register = instruction.rre().0;
+    let rest = machine.gpr(register) & !0xff00;
+    machine.set_gpr(register, rest | u64::from(code) << 8);
+    machine.set_cc(code);
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::lock::{self, Lock};
 use crate::memory::FramePool;
 use crate::paging::Pager;
 use crate::report;
-use crate::vcpu::{End, Place, Yield, external, interruption, run, signal};
+use crate::vcpu::{End, Place, Vcpu, Yield, external, interruption, run, signal};
 
 /// Length of a time slice, in TOD units: 10 ms.
 const SLICE: u64 = 10_000 * clock::UNITS_PER_MICROSECOND;
@@ -118,10 +118,9 @@ impl Host {
         self.physical[me].is_idle = is_idle;
     }
 
-    /// Whether low-address protection must be on while a virtual CPU runs.
-    #[must_use]
-    pub fn has_low_protection(&self, id: Id) -> bool {
-        self.guests[id.guest].vcpus[id.cpu].has_low_protection()
+    /// A virtual CPU.
+    pub fn vcpu(&mut self, id: Id) -> &mut Vcpu {
+        &mut self.guests[id.guest].vcpus[id.cpu]
     }
 
     /// What control registers 1, 7 and 13 must hold for a virtual CPU that is going to run, and what
@@ -290,6 +289,8 @@ impl Host {
         let guest = &mut self.guests[id.guest];
         let can_run = guest.can_run(id.cpu, now);
         let vcpu = &mut guest.vcpus[id.cpu];
+        // SAFETY: this physical CPU has it.
+        unsafe { vcpu.store_registers() }
         vcpu.place = if can_run { Place::Queued } else { Place::Off };
         vcpu.waits_since = (vcpu.is_operating && vcpu.is_waiting()).then_some(now);
         if can_run {

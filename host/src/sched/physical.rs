@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use arch::control::{self, cr0, cr6};
+use arch::control::{self, cr0, cr6, cr8};
 use arch::handler::{self, external};
 use arch::sigp::{Answer, Order};
-use arch::{Lowcore, PswMask, clock, cpu, switch, translation};
+use arch::{Lowcore, PswMask, clock, cpu, facility, switch, translation};
 use boot::secondary::{self, Failure, Ground, MOST_CPUS, PATIENCE};
 use boot::start::STACK_SIZE;
 use spin::Once;
@@ -126,10 +126,15 @@ struct Worker {
     me: usize,
     /// The virtual CPU whose spaces are loaded, and the state of its real addresses.
     loaded: Option<(Id, u32)>,
+    /// The monitor masks of control register 8.
+    monitor: u64,
     /// What control registers 1, 7 and 13 hold.
     asces: [u64; 3],
-    /// Whether low-address protection is on. It may stay so in the host, which stores nothing there.
-    is_protected: bool,
+    /// Bits of control register 0 that are the guests' business.
+    usable: u64,
+    /// Those that are on. They may stay so in the host, which has no use for them and stores nothing
+    /// at protected addresses.
+    cr0: u64,
 }
 
 impl Worker {
@@ -137,13 +142,20 @@ impl Worker {
     fn new(host: &'static HostLock, me: usize) -> Self {
         ARMED[usize::from(cpu::address())].store(u64::MAX, Ordering::Relaxed);
         clock::set_comparator(u64::MAX);
-        control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::EMERGENCY_SIGNAL | cr0::AFP);
+        control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::EMERGENCY_SIGNAL);
+        let vector = if facility::has_vectors() {
+            cr0::VECTOR
+        } else {
+            0
+        };
         Self {
             host,
             me,
             loaded: None,
+            monitor: 0,
             asces: [0; 3],
-            is_protected: false,
+            usable: cr0::LOW_ADDRESS_PROTECTION | cr0::AFP | vector,
+            cr0: 0,
         }
     }
 
@@ -182,14 +194,23 @@ impl Worker {
         host
     }
 
-    /// Makes a virtual CPU's spaces this CPU's. Only those that are not: emulators flush the whole TLB
+    /// Makes a virtual CPU's registers and spaces this CPU's. Only those that are not: emulators flush the whole TLB
     /// for each.
     fn load(&mut self, host: &mut Host, id: Id) {
-        let is_protected = host.has_low_protection(id);
-        if self.is_protected != is_protected {
-            self.is_protected = is_protected;
-            control::protect_low_addresses(is_protected);
+        let vcpu = host.vcpu(id);
+        let cr0 = vcpu.live_control(self.usable);
+        if self.cr0 != cr0 {
+            self.cr0 = cr0;
+            control::choose_cr0(self.usable, cr0);
         }
+        let monitor = vcpu.control[8] & cr8::MONITOR_MASKS;
+        if self.monitor != monitor {
+            self.monitor = monitor;
+            // SAFETY: the host itself has no MONITOR CALL.
+            unsafe { control::set::<8>(monitor) }
+        }
+        // SAFETY: it runs here; the one before it has got its registers back.
+        unsafe { vcpu.load_registers(cr0) }
         let (asces, state) = host.spaces(id);
         let old = core::mem::replace(&mut self.asces, asces);
         // SAFETY: the host runs with DAT off; the tables are the guest's own, or map nothing.

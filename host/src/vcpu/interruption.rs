@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 
 use arch::handler::external as code;
-use arch::{Lowcore, Psw, PswMask, clock, program};
+use arch::{Lowcore, Psw, PswMask, clock, lowcore_field, program};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::End;
@@ -125,13 +125,29 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
     let identification = fault.identification.unwrap_or_default().to_be_bytes();
     let code = [u16::from(length), fault.code].map(u16::to_be_bytes);
     let code: [u8; 4] = [code[0][0], code[0][1], code[1][0], code[1][1]];
-    let details: [(usize, &[u8]); 3] = [
+    // Exceptions of these kinds are the machine's, which has stored the rest for the host.
+    let data_exception = lowcore_field!(data_exception_code).to_be_bytes();
+    let monitor_class = lowcore_field!(monitor_class).to_be_bytes();
+    let monitor_code = lowcore_field!(monitor_code).to_be_bytes();
+    let mut details: [(usize, &[u8]); 3] = [
         (offset_of!(Lowcore, program_ilc), &code),
         (offset_of!(Lowcore, translation_exception), &identification),
         // No access register was used.
         (offset_of!(Lowcore, exception_access_id), &[0]),
     ];
-    let count = if fault.identification.is_some() { 3 } else { 1 };
+    let count = match fault.code {
+        program::DATA | program::VECTOR_PROCESSING => {
+            details[1] = (offset_of!(Lowcore, data_exception_code), &data_exception);
+            2
+        }
+        program::MONITOR_EVENT => {
+            details[1] = (offset_of!(Lowcore, monitor_class), &monitor_class);
+            details[2] = (offset_of!(Lowcore, monitor_code), &monitor_code);
+            3
+        }
+        _ if fault.identification.is_some() => 3,
+        _ => 1,
+    };
     let result = interrupt(
         machine,
         &details[..count],

@@ -25,7 +25,7 @@ pub struct Target {
     pub has_external_call: bool,
     /// Whether it has accepted an order that it has not carried out.
     pub is_busy: bool,
-    /// Whether the guest has storage for a prefix area where the parameter says.
+    /// Whether the guest has storage where the parameter says.
     pub is_parameter_storage: bool,
 }
 
@@ -57,6 +57,8 @@ pub enum Outcome {
     Deed(Deed),
     /// Condition code 0, and the parameter becomes the prefix.
     SetPrefix,
+    /// Condition code 0, and the status is stored where the parameter says.
+    StoreStatus,
     /// Condition code 1, with this status.
     Status(u32),
     /// Condition code 2.
@@ -65,6 +67,9 @@ pub enum Outcome {
 
 /// The order that is for all CPUs, whichever is addressed.
 pub const SET_ARCHITECTURE: u8 = 0x12;
+
+/// The order that stores the status of a CPU where its parameter says, not where a prefix area is.
+pub const STORE_STATUS_AT_ADDRESS: u8 = 0x0e;
 
 /// What comes of an order for a CPU that is there.
 #[must_use]
@@ -86,9 +91,12 @@ pub fn outcome(order: u8, target: Target) -> Outcome {
         0x06 => Outcome::Deed(Deed::Restart),
         0x0b => Outcome::Deed(Deed::InitialReset),
         0x0c => Outcome::Deed(Deed::Reset),
-        0x0d if !target.is_parameter_storage => Outcome::Status(INVALID_PARAMETER),
-        0x0d if !target.is_stopped => Outcome::Status(INCORRECT_STATE),
+        0x0d | STORE_STATUS_AT_ADDRESS if !target.is_parameter_storage => {
+            Outcome::Status(INVALID_PARAMETER)
+        }
+        0x0d | STORE_STATUS_AT_ADDRESS if !target.is_stopped => Outcome::Status(INCORRECT_STATE),
         0x0d => Outcome::SetPrefix,
+        STORE_STATUS_AT_ADDRESS => Outcome::StoreStatus,
         0x15 if !target.is_running => Outcome::Status(NOT_RUNNING),
         0x15 => Outcome::Accepted,
         _ => Outcome::Status(INVALID_ORDER),
@@ -147,14 +155,17 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_is_set_of_a_stopped_cpu_to_storage_that_exists() {
+    fn prefix_and_status_are_those_of_a_stopped_cpu_in_storage_that_exists() {
         let nowhere = Target {
             is_parameter_storage: false,
             ..STOPPED_CPU
         };
         assert_eq!(outcome(0x0d, STOPPED_CPU), Outcome::SetPrefix);
-        assert_eq!(outcome(0x0d, OPERATING), Outcome::Status(0x200));
-        assert_eq!(outcome(0x0d, nowhere), Outcome::Status(0x100));
+        assert_eq!(outcome(0x0e, STOPPED_CPU), Outcome::StoreStatus);
+        for order in [0x0d, 0x0e] {
+            assert_eq!(outcome(order, OPERATING), Outcome::Status(0x200));
+            assert_eq!(outcome(order, nowhere), Outcome::Status(0x100));
+        }
     }
 
     #[test]
@@ -171,7 +182,7 @@ mod tests {
 
     #[test]
     fn orders_that_this_machine_has_not_are_invalid() {
-        for order in [0x00, 0x07, 0x09, 0x0e, 0x13, 0xff] {
+        for order in [0x00, 0x07, 0x09, 0x13, 0xff] {
             assert_eq!(
                 outcome(order, OPERATING),
                 Outcome::Status(0x02),

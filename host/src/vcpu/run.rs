@@ -60,7 +60,7 @@ fn program_exit(machine: &mut Machine<'_>) {
             } else {
                 "privileged"
             });
-            emulate::instruction(machine, length, code);
+            emulate::instruction(machine, length);
         }
         program::SEGMENT_TRANSLATION
         | program::PAGE_TRANSLATION
@@ -81,7 +81,7 @@ fn program_exit(machine: &mut Machine<'_>) {
             match emulate::is_at(machine, length, MVCOS) {
                 Ok(true) => {
                     machine.guest.count_exit("mvcos");
-                    emulate::instruction(machine, length, program::OPERATION);
+                    emulate::instruction(machine, length);
                 }
                 Ok(false) => reflect(machine, code, length),
                 // It is executed again, and interrupted again.

@@ -23,7 +23,10 @@ pub fn carry_out(machine: &mut Machine<'_>, deed: Deed) {
             machine.guest.memory.purge(machine.cpu);
         }
         Deed::InitialReset => {
-            machine.vcpu_mut().initial_reset();
+            let vcpu = machine.vcpu_mut();
+            // SAFETY: orders are carried out by the physical CPU that has the virtual one.
+            unsafe { vcpu.store_registers() }
+            vcpu.initial_reset();
             machine.set_prefix(0);
         }
     }

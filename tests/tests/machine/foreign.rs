@@ -18,6 +18,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("foreign::an_access_to_a_discarded_page", || {
             lost_page(3, 0x1a)
         }),
+        trial("foreign::a_monitor_event", monitor_event),
         trial("foreign::a_guest_that_interrupts_itself_is_ended", endless),
     ]
 }
@@ -110,4 +111,29 @@ fn lost_page(orc: u8, code: u8) -> Verdict {
 /// A guest whose program-interruption handler is missing interrupts itself for ever: it is ended.
 fn endless() -> Verdict {
     run_flat(&[0x00, 0x00])?.must_fail(&["interrupts itself"])
+}
+
+/// MONITOR CALL of a class that control register 8 names interrupts, with class and code; another one does
+/// nothing.
+fn monitor_event() -> Verdict {
+    #[rustfmt::skip]
+    let code = [
+        0xeb, 0x88, 0x00, 0x50, 0x00, 0x2f, // 10 lctlg %c8,%c8,0x50
+        0xaf, 0x04, 0x00, 0x05,             // 16 mc    5,4
+        0xaf, 0x03, 0x00, 0x05,             // 1a mc    5,3
+        0x82, 0x00, 0x00, 0x68,             // 1e lpsw  0x68
+        0xd5, 0x01, 0x00, 0x8e, 0x00, 0x58, // 22 clc   0x8e(2),0x58
+        0xa7, 0x74, 0x00, 0x12,             // 28 jne   4c
+        0xd5, 0x01, 0x00, 0x94, 0x00, 0x5a, // 2c clc   0x94(2),0x5a
+        0xa7, 0x74, 0x00, 0x0d,             // 32 jne   4c
+        0xe3, 0x40, 0x00, 0xb0, 0x00, 0x04, // 36 lg    %r4,0xb0
+        0xa7, 0x4f, 0x00, 0x05,             // 3c cghi  %r4,5
+        0xa7, 0x74, 0x00, 0x06,             // 40 jne   4c
+        0x82, 0x00, 0x00, 0x60,             // 44 lpsw  0x60
+        0x07, 0x07, 0x07, 0x07,             // 48 nopr
+        0x82, 0x00, 0x00, 0x68,             // 4c lpsw  0x68
+        0, 0, 0, 0, 0, 0, 0x10, 0,          // 50 control register 8
+        0x00, 0x40, 0x00, 0x03,             // 58 code and class
+    ];
+    run_flat(&code)?.must_be_good()
 }

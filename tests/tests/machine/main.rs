@@ -12,10 +12,12 @@ mod fake;
 mod files;
 mod foreign;
 mod hercules;
+mod instructions;
 mod io_errors;
 mod matrix;
 mod monitor;
 mod paging;
+mod registers;
 mod runs;
 mod shadow;
 mod support;
@@ -41,10 +43,12 @@ fn main() -> ExitCode {
         cpus::tests(),
         fake::tests(),
         foreign::tests(),
+        instructions::tests(),
         shadow::tests(),
         io_errors::tests(),
         matrix::tests(),
         paging::tests(),
+        registers::tests(),
         tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),

@@ -81,10 +81,10 @@ struct Program {
 }
 
 const EXTERNAL: usize = 0x1b0;
-const PROGRAM: usize = 0x1d0;
+pub(crate) const PROGRAM: usize = 0x1d0;
 
 /// CPU addresses with the absolute addresses of their prefix areas.
-const AREAS: [usize; 2] = [0, 0x8000];
+pub(crate) const AREAS: [usize; 2] = [0, 0x8000];
 
 /// A flat image: each CPU has its program, and what it compares with, in its prefix area.
 fn image(program: &Program) -> Vec<u8> {
@@ -114,15 +114,15 @@ fn image(program: &Program) -> Vec<u8> {
 }
 
 /// Short disabled-wait PSWs.
-const SUCCESS: [u8; 8] = [0x00, 0x0a, 0x00, 0x00, 0x80, 0x00, 0x0f, 0xff];
-const FAILURE: [u8; 8] = [0x00, 0x0a, 0x00, 0x00, 0x80, 0x00, 0x0b, 0xad];
+pub(crate) const SUCCESS: [u8; 8] = [0x00, 0x0a, 0x00, 0x00, 0x80, 0x00, 0x0f, 0xff];
+pub(crate) const FAILURE: [u8; 8] = [0x00, 0x0a, 0x00, 0x00, 0x80, 0x00, 0x0b, 0xad];
 
-fn put(image: &mut [u8], at: usize, bytes: &[u8]) {
+pub(crate) fn put(image: &mut [u8], at: usize, bytes: &[u8]) {
     image[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
 /// A PSW with 64-bit addressing and these first two bytes.
-fn psw(mask: u16, address: u64) -> [u8; 16] {
+pub(crate) fn psw(mask: u16, address: u64) -> [u8; 16] {
     let mask = u64::from(mask) << 48 | 0x0000_0001_8000_0000;
     (u128::from(mask) << 64 | u128::from(address)).to_be_bytes()
 }
