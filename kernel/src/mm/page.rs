@@ -188,9 +188,11 @@ impl Page {
         self.flags().usage()
     }
 
-    /// Whether it is in a cache, and this kernel has set it stable last.
-    pub(super) fn is_stable_in_cache(&self) -> bool {
-        self.flags() & (PageFlags::CACHED | PageFlags::HINTED) == PageFlags::CACHED
+    /// Whether it is in a cache, this kernel has set it stable last, and it is in no batch of those that
+    /// are going to be volatile.
+    pub(super) fn is_kept_stable(&self) -> bool {
+        let asked = PageFlags::CACHED | PageFlags::HINTED | PageFlags::PENDING;
+        self.flags() & asked == PageFlags::CACHED
     }
 
     /// Notes the usage that has been set. The caller has StateChange, or the page has no reference:

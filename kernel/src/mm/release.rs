@@ -50,8 +50,8 @@ impl Mm<'_> {
     /// As [`Mm::put_user`], of who has read the page and not used it.
     #[inline]
     pub(super) fn put_reader(&self, frame: Frame) {
-        // Most pages are volatile, where they are not made stable to be read.
-        if self.hinting() == Hinting::Full && self.page(frame).is_stable_in_cache() {
+        // Most pages are volatile or are going to be, where they are not made stable to be read.
+        if self.hinting() == Hinting::Full && self.page(frame).is_kept_stable() {
             self.release(frame);
         } else {
             self.put_anonymous(frame);
@@ -77,7 +77,6 @@ impl Mm<'_> {
     fn join_batch(&self, frame: Frame, most: usize) -> Batch {
         let page = self.page(frame);
         if page.test_and_set(PageFlags::PENDING) {
-            self.stats.released_again.add(1);
             return Batch::new();
         }
         page.get();

@@ -68,8 +68,6 @@ pub struct Stats {
     pub minor_faults: Counter,
     /// Key instructions.
     pub keys: Counter,
-    /// Pages dropped that were waiting to become volatile since they were dropped before.
-    pub released_again: Counter,
     /// Pages made stable.
     pub made_stable: Counter,
     /// Pages taken out of the page cache because memory was short.
