@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use arch::Frame;
 use arrayvec::ArrayVec;
 
-use super::page::PageFlags;
+use super::page::{Page, PageFlags};
 use super::{Hinting, MOST_CPUS, Mm};
 use crate::sync::{self, Mutex};
 
@@ -41,20 +41,27 @@ impl Mm<'_> {
     // As in `make_stable`.
     #[inline]
     pub(super) fn put_user(&self, frame: Frame) {
-        if self.page(frame).flags().contains(PageFlags::READ_AHEAD) {
+        let page = self.page(frame);
+        if page.flags().contains(PageFlags::READ_AHEAD) {
             self.note_first_use(frame);
         }
-        self.put_reader(frame);
+        self.put_page_of_reader(frame, page);
     }
 
     /// As [`Mm::put_user`], of who has read the page and not used it.
-    #[inline]
     pub(super) fn put_reader(&self, frame: Frame) {
+        self.put_page_of_reader(frame, self.page(frame));
+    }
+
+    #[inline]
+    fn put_page_of_reader(&self, frame: Frame, page: &Page) {
         // Most pages are volatile or are going to be, where they are not made stable to be read.
-        if self.hinting() == Hinting::Full && self.page(frame).is_kept_stable() {
+        if self.hinting() == Hinting::Full && page.is_kept_stable() {
             self.release(frame);
-        } else {
+        } else if page.flags().contains(PageFlags::SWAP_CACHE) {
             self.put_anonymous(frame);
+        } else {
+            self.put_page(frame);
         }
     }
 
