@@ -136,8 +136,14 @@ impl StableRef<'_> {
 
     /// Notes that the content is newer than the file's, because it was written or is about to be. The
     /// page stays stable until somebody has written it to the device and says so.
+    ///
+    /// If the page was cut off its file meanwhile, nobody wants to know.
     pub fn set_dirty(&self) {
-        self.mm.page(self.frame).set(PageFlags::DIRTY);
+        let page = self.mm.page(self.frame);
+        // Who cuts it off sets Discarded first and resets Dirty then: one of the two does.
+        if page.set(PageFlags::DIRTY).contains(PageFlags::DISCARDED) {
+            page.reset(PageFlags::DIRTY);
+        }
     }
 
     /// Notes that the file has the content now.

@@ -226,3 +226,23 @@ fn all_pages_come_back_in_the_end() {
         assert_eq!(usage, Usage::Unused);
     }
 }
+
+/// Who was writing to a page when it was cut off its file says so too late: it is freed with him.
+#[test]
+fn a_page_that_was_cut_off_while_somebody_wrote_to_it_is_freed() {
+    let rig = Rig::new(32, Hinting::Full);
+    let free = rig.mm.free_page_count();
+    for dirty_before in [false, true] {
+        let page = rig.fill(key(0), 1);
+        if dirty_before {
+            page.set_dirty();
+        }
+        rig.mm.truncate(key(0).file, 0..1);
+        page.set_dirty();
+        drop(page);
+        while rig.mm.sign_off_stats().waiting() > 0 {
+            rig.mm.sign_off(0);
+        }
+        assert_eq!(rig.mm.free_page_count(), free);
+    }
+}
