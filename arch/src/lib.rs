@@ -20,6 +20,7 @@ pub mod program;
 pub mod psw;
 pub mod registers;
 pub mod table;
+pub mod tod;
 
 #[cfg(target_os = "none")]
 mod machine;

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use arch::tod::UNITS_PER_MICROSECOND;
 use boot::params::{Params, Route, parse_size, route};
 
 use crate::dev::console::Offer;
@@ -92,9 +93,6 @@ impl Paging {
             .then_some(Self::Model(size, timing))
     }
 }
-
-/// TOD units in a microsecond.
-const UNITS_PER_MICROSECOND: u64 = 4096;
 
 /// A deliberate mistake, for tests of what notices it.
 #[cfg(feature = "controls")]

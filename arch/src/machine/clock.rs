@@ -4,8 +4,7 @@
 
 use core::arch::asm;
 
-/// TOD units in a microsecond.
-pub const UNITS_PER_MICROSECOND: u64 = 4096;
+pub use crate::tod::UNITS_PER_MICROSECOND;
 
 /// The time of day (STORE CLOCK FAST).
 #[must_use]
