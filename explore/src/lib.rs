@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use kernel::mm::Guard;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
+use shuttle::thread::JoinHandle;
 use shuttle::{Config, FailurePersistence, Runner};
 
 pub use rig::{KEY, Rig, User, key};
@@ -77,6 +78,16 @@ fn explore(schedules: usize, print: bool, play: &Play) {
         print,
         play,
     );
+}
+
+/// Lets CPUs run to their ends.
+///
+/// # Panics
+/// If one of them does.
+pub fn play(cpus: impl IntoIterator<Item = JoinHandle<()>>) {
+    for cpu in cpus {
+        cpu.join().unwrap();
+    }
 }
 
 /// Expects a scenario to end well under all schedules that are tried.

@@ -1,16 +1,10 @@
 //! Pages of a file that are mapped out of their order, under every schedule.
 
-use explore::{Rig, fails_without, holds, key};
+use explore::{Rig, fails_without, holds, key, play};
 use kernel::mm::Guard;
 
 /// The page of the file that the only page of the spaces shows: not the first.
 const SHOWN: kernel::mm::Key = key(5);
-
-fn play(cpus: impl IntoIterator<Item = shuttle::thread::JoinHandle<()>>) {
-    for cpu in cpus {
-        cpu.join().unwrap();
-    }
-}
 
 /// A discard against copying a table for a child: what the child's entry keeps is which page it was.
 mod discard_against_copying_a_table {

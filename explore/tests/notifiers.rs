@@ -19,9 +19,7 @@ fn cpu(
 }
 
 fn play(witness: &Witness, cpus: impl IntoIterator<Item = JoinHandle<()>>) {
-    for cpu in cpus {
-        cpu.join().unwrap();
-    }
+    explore::play(cpus);
     witness.check();
 }
 

@@ -1,18 +1,11 @@
 //! Lists of free pages of CPUs: against one another, against discards, and with CPUs that go idle or
 //! offline.
 
-use explore::{KEY, Rig, User, fails_without, holds, key};
+use explore::{KEY, Rig, User, fails_without, holds, key, play};
 use kernel::mm::Guard;
-use shuttle::thread::JoinHandle;
 
 /// Pages that are used at the same time: with one that comes and goes elsewhere, nearly all there are.
 const USED: u32 = 9;
-
-fn play(cpus: impl IntoIterator<Item = JoinHandle<()>>) {
-    for cpu in cpus {
-        cpu.join().unwrap();
-    }
-}
 
 /// One page, allocated and freed: what it comes with stays on the list.
 fn come_and_go(user: &User) {

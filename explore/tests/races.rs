@@ -1,18 +1,12 @@
 //! The races between make volatile, make stable, discards, removal and sign-off, each with its guard in
 //! place and with it taken out.
 
-use explore::{KEY, Rig, fails_without, holds, key};
+use explore::{KEY, Rig, fails_without, holds, key, play};
 use kernel::mm::Guard;
 
 /// Brings the page into the cache, volatile, before the CPUs start.
 fn prepared(rig: &Rig) {
     rig.now(|cpu| drop(cpu.fill(KEY)));
-}
-
-fn play(cpus: impl IntoIterator<Item = shuttle::thread::JoinHandle<()>>) {
-    for cpu in cpus {
-        cpu.join().unwrap();
-    }
 }
 
 /// 1. One CPU makes the page volatile, another stable: the latter must win.

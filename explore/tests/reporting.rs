@@ -1,9 +1,8 @@
 //! Allocation against free page reporting: a block that the device is being told of is free, and nobody
 //! may miss it or get it meanwhile.
 
-use explore::{Rig, User, fails_without, holds, key};
+use explore::{Rig, User, fails_without, holds, key, play};
 use kernel::mm::{FreeBlock, Guard};
-use shuttle::thread::JoinHandle;
 
 /// Pages that are used at the same time, which is nearly all there are.
 const USED: u32 = 9;
@@ -36,12 +35,6 @@ fn take_blocks(user: &User) {
     for _ in 0..4 {
         let block = user.mm.allocate_reclaiming(1).expect("there is memory");
         user.mm.free_pages(block.frame, 1);
-    }
-}
-
-fn play(cpus: impl IntoIterator<Item = JoinHandle<()>>) {
-    for cpu in cpus {
-        cpu.join().unwrap();
     }
 }
 

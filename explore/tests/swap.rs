@@ -2,14 +2,8 @@
 
 use std::sync::Arc;
 
-use explore::{Rig, fails_without, holds};
+use explore::{Rig, fails_without, holds, play};
 use kernel::mm::{Guard, Space};
-
-fn play(cpus: impl IntoIterator<Item = shuttle::thread::JoinHandle<()>>) {
-    for cpu in cpus {
-        cpu.join().unwrap();
-    }
-}
 
 /// A space whose only page was written and is in the swap cache, volatile.
 fn swapped(rig: &Rig) -> Arc<Space> {

@@ -1,13 +1,7 @@
 //! The races about pages with writable mappings: the flag Writable, and the change bit.
 
-use explore::{KEY, Rig, fails_without, holds};
+use explore::{KEY, Rig, fails_without, holds, play};
 use kernel::mm::Guard;
-
-fn play(cpus: impl IntoIterator<Item = shuttle::thread::JoinHandle<()>>) {
-    for cpu in cpus {
-        cpu.join().unwrap();
-    }
-}
 
 /// 10. The change bit of a potentially volatile page moves while the host looks for clean pages.
 mod change_bit_of_a_potentially_volatile_page {
