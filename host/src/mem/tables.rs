@@ -72,11 +72,25 @@ struct View {
     prefix: u32,
 }
 
+impl SegmentTable {
+    /// A table that names no page table, made where it stays: on a stack it would take twice its size,
+    /// for its alignment.
+    fn new() -> Box<Self> {
+        let mut table = Box::<Self>::new_uninit();
+        let entries = table.as_mut_ptr().cast::<SegmentEntry>();
+        // SAFETY: these are all entries of the table, and it has nothing else.
+        unsafe {
+            for number in 0..SEGMENT_TABLE_ENTRIES {
+                entries.add(number).write(SegmentEntry::INVALID);
+            }
+            table.assume_init()
+        }
+    }
+}
+
 impl View {
     fn new(shared: &[PageTable]) -> Self {
-        let mut segments = Box::new(SegmentTable(UnsafeCell::new(
-            [SegmentEntry::INVALID; SEGMENT_TABLE_ENTRIES],
-        )));
+        let mut segments = SegmentTable::new();
         for (entry, table) in segments.0.get_mut().iter_mut().zip(shared) {
             *entry = SegmentEntry::new(Absolute::of(table.0.get()));
         }
