@@ -23,6 +23,12 @@ struct Line<'a, T: Serialize> {
 /// that is larger than all else here.
 pub struct Counts<K>(Vec<(K, u64)>);
 
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<K> FromIterator<(K, u64)> for Counts<K> {
     fn from_iter<I: IntoIterator<Item = (K, u64)>>(counts: I) -> Self {
         Self(counts.into_iter().collect())

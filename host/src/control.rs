@@ -48,6 +48,8 @@ pub struct Control {
     pub paging: Paging,
     /// Bytes of the frames for guests that are expanded storage instead, where pages go first.
     pub expanded: u64,
+    /// Whether the console is listened to, for commands of an operator.
+    pub operator: bool,
     /// Seed of what is random.
     pub seed: u64,
     /// What goes wrong on purpose.
@@ -119,6 +121,7 @@ impl Default for Control {
             policy: Policy::Lru,
             paging: Paging::None,
             expanded: 0,
+            operator: false,
             seed: 1,
             #[cfg(feature = "controls")]
             mistake: None,
@@ -209,6 +212,9 @@ impl Control {
                     }
                     self.expanded = size;
                 }
+                "operator" => {
+                    self.operator = parameter.one_of("on|off", [true, false]).map_err(text)?;
+                }
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
                 "control" => {
@@ -274,6 +280,7 @@ mod tests {
             ("colour=blue", "colour"),
             ("hinting=some", "hinting"),
             ("console=green", "console"),
+            ("operator=maybe", "operator"),
         ] {
             let error = Control::default().read(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

@@ -64,6 +64,8 @@ pub struct Guest {
     pub is_wanting: bool,
     /// CPU time at which the next random eviction is due, in TOD units.
     pub next_eviction: u64,
+    /// Whether its CPUs rest until the operator resumes it.
+    pub is_paused: bool,
     /// Set when it has ended.
     pub end: Option<End>,
     /// Whether the scheduler has acted on that.
@@ -92,6 +94,7 @@ impl Guest {
     pub fn can_run(&self, cpu: usize, now: u64) -> bool {
         let vcpu = &self.vcpus[cpu];
         self.end.is_none()
+            && !self.is_paused
             && vcpu.is_operating
             && vcpu.wants.is_none()
             && now >= vcpu.held_until
@@ -102,7 +105,7 @@ impl Guest {
     #[must_use]
     pub fn wakes_at(&self, cpu: usize, now: u64) -> Option<u64> {
         let vcpu = &self.vcpus[cpu];
-        if self.end.is_some() || !vcpu.is_operating || vcpu.wants.is_some() {
+        if self.end.is_some() || self.is_paused || !vcpu.is_operating || vcpu.wants.is_some() {
             return None;
         }
         let ready = !vcpu.is_waiting() || self.due(cpu, now).is_some();
@@ -138,7 +141,7 @@ impl Guest {
             let vcpu = &self.vcpus[cpu];
             vcpu.place != Place::Off || vcpu.wants.is_some() || self.wakes_at(cpu, now).is_some()
         };
-        if all().any(is_alive) {
+        if self.is_paused || all().any(is_alive) {
             return None;
         }
         let mut operating = self

@@ -1,11 +1,13 @@
 //! What the host prints for programs.
 
+pub mod operator;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use arch::clock::UNITS_PER_MICROSECOND;
-use cmm::extended;
+use cmm::{PageState, extended};
 use drivers::record::{self, Counts};
 use serde::Serialize;
 
@@ -130,6 +132,7 @@ pub fn describe(end: Option<End>) -> (bool, String) {
             false,
             "memory is exhausted: no frame is left and nothing can be taken".to_string(),
         ),
+        Some(End::Stopped) => (false, "stopped by the operator".to_string()),
         Some(End::PageLost) => (
             false,
             "the paging device cannot read a page of it".to_string(),
@@ -238,16 +241,19 @@ fn summary(guest: &Guest) -> GuestSummary {
     }
 }
 
+/// How many pages of a guest are in each state.
+fn page_states(guest: &Guest) -> impl Iterator<Item = (PageState, u64)> {
+    extended::ALL.into_iter().map(|state| {
+        let pages = guest.memory.pages();
+        let count = pages.filter(|page| page.state == state).count();
+        (state, count as u64)
+    })
+}
+
 /// How many pages of each state a guest has, for people: who holds what when memory is exhausted.
 #[must_use]
 pub fn histogram(guest: &Guest) -> String {
-    let count = |state| {
-        let pages = guest.memory.pages();
-        pages.filter(|page| page.state == state).count()
-    };
-    let counts = extended::ALL.map(|state| (state, count(state)));
-    let words: Vec<_> = counts
-        .iter()
+    let words: Vec<_> = page_states(guest)
         .filter(|(_, count)| *count > 0)
         .map(|(state, count)| format!("{state} {count}"))
         .collect();

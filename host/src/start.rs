@@ -6,7 +6,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use arch::{Absolute, Frame, PAGE_SIZE, cpu, key};
+use arch::{Absolute, Frame, PAGE_SIZE, clock, cpu, key};
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
@@ -24,6 +24,7 @@ use crate::guest::{Counters, Guest};
 use crate::loader;
 use crate::mem::GuestMemory;
 use crate::memory::FramePool;
+use crate::operator::{self, Operator};
 use crate::paging::{Expanded, Ledger, Model, Pager, PagingDevice, PagingDisk};
 use crate::report::{self, HostBoot};
 use crate::sched::{self, Host};
@@ -206,11 +207,27 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
     let guests: Result<Vec<_>, _> = (0..control.guests)
         .map(|id| guest(&control, &bundle, line, id, &disks, &mut pool))
         .collect();
-    let host = Host::new(guests?, pool, evictor(&control), pager, &cpus);
+    let operator = operator(&control, &bundle)?;
+    let host = Host::new(guests?, pool, evictor(&control), pager, operator, &cpus);
     // From here on the guests have all references to them.
     drop(disks);
     let host = sched::run(host, &cpus)?;
     Ok(report::host(&host))
+}
+
+/// Who operates the host: a script in the bundle, whoever types, both or neither.
+fn operator(control: &Control, bundle: &Bundle<'_>) -> Result<Operator, String> {
+    let steps = match bundle.find(Kind::Script, 0) {
+        Some(entry) => {
+            let text = entry.text().map_err(|error| error.to_string())?;
+            operator::parse(text).map_err(|error| format!("script: {error}"))?
+        }
+        None => Vec::new(),
+    };
+    if control.operator {
+        console::listen().map_err(|error| error.to_string())?;
+    }
+    Ok(Operator::new(steps, control.operator, clock::now()))
 }
 
 fn evictor(control: &Control) -> Evictor {
@@ -354,6 +371,7 @@ fn guest(
         last_wait: 0,
         counters: Counters::default(),
         next_eviction: 0,
+        is_paused: false,
         end: None,
         is_end_known: false,
     })

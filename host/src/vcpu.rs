@@ -42,6 +42,8 @@ pub enum End {
     MemoryExhausted,
     /// It wants a page that the paging device has lost.
     PageLost,
+    /// The operator wants it so.
+    Stopped,
 }
 
 /// Interruptions that any CPU of the guest may take that is enabled for them.

@@ -329,6 +329,13 @@ pub struct QemuOptions {
     /// Run this s390x image (ELF or flat) in the guests instead of our kernel.
     #[arg(long, value_name = "IMAGE", conflicts_with = "bare")]
     pub guest: Option<PathBuf>,
+    /// Commands for the host's operator: a line each, op=COMMAND or op=wait MILLISECONDS.
+    #[arg(long, value_name = "FILE", conflicts_with = "bare")]
+    pub script: Option<PathBuf>,
+    /// Pass on what you type to the host's operator: list, states, evict, pause, resume, stop, dump, or the
+    /// first letter (x to stop), and a guest's number.
+    #[arg(long, conflicts_with = "bare")]
+    pub operator: bool,
     /// Where to leave run.jsonl and run.log. [default: target/run]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

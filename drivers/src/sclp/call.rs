@@ -16,6 +16,8 @@ const READ_SCP_INFO_FORCED: u32 = 0x0012_0001;
 const READ_SCP_INFO: u32 = 0x0002_0001;
 /// Say which events this program sends and receives.
 const WRITE_EVENT_MASK: u32 = 0x0078_0005;
+/// Fetch events.
+const READ_EVENT_DATA: u32 = 0x0077_0005;
 /// Send events.
 const WRITE_EVENT_DATA: u32 = 0x0076_0005;
 
@@ -23,6 +25,8 @@ const WRITE_EVENT_DATA: u32 = 0x0076_0005;
 const READ_COMPLETE: u16 = 0x0010;
 /// Response code: the request is complete.
 const COMPLETE: u16 = 0x0020;
+/// Response code: no event waits to be read.
+const NO_EVENT: u16 = 0x60f0;
 
 /// Why a service call did not deliver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -207,11 +211,11 @@ pub fn read_info() -> Result<Machine, Error> {
     }
 }
 
-/// Says which events this program sends; returns those that the machine receives.
-pub(crate) fn write_event_mask(sends: u32) -> Result<u32, Error> {
+/// Says which events this program sends and receives; returns those that the machine receives.
+pub(crate) fn write_event_mask(sends: u32, receives: u32) -> Result<u32, Error> {
     request(
         WRITE_EVENT_MASK,
-        |block| sccb::put_event_mask(block, sends),
+        |block| sccb::put_event_mask(block, sends, receives),
         sccb::machine_receives,
     )
 }
@@ -219,4 +223,14 @@ pub(crate) fn write_event_mask(sends: u32) -> Result<u32, Error> {
 /// Sends the event that `fill` writes.
 pub(crate) fn write_event(fill: impl FnOnce(&mut Block)) -> Result<(), Error> {
     request(WRITE_EVENT_DATA, fill, |_| ())
+}
+
+/// Gives the type and the data of each event that waits for this program to `take`.
+pub(crate) fn read_events(take: impl FnMut(u8, &[u8])) -> Result<(), Error> {
+    match request(READ_EVENT_DATA, sccb::put_read_event, |block| {
+        sccb::events(block, take);
+    }) {
+        Err(Error::Response(NO_EVENT)) => Ok(()),
+        outcome => outcome,
+    }
 }

@@ -58,10 +58,7 @@ impl Evictor {
         match self.policy {
             Policy::Lru => {}
             Policy::Steal | Policy::Hold => {
-                let memory = &mut guests[current].memory;
-                while let Some(page) = memory.next_discardable() {
-                    memory.evict(pool, page);
-                }
+                guests[current].memory.evict_all(pool);
             }
             Policy::Random(rate) => self.evict_randomly(&mut guests[current], rate, pool),
         }

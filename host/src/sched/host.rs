@@ -1,5 +1,6 @@
 //! All that the physical CPUs share, and the decisions about it.
 
+mod operator;
 mod paging;
 
 use alloc::vec::Vec;
@@ -12,6 +13,7 @@ use crate::evict::Evictor;
 use crate::guest::{Guest, Machine};
 use crate::lock::{self, Lock};
 use crate::memory::FramePool;
+use crate::operator::Operator;
 use crate::paging::Pager;
 use crate::report;
 use crate::vcpu::{End, Place, Vcpu, Yield, external, interruption, run, signal};
@@ -48,6 +50,10 @@ pub struct Host {
     pub evictor: Evictor,
     /// What writes pages out to take more, if there is a paging device.
     pub pager: Option<Pager>,
+    /// Who tells it what to do meanwhile.
+    operator: Operator,
+    /// When there is something to do for the operator.
+    operator_due: u64,
     /// Virtual CPUs that wait for pages.
     waiting: Vec<Id>,
     /// The CPUs to run them on.
@@ -79,6 +85,7 @@ impl Host {
         pool: FramePool,
         evictor: Evictor,
         pager: Option<Pager>,
+        operator: Operator,
         addresses: &[u16],
     ) -> Self {
         let physical = addresses.iter().map(|address| Physical {
@@ -90,6 +97,8 @@ impl Host {
             pool,
             evictor,
             pager,
+            operator,
+            operator_due: 0,
             waiting: Vec::new(),
             physical: physical.collect(),
             queue: RunQueue::default(),
@@ -142,9 +151,14 @@ impl Host {
     /// Looks at the clock for all that wait: those that can run come into the queue.
     pub fn queue_those_that_can_run(&mut self, now: u64) {
         for guest in 0..self.guests.len() {
-            for cpu in 0..self.guests[guest].vcpus.len() {
-                self.queue_if_it_can_run(Id { guest, cpu }, now);
-            }
+            self.queue_those_of(guest, now);
+        }
+    }
+
+    /// As [`Host::queue_those_that_can_run`], of one guest.
+    fn queue_those_of(&mut self, guest: usize, now: u64) {
+        for cpu in 0..self.guests[guest].vcpus.len() {
+            self.queue_if_it_can_run(Id { guest, cpu }, now);
         }
     }
 
@@ -164,12 +178,14 @@ impl Host {
             let waiting = (0..guest.vcpus.len()).filter(off);
             waiting.filter_map(move |cpu| guest.wakes_at(cpu, now))
         });
-        times.chain(self.look_at(now)).min()
+        let others = [self.look_at(now), Some(self.operator_due)];
+        times.chain(others.into_iter().flatten()).min()
     }
 
     /// The virtual CPU that a physical one is to run now; it has it then.
     pub fn take_next(&mut self, me: usize, now: u64) -> Option<Id> {
         self.tend_paging(me, now);
+        self.tend_operator(me, now);
         if self.is_over {
             return None;
         }
@@ -197,8 +213,10 @@ impl Host {
         self.interrupt(id);
         self.attend(me, id.guest);
         let now = clock::now();
+        self.tend_operator(me, now);
         let guest = &mut self.guests[id.guest];
-        if self.is_over || guest.end.is_some() || !guest.vcpus[id.cpu].can_execute(now) {
+        let may_run = guest.end.is_none() && !guest.is_paused;
+        if self.is_over || !may_run || !guest.vcpus[id.cpu].can_execute(now) {
             return Next::Leave;
         }
         let yields = guest.vcpus[id.cpu].yields.take();
@@ -222,7 +240,8 @@ impl Host {
         }
         let until = self
             .look_at(now)
-            .map_or(*slice_end, |at| at.min(*slice_end));
+            .map_or(*slice_end, |at| at.min(*slice_end))
+            .min(self.operator_due);
         let vcpu = &mut self.guests[id.guest].vcpus[id.cpu];
         let timer = external::timer(vcpu, now).unwrap_or(u64::MAX);
         vcpu.sync_to_real();
@@ -361,13 +380,7 @@ impl Host {
         let is_last = is_exhausted && self.pager.is_none();
         report::console(guest.id, &lines);
         report::guest_end(guest);
-        for vcpu in &guest.vcpus {
-            if let Place::Running(other) = vcpu.place
-                && other != me
-            {
-                self.kick(other);
-            }
-        }
+        self.fetch(me, number);
         if self.pager.is_some() {
             self.guests[number].memory.give_all(&mut self.pool);
         }

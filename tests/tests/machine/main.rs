@@ -16,6 +16,7 @@ mod instructions;
 mod io_errors;
 mod matrix;
 mod monitor;
+mod operator;
 mod paging;
 mod registers;
 mod runs;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         shadow::tests(),
         io_errors::tests(),
         matrix::tests(),
+        operator::tests(),
         paging::tests(),
         registers::tests(),
         tasks::tests(),

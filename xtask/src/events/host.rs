@@ -1,5 +1,7 @@
 //! What hosts print.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Counts, Status};
@@ -85,6 +87,21 @@ records! {
         /// One entry a guest.
         guests: Vec<HostGuest>,
     }
+    /// Host: the answer to a command of its operator.
+    Operator {
+        /// Position among the host's lines.
+        seq: u64,
+        /// The command's word; empty for what is none.
+        command: String,
+        /// Number of the guest that the answer is about; none if the command was refused.
+        guest: Option<u64>,
+        /// Whether it was carried out.
+        status: Status,
+        /// For people.
+        text: Option<String>,
+        /// For programs.
+        counts: Counts,
+    }
     /// Host: one guest's counters.
     HostGuest {
         /// Number of the guest, from 0.
@@ -129,5 +146,28 @@ records! {
         diagnose: Counts,
         /// Time that the guest ran, in microseconds.
         cpu_us: u64,
+    }
+}
+
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(guest) = self.guest {
+            write!(f, "guest {guest}: ")?;
+        }
+        let word = if self.command.is_empty() {
+            "operator"
+        } else {
+            &self.command
+        };
+        write!(f, "{word}: ")?;
+        let counts = self
+            .counts
+            .iter()
+            .map(|(name, count)| format!("{name} {count}"));
+        let parts: Vec<_> = self.text.iter().cloned().chain(counts).collect();
+        if parts.is_empty() {
+            return f.write_str("done");
+        }
+        f.write_str(&parts.join(", "))
     }
 }

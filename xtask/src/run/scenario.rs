@@ -38,8 +38,22 @@ pub struct Scenario<'a> {
     pub images: &'a Images,
     /// Somebody else's guest image, instead of our kernel.
     pub guest: Option<(Vec<u8>, Format)>,
+    /// The operator's script.
+    pub script: Option<String>,
     /// The packed files.
     pub packed: &'a Path,
+}
+
+/// Reads and checks the operator's script.
+pub(super) fn script(options: &QemuOptions) -> Result<Option<String>> {
+    let Some(path) = &options.script else {
+        return Ok(None);
+    };
+    let unusable =
+        |error: String| failure::unusable(format!("--script {}: {error}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    host::operator::parse(&text).map_err(unusable)?;
+    Ok(Some(text))
 }
 
 /// Reads and checks the image that the user wants as a guest.
@@ -206,6 +220,7 @@ impl Scenario<'_> {
                 Some(guest) => guest.clone(),
                 None => (fs::read(&self.images.kernel.stripped)?, Format::Elf),
             });
+            contents.script.clone_from(&self.script);
             for guest in 0..options.guests {
                 contents
                     .guest_parameters
@@ -250,6 +265,9 @@ impl Scenario<'_> {
         }
         if let Some(bytes) = options.expanded {
             parameters.set("expanded", size(bytes));
+        }
+        if options.operator {
+            parameters.set("operator", "on");
         }
         if let Some(control) = options.control.filter(|control| control.is_of_host()) {
             parameters.set("control", control.word());

@@ -60,6 +60,16 @@ impl GuestMemory {
         self.queue.len()
     }
 
+    /// Takes the frames of all that stands in the queue and is discardable; returns how many.
+    pub fn evict_all(&mut self, pool: &mut FramePool) -> usize {
+        core::iter::from_fn(|| {
+            let page = self.next_discardable()?;
+            Some(self.evict(pool, page))
+        })
+        .filter(|is_taken| *is_taken)
+        .count()
+    }
+
     /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz. Returns false if
     /// the page is pinned.
     pub fn evict(&mut self, pool: &mut FramePool, page: u32) -> bool {
