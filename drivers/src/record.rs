@@ -49,7 +49,7 @@ impl<K: Serialize> Serialize for Counts<K> {
 pub fn line(kind: &str, body: &impl Serialize) -> String {
     let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
     serde_json::to_string(&Line { kind, seq, body })
-        .expect("records are structures of plain fields")
+        .unwrap_or_else(|_| panic!("records are structures of plain fields"))
 }
 
 /// Prints a record on the console.

@@ -164,7 +164,7 @@ impl GuestMemory {
                 let frame = take_cleared(pool)?;
                 entry.frame = frame;
                 entry.state = cmm::kvm::apply(entry.state, HostEvent::FirstTouch)
-                    .expect("a page that reads as zero can be touched");
+                    .unwrap_or_else(|_| unreachable!("a page that reads as zero can be touched"));
                 self.counters.zero_fills += 1;
             }
             Access::DiscardFault => {
@@ -231,8 +231,8 @@ impl GuestMemory {
         self.give_frame(pool, page);
         self.give_slot(pool, page);
         let entry = &mut self.pages[page as usize];
-        entry.state =
-            cmm::apply(entry.state, HostEvent::Release).expect("any page can be released");
+        entry.state = cmm::apply(entry.state, HostEvent::Release)
+            .unwrap_or_else(|_| unreachable!("any page can be released"));
         entry
             .flags
             .remove(PageFlags::CHANGED | PageFlags::REFERENCED);

@@ -35,14 +35,14 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
 
 fn step(line: &str) -> Result<Step, String> {
     let Some(command) = line.strip_prefix("op=").map(str::trim) else {
-        return Err(format!("{line:?}: expected op=COMMAND"));
+        return Err(format!("{line}: expected op=COMMAND"));
     };
     match command.strip_prefix("wait ") {
         Some(time) => parse_int(time.trim())
             .ok()
             .filter(|time| *time <= LONGEST)
             .map(Step::Wait)
-            .ok_or_else(|| format!("{command:?}: expected milliseconds, {LONGEST} at most")),
+            .ok_or_else(|| format!("{command}: expected milliseconds, {LONGEST} at most")),
         None => Command::parse(command).map(Step::Do),
     }
 }
@@ -65,11 +65,11 @@ mod tests {
     #[test]
     fn the_line_that_is_wrong_is_numbered() {
         for (script, word) in [
-            ("op=list\nlist", "line 2: \"list\""),
-            ("#\nop=wait", "line 2: \"wait\""),
+            ("op=list\nlist", "line 2: list"),
+            ("#\nop=wait", "line 2: wait"),
             ("op=wait long", "milliseconds"),
             ("op=wait 3600001", "milliseconds"),
-            ("op=halt", "line 1: \"halt\""),
+            ("op=halt", "line 1: halt"),
         ] {
             let error = parse(script).unwrap_err();
             assert!(error.contains(word), "{script}: {error}");

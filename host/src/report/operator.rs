@@ -101,7 +101,7 @@ pub fn counts<const N: usize>(all: [(&str, u64); N]) -> Counts<String> {
 pub fn states(guest: &Guest) -> Counts<String> {
     page_states(guest)
         .filter(|(state, count)| *count > 0 || PageState::ALL.contains(state))
-        .map(|(state, count)| (state.to_string(), count))
+        .map(|(state, count)| (state.name().to_string(), count))
         .collect()
 }
 

@@ -30,8 +30,8 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// Scripts that are none, and what is said of them.
 const REFUSED: [(&str, &str, &str); 3] = [
-    ("word", "op=list\nop=halt\n", "line 2: \"halt\""),
-    ("line", "pause 1\n", "line 1: \"pause 1\""),
+    ("word", "op=list\nop=halt\n", "line 2: halt: expected"),
+    ("line", "pause 1\n", "line 1: pause 1: expected op="),
     ("pause", "op=wait for ever\n", "milliseconds"),
 ];
 

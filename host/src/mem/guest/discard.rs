@@ -89,7 +89,7 @@ impl GuestMemory {
         self.give_slot(pool, page);
         let entry = &mut self.pages[page as usize];
         entry.state = cmm::apply(entry.state, HostEvent::Evict { changed })
-            .expect("a discardable page can be evicted");
+            .unwrap_or_else(|_| unreachable!("a discardable page can be evicted"));
         entry
             .flags
             .remove(PageFlags::CHANGED | PageFlags::REFERENCED);

@@ -145,7 +145,7 @@ impl GuestMemory {
             entry.state,
             HostEvent::Evict { changed: true },
         )
-        .expect("a page with a frame can be paged out");
+        .unwrap_or_else(|_| unreachable!("a page with a frame can be paged out"));
         self.counters.paged_out += 1;
     }
 
@@ -198,7 +198,7 @@ impl GuestMemory {
         let entry = &mut self.pages[page as usize];
         entry.frame = frame;
         entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
-            .expect("preserved content can be resident");
+            .unwrap_or_else(|_| unreachable!("preserved content can be resident"));
     }
 
     /// Makes a page resident if its content is preserved.
