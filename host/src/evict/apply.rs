@@ -16,6 +16,8 @@ const RESERVE: usize = 128;
 /// How many free frames a round of reclaim goes for, beyond the reserve.
 const BATCH: usize = 64;
 
+/// In TOD units.
+const SECOND: u32 = 1_000_000 * UNITS_PER_MICROSECOND as u32;
 /// What a CPU that got a discard fault is held for, in TOD units: 10 ms.
 const TICK: u64 = 10_000 * UNITS_PER_MICROSECOND;
 /// Most ticks that it is.
@@ -93,7 +95,7 @@ impl Evictor {
     }
 
     fn evict_randomly(&mut self, guest: &mut Guest, rate: u32, pool: &mut FramePool) {
-        let gaps = Gaps::new(1e6 * UNITS_PER_MICROSECOND as f64 / f64::from(rate));
+        let gaps = Gaps::new(SECOND / rate);
         while guest.next_eviction <= guest.counters.cpu_time {
             guest.next_eviction += gaps.next(&mut self.random);
             // Some of the queue is not discardable any more: a few more draws find one that is.
