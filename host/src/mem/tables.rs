@@ -23,6 +23,16 @@ struct SegmentTable(UnsafeCell<[SegmentEntry; SEGMENT_TABLE_ENTRIES]>);
 #[repr(C, align(2048))]
 struct PageTable(UnsafeCell<[PageEntry; PAGE_TABLE_ENTRIES]>);
 
+impl SegmentTable {
+    /// A table that maps nothing; it never is on the stack, of which it would be a large part.
+    fn new() -> Box<Self> {
+        // SAFETY: zeroes are entries.
+        let mut table = unsafe { Box::<Self>::new_zeroed().assume_init() };
+        table.0.get_mut().fill(SegmentEntry::INVALID);
+        table
+    }
+}
+
 impl PageTable {
     fn new() -> Self {
         Self(UnsafeCell::new([PageEntry::INVALID; PAGE_TABLE_ENTRIES]))
@@ -74,9 +84,7 @@ struct View {
 
 impl View {
     fn new(shared: &[PageTable]) -> Self {
-        let mut segments = Box::new(SegmentTable(UnsafeCell::new(
-            [SegmentEntry::INVALID; SEGMENT_TABLE_ENTRIES],
-        )));
+        let mut segments = SegmentTable::new();
         for (entry, table) in segments.0.get_mut().iter_mut().zip(shared) {
             *entry = SegmentEntry::new(Absolute::of(table.0.get()));
         }
