@@ -22,6 +22,8 @@ pub mod listing;
 #[cfg(target_os = "none")]
 mod machine;
 #[cfg(target_os = "none")]
+mod mapped;
+#[cfg(target_os = "none")]
 mod move_spaces;
 #[cfg(target_os = "none")]
 mod psw;

@@ -3,13 +3,14 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use arch::clock;
+use arch::{Absolute, clock};
 
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::Disks;
 use crate::mem::{AccessError, GuestMemory, Virtual, Want, address_space_control};
 use crate::memory::FramePool;
 use crate::paging::Memories;
+use crate::vcpu::exit::{Exit, Exits};
 use crate::vcpu::external::{self, External};
 use crate::vcpu::orders::Deed;
 use crate::vcpu::{End, Floating, Place, Vcpu, signal};
@@ -18,7 +19,7 @@ use crate::vcpu::{End, Floating, Place, Vcpu, signal};
 #[derive(Clone, Default, Debug)]
 pub struct Counters {
     /// Exits by cause.
-    pub exits: BTreeMap<&'static str, u64>,
+    pub exits: Exits,
     /// ESSA by operation request code.
     pub essa: [u64; 8],
     /// DIAGNOSE by code.
@@ -74,8 +75,8 @@ pub struct Guest {
 
 impl Guest {
     /// Counts an exit.
-    pub fn count_exit(&mut self, cause: &'static str) {
-        *self.counters.exits.entry(cause).or_default() += 1;
+    pub fn count_exit(&mut self, cause: Exit) {
+        self.counters.exits.count(cause);
     }
 
     /// Ends this guest, unless it has ended already.
@@ -173,6 +174,8 @@ pub struct Machine<'a> {
     pub pool: &'a mut FramePool,
     /// Address of the CPU.
     pub cpu: usize,
+    /// Whether the control registers of this physical CPU still are those that it ran with.
+    pub is_loaded: bool,
 }
 
 impl Machine<'_> {
@@ -235,6 +238,22 @@ impl Machine<'_> {
         self.guest.memory.write(self.pool, self.cpu, real, bytes)
     }
 
+    /// The first page of the CPU's prefix area, for stores.
+    ///
+    /// # Errors
+    /// As for [`GuestMemory::resolve`].
+    pub fn lowcore(&mut self) -> Result<Absolute, AccessError> {
+        self.guest.memory.lowcore(self.pool, self.cpu)
+    }
+
+    /// The CPU, or the host for it, has used so much time, in TOD units.
+    #[inline(always)]
+    pub fn charge(&mut self, used: u64) {
+        self.guest.counters.cpu_time += used;
+        let vcpu = self.vcpu_mut();
+        vcpu.cpu_timer = vcpu.cpu_timer.wrapping_sub_unsigned(used);
+    }
+
     /// The CPU waits, and then goes on at its PSW address: what it could not do left no trace.
     pub fn wait_for(&mut self, want: Want) {
         self.vcpu_mut().wants = Some((want, clock::now()));
@@ -264,6 +283,7 @@ impl Machine<'_> {
             guest: self.guest,
             pool: self.pool,
             cpu,
+            is_loaded: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arch::sigp::{self, Answer, Order};
 use arch::{PswMask, cpu};
@@ -10,12 +10,17 @@ use arch::{PswMask, cpu};
 /// How often a CPU looks before it waits: about as long as the emulation of an instruction takes.
 const PATIENCE: u32 = 100;
 
+/// Nobody has a lock, or somebody.
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+
 /// Something that one CPU at a time has.
 ///
 /// It is not fair, on purpose: a CPU that takes it again has done something else in between, and a
 /// queue would wait for a CPU that has lost its real one.
 pub struct Lock<T> {
-    is_held: AtomicBool,
+    /// Whether somebody has it. A word, for nothing shorter can be compared and swapped.
+    is_held: AtomicU32,
     /// CPUs that wait for it, by address.
     waiting: AtomicU64,
     value: UnsafeCell<T>,
@@ -28,21 +33,29 @@ impl<T> Lock<T> {
     /// A lock that nobody has.
     pub fn new(value: T) -> Self {
         Self {
-            is_held: AtomicBool::new(false),
+            is_held: AtomicU32::new(FREE),
             waiting: AtomicU64::new(0),
             value: UnsafeCell::new(value),
         }
     }
 
     fn try_lock(&self) -> Option<Guard<'_, T>> {
-        let is_free =
-            !self.is_held.load(Ordering::Relaxed) && !self.is_held.swap(true, Ordering::SeqCst);
-        is_free.then(|| Guard { lock: self })
+        let was_free =
+            self.is_held
+                .compare_exchange(FREE, HELD, Ordering::SeqCst, Ordering::Relaxed);
+        was_free.is_ok().then(|| Guard { lock: self })
     }
 
     /// Takes the lock. External interruptions may be taken meanwhile; emergency signals, which must
     /// be enabled and handled, are how this CPU is told to look again.
+    #[inline]
     pub fn lock(&self) -> Guard<'_, T> {
+        self.try_lock().unwrap_or_else(|| self.wait())
+    }
+
+    /// Takes the lock that somebody has.
+    #[inline(never)]
+    fn wait(&self) -> Guard<'_, T> {
         for _ in 0..PATIENCE {
             if let Some(guard) = self.try_lock() {
                 return guard;
@@ -61,14 +74,21 @@ impl<T> Lock<T> {
         }
     }
 
+    #[inline]
     fn unlock(&self) {
-        self.is_held.store(false, Ordering::SeqCst);
+        self.is_held.store(FREE, Ordering::SeqCst);
         let waiting = self.waiting.load(Ordering::SeqCst);
         if waiting != 0 {
-            let next = next_after(cpu::address(), waiting);
-            self.waiting.fetch_and(!(1 << next), Ordering::SeqCst);
-            signal(next);
+            self.wake(waiting);
         }
+    }
+
+    /// Tells one of those that wait to look again.
+    #[inline(never)]
+    fn wake(&self, waiting: u64) {
+        let next = next_after(cpu::address(), waiting);
+        self.waiting.fetch_and(!(1 << next), Ordering::SeqCst);
+        signal(next);
     }
 }
 

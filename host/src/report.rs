@@ -226,11 +226,7 @@ fn summary(guest: &Guest) -> GuestSummary {
         page_reads_ahead: memory.reads_ahead,
         page_waits: counters.page_waits,
         page_wait_us: counters.page_wait_time / UNITS_PER_MICROSECOND,
-        exits: counters
-            .exits
-            .iter()
-            .map(|(why, count)| (*why, *count))
-            .collect(),
+        exits: counters.exits.iter().collect(),
         essa: essa.map(|(orc, count)| (orc, *count)).collect(),
         diagnose: counters
             .diagnose

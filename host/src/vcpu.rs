@@ -1,5 +1,6 @@
 //! A virtual CPU: the guest's registers as the guest sees them.
 
+pub mod exit;
 pub mod external;
 #[cfg(target_os = "none")]
 pub mod interruption;

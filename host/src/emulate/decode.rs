@@ -3,8 +3,8 @@
 /// An instruction as it is executed: that of an EXECUTE is its target, with the or-ed byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Instruction {
-    /// Its bytes; those behind its length are zero.
-    pub bytes: [u8; 6],
+    /// Its bytes from the left; those behind its length are zero.
+    word: u64,
     /// The address of the instruction itself, or of the EXECUTE.
     pub at: u64,
 }
@@ -19,29 +19,81 @@ pub const fn length(first: u8) -> usize {
     }
 }
 
+/// How far right the second part of the operation code stands in a doubleword that begins with the
+/// instruction, by its first byte; 0 if there is none. A part of four bits has [`NIBBLE`] on.
+static SECOND_PART: [u8; 256] = {
+    let mut all = [0; 256];
+    let mut first = 0;
+    while first < all.len() {
+        all[first] = match first {
+            0x01 | 0xb2 | 0xb3 | 0xb9 | 0xe5 => 48,
+            0xe3 | 0xe7 | 0xeb | 0xec | 0xed => 16,
+            0xa5 | 0xa7 | 0xc0 | 0xc2 | 0xc4 | 0xc6 | 0xc8 | 0xcc => 48 | NIBBLE,
+            _ => 0,
+        };
+        first += 1;
+    }
+    all
+};
+const NIBBLE: u8 = 0x80;
+
 impl Instruction {
+    /// The instruction that a doubleword of storage begins with, at an address.
+    #[must_use]
+    pub const fn new(bytes: u64, at: u64) -> Self {
+        let behind = u64::BITS as usize - 8 * length((bytes >> 56) as u8);
+        Self {
+            word: bytes >> behind << behind,
+            at,
+        }
+    }
+
+    /// The same instruction as EXECUTE makes it: with a byte or-ed to its second one.
+    #[must_use]
+    pub const fn or_second(self, byte: u8) -> Self {
+        Self {
+            word: self.word | (byte as u64) << 48,
+            ..self
+        }
+    }
+
+    /// Its first byte.
+    #[must_use]
+    pub const fn first(&self) -> u8 {
+        self.byte(0)
+    }
+
     /// The operation code: the first byte, then what the format has as its second part or zero.
     #[must_use]
-    pub const fn opcode(&self) -> u16 {
-        let first = (self.bytes[0] as u16) << 8;
-        match self.bytes[0] {
-            0x01 | 0xb2 | 0xb3 | 0xb9 | 0xe5 => first | self.bytes[1] as u16,
-            0xe3 | 0xe7 | 0xeb | 0xec | 0xed => first | self.bytes[5] as u16,
-            0xa5 | 0xa7 | 0xc0 | 0xc2 | 0xc4 | 0xc6 | 0xc8 | 0xcc => {
-                first | (self.bytes[1] & 15) as u16
-            }
-            _ => first,
+    pub fn opcode(&self) -> u16 {
+        let first = self.first();
+        let opcode = u16::from(first) << 8;
+        let place = SECOND_PART[usize::from(first)];
+        if place == 0 {
+            return opcode;
         }
+        let mask = if place & NIBBLE == 0 { 255 } else { 15 };
+        opcode | (self.word >> (place & 63)) as u16 & mask
+    }
+
+    const fn byte(&self, number: usize) -> u8 {
+        (self.word >> (56 - 8 * number)) as u8
     }
 
     /// High four bits of a byte, as a register number.
     const fn high(&self, byte: usize) -> usize {
-        (self.bytes[byte] >> 4) as usize
+        (self.byte(byte) >> 4) as usize
     }
 
     /// Low four bits of a byte, as a register number.
     const fn low(&self, byte: usize) -> usize {
-        (self.bytes[byte] & 15) as usize
+        (self.byte(byte) & 15) as usize
+    }
+
+    /// Offset of the operand of a relative instruction of the RIL format, in halfwords.
+    #[must_use]
+    pub const fn relative(&self) -> i32 {
+        (self.word >> 16) as i32
     }
 
     /// R1 and R2 of the RRE format.
@@ -53,7 +105,7 @@ impl Instruction {
     /// M3 (or R3) of the RRF format.
     #[must_use]
     pub const fn rrf_third(&self) -> u8 {
-        self.bytes[2] >> 4
+        self.byte(2) >> 4
     }
 
     /// R1 and R3 (or X2, M3) of the RS, RSY, RX and RXY formats; the immediate of SI spans both.
@@ -65,7 +117,7 @@ impl Instruction {
     /// The immediate byte of the SI format.
     #[must_use]
     pub const fn immediate(&self) -> u8 {
-        self.bytes[1]
+        self.byte(1)
     }
 
     /// Base register and unsigned displacement of the operand whose halfword starts at `byte`.
@@ -73,7 +125,7 @@ impl Instruction {
     pub const fn base(&self, byte: usize) -> (usize, u64) {
         (
             self.high(byte),
-            (self.low(byte) as u64) << 8 | self.bytes[byte + 1] as u64,
+            (self.low(byte) as u64) << 8 | self.byte(byte + 1) as u64,
         )
     }
 
@@ -81,7 +133,7 @@ impl Instruction {
     #[must_use]
     pub const fn long_base(&self) -> (usize, u64) {
         let (base, low) = self.base(2);
-        (base, (((self.bytes[4] as i8) as i64) << 12) as u64 | low)
+        (base, (((self.byte(4) as i8) as i64) << 12) as u64 | low)
     }
 }
 
@@ -90,9 +142,10 @@ mod tests {
     use super::*;
 
     fn decode(bytes: &[u8]) -> Instruction {
-        let mut all = [0; 6];
+        // What stands behind it in storage does not count.
+        let mut all = [0xff; 8];
         all[..bytes.len()].copy_from_slice(bytes);
-        Instruction { bytes: all, at: 0 }
+        Instruction::new(u64::from_be_bytes(all), 0)
     }
 
     #[test]
@@ -122,5 +175,13 @@ mod tests {
     fn one_byte_operation_codes_have_no_second_part() {
         assert_eq!(decode(&[0x83, 0x12, 0x02, 0x50]).opcode(), 0x8300);
         assert_eq!(decode(&[0xc8, 0x10, 0, 0, 0, 0]).opcode(), 0xc800);
+    }
+
+    #[test]
+    fn an_executed_instruction_has_a_byte_of_the_execute() {
+        let stosm = decode(&[0xad, 0x00, 0x03, 0x01]).or_second(4);
+        assert_eq!((stosm.opcode(), stosm.immediate()), (0xad00, 4));
+        let exrl = decode(&[0xc6, 0x10, 0xff, 0xff, 0xff, 0xfe]);
+        assert_eq!((exrl.opcode(), exrl.relative()), (0xc600, -2));
     }
 }

@@ -1,6 +1,6 @@
 //! Fetching an instruction that trapped, executing it, and what comes of it.
 
-use arch::program;
+use arch::{program, storage};
 
 use super::decode::{self, Instruction};
 use super::table;
@@ -12,6 +12,8 @@ use crate::vcpu::{End, interruption};
 const EX: u8 = 0x44;
 /// EXECUTE RELATIVE LONG.
 const EXRL: u16 = 0xc600;
+/// The first byte of its operation code.
+const EXRL_FIRST: u8 = 0xc6;
 
 /// Address-space control: the primary space.
 pub(super) const PRIMARY: u8 = 0;
@@ -128,6 +130,12 @@ impl Machine<'_> {
         buffer: &mut [u8],
     ) -> Result<(), Trap> {
         if is_in_one_page(address, buffer.len()) {
+            if let Some(at) = self.mapped(control, address, false) {
+                // SAFETY: the page belongs to this guest. Its CPUs may use it meanwhile, as those of any machine
+                // may use storage while one of them executes an instruction.
+                unsafe { storage::copy_out(at, buffer) }
+                return Ok(());
+            }
             let real = self.real_in(control, address, false)?;
             return Ok(self.copy_out(real, buffer)?);
         }
@@ -141,6 +149,11 @@ impl Machine<'_> {
     /// Copies into one of the CPU's address spaces, all of it or nothing.
     pub(super) fn store(&mut self, control: u8, address: u64, bytes: &[u8]) -> Result<(), Trap> {
         if is_in_one_page(address, bytes.len()) {
+            if let Some(at) = self.mapped(control, address, true) {
+                // SAFETY: as in `load`.
+                unsafe { storage::copy_in(at, bytes) }
+                return Ok(());
+            }
             let real = self.real_in(control, address, true)?;
             return Ok(self.copy_in(real, bytes)?);
         }
@@ -166,43 +179,53 @@ impl Machine<'_> {
     }
 }
 
-/// Fetches the instruction at `at`, following an EXECUTE to its target.
-fn fetch(machine: &mut Machine<'_>, at: u64) -> Result<Instruction, Trap> {
-    let bytes = fetch_bytes(machine, at)?;
-    let executed = Instruction { bytes, at };
-    let (register, target) = if bytes[0] == EX {
-        let (register, index) = executed.rs();
-        (register, machine.indexed(index, executed.base(2)))
-    } else if executed.opcode() == EXRL {
-        let halfwords = i32::from_be_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
-        (
-            executed.rs().0,
-            machine
-                .vcpu()
-                .wrap(at.wrapping_add_signed(i64::from(halfwords) * 2)),
-        )
-    } else {
-        return Ok(executed);
-    };
-    let mut bytes = fetch_bytes(machine, target)?;
-    if register != 0 {
-        bytes[1] |= machine.gpr(register) as u8;
+/// The instruction at `at`, if it is found where the CPU itself has just fetched it, and no EXECUTE.
+#[inline(always)]
+fn fetch_again(machine: &Machine<'_>, at: u64) -> Option<Instruction> {
+    let mut bytes = [0; 8];
+    if !is_in_one_page(at, bytes.len()) || address_space_control(&machine.vcpu().psw) == HOME {
+        return None;
     }
-    Ok(Instruction { bytes, at })
+    let from = machine.mapped(PRIMARY, at, false)?;
+    // SAFETY: as in `load`.
+    unsafe { storage::copy_out(from, &mut bytes) }
+    let instruction = Instruction::new(u64::from_be_bytes(bytes), at);
+    (![EX, EXRL_FIRST].contains(&instruction.first())).then_some(instruction)
 }
 
-fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
-    let mut bytes = [0; 6];
+/// Fetches the instruction at `at`, following an EXECUTE to its target.
+fn fetch(machine: &mut Machine<'_>, at: u64) -> Result<Instruction, Trap> {
+    let executed = Instruction::new(fetch_bytes(machine, at)?, at);
+    let (register, target) = match executed.first() {
+        EX => {
+            let (register, index) = executed.rs();
+            (register, machine.indexed(index, executed.base(2)))
+        }
+        EXRL_FIRST if executed.opcode() == EXRL => {
+            let distance = 2 * i64::from(executed.relative());
+            let target = at.wrapping_add_signed(distance);
+            (executed.rs().0, machine.vcpu().wrap(target))
+        }
+        _ => return Ok(executed),
+    };
+    let instruction = Instruction::new(fetch_bytes(machine, target)?, at);
+    Ok(match register {
+        0 => instruction,
+        _ => instruction.or_second(machine.gpr(register) as u8),
+    })
+}
+
+/// Fetches an instruction, and what may stand behind it, from where the CPU itself does.
+fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<u64, Trap> {
     // From the primary space, but in the home-space mode from that.
     let control = match address_space_control(&machine.vcpu().psw) {
         HOME => HOME,
         _ => PRIMARY,
     };
+    let mut bytes = [0; 8];
     if is_in_one_page(at, bytes.len()) {
         machine.load(control, at, &mut bytes)?;
-        let length = decode::length(bytes[0]);
-        bytes[length..].fill(0);
-        return Ok(bytes);
+        return Ok(u64::from_be_bytes(bytes));
     }
     machine.load(control, at, &mut bytes[..2])?;
     let length = decode::length(bytes[0]);
@@ -211,18 +234,23 @@ fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<[u8; 6], Trap> {
         machine.vcpu().wrap(at.wrapping_add(2)),
         &mut bytes[2..length],
     )?;
-    Ok(bytes)
+    Ok(u64::from_be_bytes(bytes))
 }
 
 /// Executes the instruction that ended just before the guest's PSW address, or gives the guest the
 /// exception that is architected for it.
 ///
-/// `length` is its length in bytes, that of the EXECUTE if it is the target of one.
-pub fn instruction(machine: &mut Machine<'_>, length: u8) {
+/// `length` is its length in bytes, that of the EXECUTE if it is the target of one. Returns whether it was executed and
+/// is a plain one, so that the CPU goes on as it was.
+pub fn instruction(machine: &mut Machine<'_>, length: u8) -> bool {
     let at = behind(machine, length);
-    let outcome = fetch(machine, at).and_then(|instruction| execute(machine, &instruction));
+    let fetched = fetch_again(machine, at).map_or_else(|| fetch(machine, at), Ok);
+    let outcome = fetched.and_then(|instruction| execute(machine, &instruction));
     match outcome {
-        Ok(()) => machine.vcpu_mut().repeated = (0, 0, 0),
+        Ok(is_plain) => {
+            machine.vcpu_mut().repeated.2 = 0;
+            return is_plain;
+        }
         Err(Trap::End(end)) => machine.guest.finish(end),
         Err(Trap::Wait(want)) => {
             machine.vcpu_mut().psw.address = at;
@@ -235,15 +263,18 @@ pub fn instruction(machine: &mut Machine<'_>, length: u8) {
             interruption::program(machine, fault, length);
         }
     }
+    false
 }
 
 /// Where the instruction of this length began that the PSW address is behind.
+#[inline(always)]
 fn behind(machine: &Machine<'_>, length: u8) -> u64 {
     let vcpu = machine.vcpu();
     vcpu.wrap(vcpu.psw.address.wrapping_sub(u64::from(length)))
 }
 
-fn execute(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+/// Executes an instruction; returns whether it is a plain one.
+fn execute(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<bool, Trap> {
     // Of what is not installed, that is known first, whatever state the machine wants for it.
     let Some(entry) = table::find(instruction.opcode()) else {
         return Err(Trap::exception(program::OPERATION));
@@ -251,7 +282,8 @@ fn execute(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), T
     if entry.privileged && machine.vcpu().is_problem_state() {
         return Err(Trap::exception(program::PRIVILEGED_OPERATION));
     }
-    (entry.execute)(machine, instruction)
+    (entry.execute)(machine, instruction)?;
+    Ok(entry.plain)
 }
 
 /// Whether the instruction that ended just before the guest's PSW address has this operation code.

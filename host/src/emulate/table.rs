@@ -16,13 +16,35 @@ pub(super) struct Entry {
     pub(super) opcode: u16,
     /// Whether the problem state gets a privileged-operation exception before anything else.
     pub(super) privileged: bool,
+    /// Whether the CPU goes on as it was behind it: see [`PLAIN`].
+    pub(super) plain: bool,
     pub(super) execute: Execute,
+}
+
+/// Instructions that change registers, storage and the states of pages, but nothing that says whether, when and by
+/// which tables the CPU goes on: neither its masks, control registers, timers and prefix nor another CPU.
+const PLAIN: [u16; 29] = [
+    0x9900, 0xb100, 0xb202, 0xb207, 0xb209, 0xb20a, 0xb20b, 0xb211, 0xb212, 0xb221, 0xb223, 0xb224,
+    0xb229, 0xb22a, 0xb22b, 0xb22c, 0xb246, 0xb24b, 0xb27d, 0xb2b1, 0xb600, 0xb905, 0xb925, 0xb9ab,
+    0xe303, 0xe313, 0xe502, 0xeb0f, 0xeb25,
+];
+
+const fn is_plain(opcode: u16) -> bool {
+    let mut at = 0;
+    while at < PLAIN.len() {
+        if PLAIN[at] == opcode {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 const fn privileged(opcode: u16, execute: Execute) -> Entry {
     Entry {
         opcode,
         privileged: true,
+        plain: is_plain(opcode),
         execute,
     }
 }
@@ -31,6 +53,7 @@ const fn general(opcode: u16, execute: Execute) -> Entry {
     Entry {
         opcode,
         privileged: false,
+        plain: is_plain(opcode),
         execute,
     }
 }
@@ -60,10 +83,39 @@ const _: () = {
     }
 };
 
+/// Where in the table the entry of an operation code stands, by a hash of the code: so many places that few
+/// codes share one, which take the next that is free.
+static PLACES: [u8; 256] = {
+    let mut places = [NOWHERE; 256];
+    let mut at = 0;
+    while at < TABLE.len() {
+        let mut place = hash(TABLE[at].opcode);
+        while places[place as usize] != NOWHERE {
+            place = place.wrapping_add(1);
+        }
+        places[place as usize] = at as u8;
+        at += 1;
+    }
+    places
+};
+
+/// No entry.
+const NOWHERE: u8 = u8::MAX;
+const _: () = assert!(TABLE.len() < NOWHERE as usize);
+
+/// The middle of a product with the golden ratio.
+const fn hash(opcode: u16) -> u8 {
+    (opcode.wrapping_mul(0x9e37) >> 8) as u8
+}
+
 /// The instruction with an operation code, if it is one that this host emulates.
 pub(super) fn find(opcode: u16) -> Option<&'static Entry> {
-    TABLE
-        .binary_search_by_key(&opcode, |entry| entry.opcode)
-        .ok()
-        .map(|at| &TABLE[at])
+    let mut place = hash(opcode);
+    loop {
+        let entry = TABLE.get(usize::from(PLACES[usize::from(place)]))?;
+        if entry.opcode == opcode {
+            return Some(entry);
+        }
+        place = place.wrapping_add(1);
+    }
 }

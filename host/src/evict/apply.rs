@@ -71,9 +71,25 @@ impl Evictor {
         }
     }
 
+    /// Whether it has something to do after any exit.
+    #[must_use]
+    pub fn is_eager(&self) -> bool {
+        #[cfg(feature = "controls")]
+        if self.mistake.is_some() {
+            return true;
+        }
+        self.policy != Policy::Lru
+    }
+
+    /// Whether frames run short.
+    #[must_use]
+    pub fn is_short(&self, pool: &FramePool) -> bool {
+        pool.free() < RESERVE
+    }
+
     /// Frees frames without I/O if they run short: there is no other way, so it does all it can.
     pub fn replenish(&mut self, guests: &mut [Guest], pool: &mut FramePool) {
-        if pool.free() < RESERVE {
+        if self.is_short(pool) {
             let goal = (RESERVE + BATCH).min(pool.total());
             let patience = guests.iter().map(|guest| 2 * guest.memory.queued()).sum();
             self.reclaim(guests, pool, goal, patience);

@@ -60,6 +60,8 @@ bitflags! {
         const DOUBTFUL = 32;
         /// The page could not be read from its slot.
         const UNREADABLE = 64;
+        /// The page was supplied lately, for an access that is still to be repeated: it is spared.
+        const SPARED = 128;
         /// All that says something of the slot.
         const OF_SLOT = 16 | 32 | 64;
     }

@@ -187,7 +187,7 @@ impl GuestMemory {
         if matches!(access, Access::ZeroFill | Access::PageIn) {
             self.list(pool, page);
             self.spare(page);
-        } else if !self.supplied.contains(&page) {
+        } else if !entry.flags.contains(PageFlags::SPARED) {
             self.note_discardable(page);
         }
         Ok(there)

@@ -23,6 +23,16 @@ struct SegmentTable(UnsafeCell<[SegmentEntry; SEGMENT_TABLE_ENTRIES]>);
 #[repr(C, align(2048))]
 struct PageTable(UnsafeCell<[PageEntry; PAGE_TABLE_ENTRIES]>);
 
+impl SegmentTable {
+    /// A table that maps nothing; it never is on the stack, of which it would be a large part.
+    fn new() -> Box<Self> {
+        // SAFETY: zeroes are entries.
+        let mut table = unsafe { Box::<Self>::new_zeroed().assume_init() };
+        table.0.get_mut().fill(SegmentEntry::INVALID);
+        table
+    }
+}
+
 impl PageTable {
     fn new() -> Self {
         Self(UnsafeCell::new([PageEntry::INVALID; PAGE_TABLE_ENTRIES]))

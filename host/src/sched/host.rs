@@ -2,6 +2,7 @@
 
 mod operator;
 mod paging;
+mod plain;
 
 use alloc::vec::Vec;
 
@@ -145,6 +146,7 @@ impl Host {
             guest: &mut self.guests[id.guest],
             pool: &mut self.pool,
             cpu: id.cpu,
+            is_loaded: false,
         }
     }
 
@@ -267,24 +269,47 @@ impl Host {
         now + SLICE
     }
 
-    /// Handles an exit of a virtual CPU that ran for some time.
-    pub fn after_exit(&mut self, me: usize, id: Id, context: Context, class: Class, ran: u64) {
+    /// Handles an exit of a virtual CPU that ran for some time. Returns true if it goes on as it was, with the
+    /// context as it is now; else it has left its spaces, and what comes next is to be found out.
+    pub fn after_exit(
+        &mut self,
+        me: usize,
+        id: Id,
+        context: &mut Context,
+        class: Class,
+        ran: u64,
+    ) -> bool {
         let began = clock::now();
         let mut machine = self.machine(id);
+        machine.is_loaded = true;
         let vcpu = machine.vcpu_mut();
-        vcpu.context = context;
+        vcpu.context = *context;
         vcpu.sync_from_real();
-        machine.guest.memory.leave(id.cpu);
-        if machine.guest.end.is_some() {
-            // Another CPU of it has ended it meanwhile.
-            return;
+        let is_by_shadow = vcpu.has_dat();
+        // Whoever has no page needs room for translations, and gets more of it without its own.
+        let leaves_first = is_by_shadow && !run::is_instruction(class);
+        if leaves_first {
+            machine.guest.memory.leave(id.cpu);
         }
-        run::handle(&mut machine, class);
+        // Another CPU of it may have ended it meanwhile.
+        let is_plain = machine.guest.end.is_none() && run::handle(&mut machine, class);
         // What is done for a guest is done in its time.
-        let used = ran + (clock::now() - began);
-        machine.guest.counters.cpu_time += used;
-        let vcpu = machine.vcpu_mut();
-        vcpu.cpu_timer = vcpu.cpu_timer.wrapping_sub_unsigned(used);
+        let now = clock::now();
+        machine.charge(ran + (now - began));
+        if is_plain && self.goes_on(id, context, now) {
+            return true;
+        }
+        if is_by_shadow && !leaves_first {
+            self.guests[id.guest].memory.leave(id.cpu);
+        }
+        if !self.guests[id.guest].is_end_known {
+            self.settle(me, id);
+        }
+        false
+    }
+
+    /// Does what an exit of a virtual CPU leads to beyond the CPU itself.
+    fn settle(&mut self, me: usize, id: Id) {
         self.evictor
             .after_exit(&mut self.guests, id.guest, &mut self.pool);
         let guest = &mut self.guests[id.guest];

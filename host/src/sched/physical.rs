@@ -124,6 +124,8 @@ struct Worker {
     host: &'static HostLock,
     /// Its number among those of the host.
     me: usize,
+    /// What its clock comparator is set to.
+    armed: &'static AtomicU64,
     /// The virtual CPU whose spaces are loaded, and the state of its real addresses.
     loaded: Option<(Id, u32)>,
     /// The monitor masks of control register 8.
@@ -140,7 +142,8 @@ struct Worker {
 impl Worker {
     /// Prepares this CPU for work.
     fn new(host: &'static HostLock, me: usize) -> Self {
-        ARMED[usize::from(cpu::address())].store(u64::MAX, Ordering::Relaxed);
+        let armed = &ARMED[usize::from(cpu::address())];
+        armed.store(u64::MAX, Ordering::Relaxed);
         clock::set_comparator(u64::MAX);
         control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::EMERGENCY_SIGNAL);
         let vector = if facility::has_vectors() {
@@ -151,6 +154,7 @@ impl Worker {
         Self {
             host,
             me,
+            armed,
             loaded: None,
             monitor: 0,
             asces: [0; 3],
@@ -179,16 +183,22 @@ impl Worker {
         let mut slice_end = Host::slice_end(clock::now());
         while let Next::Enter(mut context, until) = host.next(self.me, id, &mut slice_end) {
             self.load(&mut host, id);
-            drop(host);
-            arm(until);
-            let begin = clock::now();
-            // SAFETY: the virtual CPU is this one's now, and its space is loaded.
-            let class = unsafe { run::enter(&mut context) };
-            let ran = clock::now() - begin;
-            // Now, for waiting for the lock lets other interruptions in.
-            run::handle_own(class);
-            host = self.host.lock();
-            host.after_exit(self.me, id, context, class, ran);
+            loop {
+                drop(host);
+                if self.armed.load(Ordering::Relaxed) != until {
+                    arm(until);
+                }
+                let begin = clock::now();
+                // SAFETY: the virtual CPU is this one's now, and its space is loaded.
+                let class = unsafe { run::enter(&mut context) };
+                let ran = clock::now() - begin;
+                // Now, for waiting for the lock lets other interruptions in.
+                run::handle_own(class);
+                host = self.host.lock();
+                if !host.after_exit(self.me, id, &mut context, class, ran) {
+                    break;
+                }
+            }
         }
         host.leave(self.me, id);
         host

@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 
 use arch::handler::external as code;
-use arch::{Lowcore, Psw, PswMask, clock, lowcore_field, program};
+use arch::{Lowcore, PAGE_SIZE, Psw, PswMask, clock, lowcore_field, program, storage};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::End;
@@ -41,13 +41,21 @@ fn swap_psws(
     old: usize,
     new: usize,
 ) -> Result<(), AccessError> {
-    let mut psw = Psw::default();
-    machine.copy_out(new as u64, psw.as_mut_bytes())?;
+    let lowcore = machine.lowcore()?;
     for (at, bytes) in details {
-        machine.copy_in(*at as u64, bytes)?;
+        if *at < PAGE_SIZE {
+            // SAFETY: a field of the guest's lowcore, which its other CPUs may look at, as on any machine.
+            unsafe { storage::copy_in(lowcore + *at as u64, bytes) }
+        } else {
+            machine.copy_in(*at as u64, bytes)?;
+        }
     }
-    let current = machine.vcpu().psw;
-    machine.copy_in(old as u64, current.as_bytes())?;
+    let (current, mut psw) = (machine.vcpu().psw, Psw::default());
+    // SAFETY: as before; all PSWs of the lowcore are in its first page.
+    unsafe {
+        storage::copy_in(lowcore + old as u64, current.as_bytes());
+        storage::copy_out(lowcore + new as u64, psw.as_mut_bytes());
+    }
     load_psw(machine, psw);
     Ok(())
 }

@@ -3,6 +3,7 @@
 use arch::interruption::{Class, Context};
 use arch::{PAGE_SIZE, cpu, handler, lowcore_field, program};
 
+use super::exit::Exit;
 use super::{End, interruption};
 use crate::emulate;
 use crate::guest::Machine;
@@ -21,26 +22,40 @@ pub unsafe fn enter(context: &mut Context) -> Class {
     unsafe { cpu::run(context) }
 }
 
-/// Handles what interrupted a CPU of a guest.
-pub fn handle(machine: &mut Machine<'_>, class: Class) {
+/// Handles what interrupted a CPU of a guest. Returns whether that was a plain instruction, behind which the CPU goes on
+/// as it was.
+pub fn handle(machine: &mut Machine<'_>, class: Class) -> bool {
     match class {
-        Class::Program => program_exit(machine),
+        Class::Program => return program_exit(machine),
         Class::SupervisorCall => {
-            machine.guest.count_exit("supervisor_call");
+            machine.guest.count_exit(Exit::SupervisorCall);
             let (length, number) = (lowcore_field!(svc_ilc), lowcore_field!(svc_code));
             interruption::supervisor_call(machine, length, number);
         }
-        Class::External | Class::Io => {
-            machine
-                .guest
-                .count_exit(if class == Class::Io { "io" } else { "external" });
-        }
+        Class::External => machine.guest.count_exit(Exit::External),
+        Class::Io => machine.guest.count_exit(Exit::Io),
         Class::MachineCheck | Class::Restart => {
             machine
                 .guest
                 .finish(End::Misbehaved("the machine failed while it ran"));
         }
     }
+    false
+}
+
+/// Whether a CPU came out for an instruction that the host is to execute.
+#[must_use]
+pub fn is_instruction(class: Class) -> bool {
+    class == Class::Program
+        && matches!(
+            program_code(),
+            program::OPERATION | program::PRIVILEGED_OPERATION
+        )
+}
+
+/// The code of the program interruption that ended the guest's run.
+fn program_code() -> u16 {
+    lowcore_field!(program_code) & !program::PER_EVENT
 }
 
 /// Handles what is the host's own business: its time slice is over, or another CPU signals.
@@ -50,26 +65,27 @@ pub fn handle_own(class: Class) {
     }
 }
 
-fn program_exit(machine: &mut Machine<'_>) {
-    let code = lowcore_field!(program_code) & !program::PER_EVENT;
+/// Handles a program interruption; as [`handle`].
+fn program_exit(machine: &mut Machine<'_>) -> bool {
+    let code = program_code();
     let length = (lowcore_field!(program_ilc) & 6) as u8;
     match code {
-        program::OPERATION | program::PRIVILEGED_OPERATION => {
-            machine.guest.count_exit(if code == program::OPERATION {
-                "operation"
-            } else {
-                "privileged"
-            });
-            emulate::instruction(machine, length);
+        program::OPERATION => {
+            machine.guest.count_exit(Exit::Operation);
+            return emulate::instruction(machine, length);
+        }
+        program::PRIVILEGED_OPERATION => {
+            machine.guest.count_exit(Exit::Privileged);
+            return emulate::instruction(machine, length);
         }
         program::SEGMENT_TRANSLATION
         | program::PAGE_TRANSLATION
         | program::ASCE_TYPE..=program::REGION_THIRD_TRANSLATION => {
-            machine.guest.count_exit("translation");
+            machine.guest.count_exit(Exit::Translation);
             missing_page(machine, length);
         }
         program::PROTECTION => {
-            machine.guest.count_exit("protection");
+            machine.guest.count_exit(Exit::Protection);
             let access = faulting_access(machine, true);
             if is_low_address(machine, &access) {
                 interruption::program(machine, access.low_address_protection(), length);
@@ -80,8 +96,8 @@ fn program_exit(machine: &mut Machine<'_>) {
         program::ADDRESSING | program::SPECIAL_OPERATION => {
             match emulate::is_at(machine, length, MVCOS) {
                 Ok(true) => {
-                    machine.guest.count_exit("mvcos");
-                    emulate::instruction(machine, length);
+                    machine.guest.count_exit(Exit::Mvcos);
+                    return emulate::instruction(machine, length);
                 }
                 Ok(false) => reflect(machine, code, length),
                 // It is executed again, and interrupted again.
@@ -93,11 +109,12 @@ fn program_exit(machine: &mut Machine<'_>) {
         }
         _ => reflect(machine, code, length),
     }
+    false
 }
 
 /// Gives the guest an exception that is none of the host's business.
 fn reflect(machine: &mut Machine<'_>, code: u16, length: u8) {
-    machine.guest.count_exit("reflected");
+    machine.guest.count_exit(Exit::Reflected);
     let identification = lowcore_field!(translation_exception);
     let fault = GuestFault {
         code,

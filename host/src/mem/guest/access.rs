@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use core::ops::Range;
 
-use arch::{Frame, PAGE_SHIFT, PAGE_SIZE, program, storage};
+use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE, program, storage};
 
 use super::GuestMemory;
 use crate::mem::{AccessError, GuestFault, prefix};
@@ -57,6 +57,16 @@ impl GuestMemory {
         let mut tables = self.translations.tables();
         tables.map(cpu, real, frame, protected);
         Ok(frame)
+    }
+
+    /// The first page of a CPU's prefix area, for stores of the host's: it is mapped when the CPU asks for it.
+    ///
+    /// # Errors
+    /// As for [`GuestMemory::resolve`].
+    pub fn lowcore(&mut self, pool: &mut FramePool, cpu: usize) -> Result<Absolute, AccessError> {
+        let page = self.page_of(cpu, 0)?;
+        let (frame, _) = self.bring_in(pool, page, true)?;
+        Ok(frame.address())
     }
 
     /// By what frame a CPU gets at a page, and whether it may store there.

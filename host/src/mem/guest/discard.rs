@@ -10,12 +10,23 @@ impl GuestMemory {
     /// Keeps a page that was supplied for an access from being taken before the access is repeated: the
     /// guest would not get on.
     pub(super) fn spare(&mut self, page: u32) {
+        if self.is_spared(page) {
+            // It has gone since, and has come back.
+            self.supplied.retain(|other| *other != page);
+        }
+        self.pages[page as usize].flags |= PageFlags::SPARED;
         self.supplied.push_back(page);
         if self.supplied.len() > self.spared
             && let Some(oldest) = self.supplied.pop_front()
         {
+            self.pages[oldest as usize].flags.remove(PageFlags::SPARED);
             self.note_discardable(oldest);
         }
+    }
+
+    /// Whether a page is kept for an access that is still to be repeated.
+    pub(super) fn is_spared(&self, page: u32) -> bool {
+        self.pages[page as usize].flags.contains(PageFlags::SPARED)
     }
 
     pub(super) fn note_discardable(&mut self, page: u32) {
@@ -40,7 +51,7 @@ impl GuestMemory {
 
     /// Puts a page that was given a second chance, or is pinned no more, at the end of the queue.
     pub fn requeue(&mut self, page: u32) {
-        if !self.supplied.contains(&page) {
+        if !self.is_spared(page) {
             self.note_discardable(page);
         }
     }

@@ -43,7 +43,7 @@ impl GuestMemory {
         let entry = &self.pages[page as usize];
         if entry.resident().is_none() {
             Standing::Gone
-        } else if self.supplied.contains(&page) {
+        } else if self.is_spared(page) {
             Standing::Kept
         } else if entry.is_discardable(self.hinting) {
             Standing::Useless
