@@ -1,19 +1,23 @@
 //! One guest: virtual CPUs, memory, devices, counters.
 
+mod waiting;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use arch::{Absolute, clock};
+use arch::Absolute;
 
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::Disks;
-use crate::mem::{AccessError, GuestMemory, Virtual, Want, address_space_control};
+use crate::mem::{AccessError, GuestMemory, Virtual, address_space_control};
 use crate::memory::FramePool;
 use crate::paging::Memories;
 use crate::vcpu::exit::{Exit, Exits};
 use crate::vcpu::external::{self, External};
 use crate::vcpu::orders::Deed;
 use crate::vcpu::{End, Floating, Place, Vcpu, signal};
+
+pub use waiting::Missing;
 
 /// What happened to a guest, beside its memory's counters.
 #[derive(Clone, Default, Debug)]
@@ -30,10 +34,12 @@ pub struct Counters {
     pub addressing_faults: u64,
     /// Time that its CPUs ran, in TOD units.
     pub cpu_time: u64,
-    /// How often a CPU waited for a page, or for a frame for one.
+    /// How often a CPU waited for a page, or for a frame for one, or was told of one.
     pub page_waits: u64,
-    /// How long all of them did, in TOD units.
+    /// How long it took in all until they were there, in TOD units.
     pub page_wait_time: u64,
+    /// How often a CPU was told of a page, and did not wait.
+    pub page_faults_told: u64,
 }
 
 /// Low addresses that can be protected: so many at the start of the first two pages.
@@ -61,8 +67,8 @@ pub struct Guest {
     pub last_wait: u64,
     /// What happened to it.
     pub counters: Counters,
-    /// Whether the CPU that was handled last waits for a page now.
-    pub is_wanting: bool,
+    /// What was missing for the CPU that was handled last.
+    pub missing: Option<Missing>,
     /// CPU time at which the next random eviction is due, in TOD units.
     pub next_eviction: u64,
     /// Whether its CPUs rest until the operator resumes it.
@@ -125,7 +131,7 @@ impl Guest {
             let due = self.due(*cpu, now);
             matches!(
                 due,
-                Some(External::ServiceSignal(_) | External::BlockIo(..))
+                Some(External::ServiceSignal(_) | External::PageIsThere(_))
             )
         };
         let takers = core::iter::once(busy).chain(0..self.vcpus.len());
@@ -140,7 +146,10 @@ impl Guest {
         let all = || 0..self.vcpus.len();
         let is_alive = |cpu: usize| {
             let vcpu = &self.vcpus[cpu];
-            vcpu.place != Place::Off || vcpu.wants.is_some() || self.wakes_at(cpu, now).is_some()
+            vcpu.place != Place::Off
+                || vcpu.wants.is_some()
+                || self.expects_page(cpu)
+                || self.wakes_at(cpu, now).is_some()
         };
         if self.is_paused || all().any(is_alive) {
             return None;
@@ -252,13 +261,6 @@ impl Machine<'_> {
         self.guest.counters.cpu_time += used;
         let vcpu = self.vcpu_mut();
         vcpu.cpu_timer = vcpu.cpu_timer.wrapping_sub_unsigned(used);
-    }
-
-    /// The CPU waits, and then goes on at its PSW address: what it could not do left no trace.
-    pub fn wait_for(&mut self, want: Want) {
-        self.vcpu_mut().wants = Some((want, clock::now()));
-        self.guest.is_wanting = true;
-        self.guest.counters.page_waits += 1;
     }
 
     /// Waits for the prefix area at an address if it is paged out: interruptions, which cannot wait,

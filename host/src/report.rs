@@ -99,6 +99,7 @@ struct GuestSummary {
     page_reads_ahead: u64,
     page_waits: u64,
     page_wait_us: u64,
+    page_faults_told: u64,
     exits: Counts<&'static str>,
     essa: Counts<usize>,
     diagnose: Counts<String>,
@@ -226,6 +227,7 @@ fn summary(guest: &Guest) -> GuestSummary {
         page_reads_ahead: memory.reads_ahead,
         page_waits: counters.page_waits,
         page_wait_us: counters.page_wait_time / UNITS_PER_MICROSECOND,
+        page_faults_told: counters.page_faults_told,
         exits: counters.exits.iter().collect(),
         essa: essa.map(|(orc, count)| (orc, *count)).collect(),
         diagnose: counters

@@ -367,7 +367,7 @@ fn guest(
         disks: Disks::new(disks.iter().map(slice)),
         floating: Floating::default(),
         alerts: 0,
-        is_wanting: false,
+        missing: None,
         last_wait: 0,
         counters: Counters::default(),
         next_eviction: 0,

@@ -2,6 +2,7 @@
 
 pub mod exit;
 pub mod external;
+pub mod handshake;
 #[cfg(target_os = "none")]
 pub mod interruption;
 pub mod orders;
@@ -20,6 +21,7 @@ use arch::{Psw, PswMask, cr0};
 
 use crate::mem::Want;
 use crate::mem::walk::Space;
+use handshake::{Handshake, PageFault};
 use orders::Deed;
 
 /// Bits of the PSW that the guest changes without the host's help: condition code, program mask,
@@ -48,12 +50,12 @@ pub enum End {
 }
 
 /// Interruptions that any CPU of the guest may take that is enabled for them.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Floating {
     /// Parameter of a service signal.
     pub service_signal: Option<u32>,
-    /// 64-bit parameter of a completed asynchronous block I/O request, with its subcode.
-    pub block_io: Option<(u16, u64)>,
+    /// Pages that CPUs were told of, until one is told that they are there.
+    pub page_faults: Vec<PageFault>,
 }
 
 /// Signals of other CPUs that wait for this one to be enabled.
@@ -117,6 +119,8 @@ pub struct Vcpu {
     pub yields: Option<Yield>,
     /// Where the scheduler has it.
     pub place: Place,
+    /// Whether it is told of pages that it must wait for.
+    pub handshake: Option<Handshake>,
     /// What it waits for to execute its instruction again, and since when.
     pub wants: Option<(Want, u64)>,
     /// Outcomes of the entries of a list for a disk that are done, and where the list is: the instruction
@@ -155,6 +159,7 @@ impl Vcpu {
             repeated: (0, 0, 0),
             yields: None,
             place: Place::Off,
+            handshake: None,
             wants: None,
             transferred: (0, Vec::new()),
             held_until: 0,
@@ -173,6 +178,7 @@ impl Vcpu {
     pub fn reset(&mut self) {
         self.is_operating = false;
         self.signals = Signals::default();
+        self.handshake = None;
     }
 
     /// Initial CPU reset: PSW, control registers, floating-point control and timers as at the start, too.

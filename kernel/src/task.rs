@@ -5,6 +5,7 @@
 //! own, which decides what becomes of it when nobody runs on its stack any more.
 
 mod lock;
+pub mod page_fault;
 mod queue;
 mod sleep;
 mod thread;

@@ -54,6 +54,8 @@ fn guest_line(seq: u64, status: &str) -> String {
         "user_copies",
         "user_copy_fix_ups",
         "user_copy_faults",
+        "page_faults_waited",
+        "page_faults_late",
     ] {
         line[field] = json!(0);
     }
@@ -76,6 +78,7 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
                 "page_reads_ahead",
                 "page_waits",
                 "page_wait_us",
+                "page_faults_told",
             ] {
                 guest[field] = json!(0);
             }

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use arch::control::{self, cr0};
 use arch::handler::{self, external};
+use arch::sigp::{self, Order};
 use arch::{Absolute, PswMask, cpu, diagnose, lowcore_field};
 
 use super::block::{self as sccb, Block, Machine};
@@ -148,6 +149,14 @@ fn on_service_signal() {
             request.under_way.store(false, Ordering::Release);
         }
     }
+    let owner = OWNER.load(Ordering::Relaxed);
+    if owner != u32::from(cpu::address()) + 1
+        && let Some(owner) = owner.checked_sub(1)
+    {
+        // It waits for the interruption that this CPU has taken.
+        // SAFETY: who is interrupted in its wait looks again.
+        unsafe { sigp::signal(owner as u16, Order::EmergencySignal, 0) };
+    }
 }
 
 /// Runs one request: `fill` writes the block, which is zero before, and `read` reads the answer.
@@ -157,10 +166,12 @@ fn request<T>(
     read: impl FnOnce(&Block) -> T,
 ) -> Result<T, Error> {
     exclusively(|| {
-        // Only here: another CPU that took the interruption would leave this one waiting.
-        control::enable_cr0(cr0::SERVICE_SIGNAL);
+        let was_enabled = control::get::<0>() & cr0::SERVICE_SIGNAL != 0;
+        if !was_enabled {
+            control::enable_cr0(cr0::SERVICE_SIGNAL);
+        }
         let outcome = request_alone(command, fill, read);
-        if DEPTH.load(Ordering::Relaxed) == 0 {
+        if !was_enabled {
             control::disable_cr0(cr0::SERVICE_SIGNAL);
         }
         outcome

@@ -82,22 +82,6 @@ struct View {
     prefix: u32,
 }
 
-impl SegmentTable {
-    /// A table that names no page table, made where it stays: on a stack it would take twice its size,
-    /// for its alignment.
-    fn new() -> Box<Self> {
-        let mut table = Box::<Self>::new_uninit();
-        let entries = table.as_mut_ptr().cast::<SegmentEntry>();
-        // SAFETY: these are all entries of the table, and it has nothing else.
-        unsafe {
-            for number in 0..SEGMENT_TABLE_ENTRIES {
-                entries.add(number).write(SegmentEntry::INVALID);
-            }
-            table.assume_init()
-        }
-    }
-}
-
 impl View {
     fn new(shared: &[PageTable]) -> Self {
         let mut segments = SegmentTable::new();

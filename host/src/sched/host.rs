@@ -11,7 +11,7 @@ use arch::interruption::{Class, Context};
 
 use super::queue::{Id, RunQueue};
 use crate::evict::Evictor;
-use crate::guest::{Guest, Machine};
+use crate::guest::{Guest, Machine, Missing};
 use crate::lock::{self, Lock};
 use crate::memory::FramePool;
 use crate::operator::Operator;
@@ -55,8 +55,8 @@ pub struct Host {
     operator: Operator,
     /// When there is something to do for the operator.
     operator_due: u64,
-    /// Virtual CPUs that wait for pages.
-    waiting: Vec<Id>,
+    /// What is missing, and for whom.
+    waiting: Vec<(Id, Missing)>,
     /// The CPUs to run them on.
     physical: Vec<Physical>,
     queue: RunQueue,
@@ -321,8 +321,8 @@ impl Host {
             self.evictor.replenish(&mut self.guests, &mut self.pool);
             return;
         }
-        if core::mem::take(&mut self.guests[id.guest].is_wanting) {
-            self.waiting.push(id);
+        if let Some(missing) = self.guests[id.guest].missing.take() {
+            self.waiting.push((id, missing));
         }
         self.tend_paging(me, clock::now());
     }

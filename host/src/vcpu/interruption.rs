@@ -8,6 +8,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::End;
 use super::external::{self, External};
+use super::handshake;
 use crate::guest::Machine;
 use crate::mem::{AccessError, GuestFault};
 
@@ -197,7 +198,6 @@ pub fn external(machine: &mut Machine<'_>) {
     };
     let vcpu = &mut machine.guest.vcpus[machine.cpu];
     external::take(vcpu, &mut machine.guest.floating, external);
-    let mut wide = [0; 8];
     let parameter_at = offset_of!(Lowcore, external_parameter);
     // What is in front of the code: a sender or subcode, and the parameter in front of that.
     let (at, head) = match external {
@@ -209,19 +209,24 @@ pub fn external(machine: &mut Machine<'_>) {
             let code = u64::from(code::SERVICE_SIGNAL);
             (parameter_at, u64::from(parameter) << 32 | code)
         }
-        External::BlockIo(subcode, parameter) => {
-            wide = parameter.to_be_bytes();
-            sent(subcode, code::BLOCK_IO)
-        }
+        External::PageIsThere(token) => return page_fault(machine, handshake::COMPLETION, token),
     };
     let head = head.to_be_bytes();
-    let mut details: [(usize, &[u8]); 2] = [(at, &head[at - parameter_at..]), (0, &[])];
-    if matches!(external, External::BlockIo(..)) {
-        details[1] = (offset_of!(Lowcore, block_io_parameter), &wide);
-    }
+    store_external(machine, &[(at, &head[at - parameter_at..])]);
+}
+
+/// Tells a CPU, which is enabled for that, of a page: that it is being brought in, or is there.
+pub fn page_fault(machine: &mut Machine<'_>, subcode: u16, token: u64) {
+    let (at, head) = sent(subcode, code::BLOCK_IO);
+    let (head, token) = (&head.to_be_bytes()[4..], token.to_be_bytes());
+    let parameter = offset_of!(Lowcore, block_io_parameter);
+    store_external(machine, &[(at, head), (parameter, &token)]);
+}
+
+fn store_external(machine: &mut Machine<'_>, details: &[(usize, &[u8])]) {
     let result = interrupt(
         machine,
-        &details,
+        details,
         offset_of!(Lowcore, external_old),
         offset_of!(Lowcore, external_new),
     );

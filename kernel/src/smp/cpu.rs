@@ -23,6 +23,10 @@ pub struct Counters {
     pub spun: Counter,
     /// Threads that were given the CPU.
     pub switches: Counter,
+    /// Pages that a task waited for while the host brought them in, and others ran.
+    pub page_faults_waited: Counter,
+    /// Those that were there when that was to begin.
+    pub page_faults_late: Counter,
 }
 
 /// A CPU of this kernel. Fields without a lock are changed by the CPU itself.
@@ -105,6 +109,8 @@ impl Counters {
             waited: Counter::new(),
             spun: Counter::new(),
             switches: Counter::new(),
+            page_faults_waited: Counter::new(),
+            page_faults_late: Counter::new(),
         }
     }
 }

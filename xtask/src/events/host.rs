@@ -134,10 +134,12 @@ records! {
         page_reads: u64,
         /// Pages read from it because others were.
         page_reads_ahead: u64,
-        /// How often a CPU waited for a page, or for a frame for one.
+        /// How often a CPU waited for a page, or for a frame for one, or was told of one.
         page_waits: u64,
-        /// How long all of them did, in microseconds.
+        /// How long it took in all until they were there, in microseconds.
         page_wait_us: u64,
+        /// How often a CPU was told of a page, and did not wait.
+        page_faults_told: u64,
         /// Exits from the guest by cause.
         exits: Counts,
         /// ESSA emulated, by operation request code.
