@@ -197,7 +197,10 @@ impl Control {
                 }
                 "evict" => {
                     self.policy = Policy::parse(parameter.value).ok_or_else(|| {
-                        format!("{}", parameter.expected("lru|random:RATE|steal|hold"))
+                        format!(
+                            "{}",
+                            parameter.expected("lru|random:RATE|steal[:spare|:MS]|hold")
+                        )
                     })?;
                 }
                 "paging" => {
@@ -271,6 +274,7 @@ mod tests {
             ("guest-memory=1", "guest-memory"),
             ("shadow=1K", "shadow"),
             ("evict=fifo", "evict"),
+            ("evict=steal:0", "evict"),
             ("expanded=1", "expanded"),
             ("paging=tape", "paging"),
             ("paging=model:0", "paging"),

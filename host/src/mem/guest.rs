@@ -70,6 +70,8 @@ pub struct GuestMemory {
     hinting: Hinting,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
+    /// How many were put there.
+    arrived: u64,
     /// Pages that were supplied last, for accesses that are still to be repeated: they are neither in the
     /// queue nor paged out.
     supplied: VecDeque<u32>,
@@ -100,6 +102,7 @@ impl GuestMemory {
             translations,
             hinting,
             queue: VecDeque::new(),
+            arrived: 0,
             supplied: VecDeque::new(),
             spared: SPARED * cpus,
             counters: Counters::default(),

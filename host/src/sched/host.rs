@@ -244,6 +244,8 @@ impl Host {
             .min(self.operator_due);
         let vcpu = &mut self.guests[id.guest].vcpus[id.cpu];
         let timer = external::timer(vcpu, now).unwrap_or(u64::MAX);
+        let at = vcpu.at();
+        vcpu.spared.enter(at);
         vcpu.sync_to_real();
         Next::Enter(vcpu.context, timer.min(until))
     }
@@ -286,7 +288,7 @@ impl Host {
         let vcpu = machine.vcpu_mut();
         vcpu.cpu_timer = vcpu.cpu_timer.wrapping_sub_unsigned(used);
         self.evictor
-            .after_exit(&mut self.guests, id.guest, &mut self.pool);
+            .after_exit(&mut self.guests, (id.guest, id.cpu), &mut self.pool);
         let guest = &mut self.guests[id.guest];
         let vcpu = &mut guest.vcpus[id.cpu];
         if core::mem::take(&mut vcpu.is_discard_delivered) {

@@ -117,7 +117,11 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
     match fault.code {
         program::BLOCK_VOLATILITY => {
             machine.guest.counters.discard_faults += 1;
-            machine.vcpu_mut().is_discard_delivered = true;
+            let page = fault.identification.unwrap_or_default() >> arch::PAGE_SHIFT;
+            let vcpu = machine.vcpu_mut();
+            vcpu.is_discard_delivered = true;
+            let at = vcpu.at();
+            vcpu.spared.fault(page as u32, at);
         }
         program::ADDRESSING => machine.guest.counters.addressing_faults += 1,
         _ => {}
