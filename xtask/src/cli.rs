@@ -129,6 +129,8 @@ pub enum Hinting {
     Unused,
     /// All page states.
     Full,
+    /// None of them: a monitor of the host's drives each guest's balloon instead.
+    Balloon,
 }
 
 impl Hinting {
@@ -139,6 +141,7 @@ impl Hinting {
             Self::None => "none",
             Self::Unused => "unused",
             Self::Full => "full",
+            Self::Balloon => "balloon",
         }
     }
 
@@ -146,7 +149,7 @@ impl Hinting {
     #[must_use]
     pub fn kernel_word(self) -> &'static str {
         match self {
-            Self::None => "off",
+            Self::None | Self::Balloon => "off",
             Self::Unused => "unused",
             Self::Full => "full",
         }
@@ -352,9 +355,9 @@ pub struct QemuOptions {
     /// Make one instruction one nanosecond: exact and repeatable, but slower.
     #[arg(long)]
     pub icount: bool,
-    /// Give the bare kernel a balloon device, which it reports free pages to and whose target it
-    /// follows.
-    #[arg(long, requires = "bare")]
+    /// Give the bare kernel, or with a host each guest, a balloon device, which it reports free pages to
+    /// and whose target it follows.
+    #[arg(long)]
     pub balloon: bool,
     /// Which console the machine has, and each guest's.
     #[arg(long, value_enum, default_value_t)]
@@ -374,7 +377,7 @@ pub struct QemuOptions {
         long,
         value_name = "TEXT",
         hide = true,
-        requires = "balloon",
+        requires_all = ["balloon", "bare"],
         default_value = "free-page-reporting=on,deflate-on-oom=on"
     )]
     pub balloon_properties: String,
@@ -500,7 +503,6 @@ mod tests {
             vec!["xtask", "qemu", "--passes", "0"],
             vec!["xtask", "qemu", "--hinting", "most"],
             vec!["xtask", "qemu", "--bare", "--guest", "x"],
-            vec!["xtask", "qemu", "--balloon"],
             vec!["xtask", "qemu", "--paging", "model:"],
             vec!["xtask", "qemu", "--bare", "--paging", "1M"],
             vec!["xtask", "qemu", "--bare", "--expanded", "1M"],

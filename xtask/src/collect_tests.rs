@@ -76,6 +76,13 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
                 "page_reads_ahead",
                 "page_waits",
                 "page_wait_us",
+                "balloon_target",
+                "balloon_pages",
+                "balloon_available",
+                "balloon_inflated",
+                "balloon_deflated",
+                "balloon_reported",
+                "balloon_wake_ups",
             ] {
                 guest[field] = json!(0);
             }

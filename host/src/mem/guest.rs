@@ -6,6 +6,7 @@ mod keys;
 mod paging;
 #[cfg(test)]
 mod tests;
+mod working_set;
 
 pub use access::{is_in_one_page, pieces};
 pub use paging::Standing;
@@ -24,6 +25,7 @@ use super::notifier::{Notifier, Notifiers, Pinned, Right};
 use super::translations::Translations;
 use super::{AccessError, GuestFault, Want};
 use crate::memory::FramePool;
+use working_set::Sightings;
 
 /// What happened to a guest's pages.
 #[derive(Clone, Copy, Default, Debug)]
@@ -77,6 +79,8 @@ pub struct GuestMemory {
     supplied: VecDeque<u32>,
     /// How many of them are spared.
     spared: usize,
+    /// What the monitor and the pager have seen, if there is a monitor.
+    sightings: Option<Sightings>,
     /// What happened.
     pub counters: Counters,
     /// The page that the guest has made stable again last: the negative control loses it.
@@ -105,6 +109,7 @@ impl GuestMemory {
             arrived: 0,
             supplied: VecDeque::new(),
             spared: SPARED * cpus,
+            sightings: None,
             counters: Counters::default(),
             #[cfg(feature = "controls")]
             made_stable: None,

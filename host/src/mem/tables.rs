@@ -89,8 +89,6 @@ impl SegmentTable {
 }
 
 impl View {
-    // The tables stand on the stack first, and are larger than all else there: not in a caller's frame, too.
-    #[inline(never)]
     fn new(shared: &[PageTable]) -> Self {
         let mut segments = SegmentTable::new();
         for (entry, table) in segments.0.get_mut().iter_mut().zip(shared) {
@@ -134,8 +132,6 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Tables for `bytes` of guest storage that map nothing yet, at most 2 GiB, and so many CPUs.
-    // As for a view.
-    #[inline(never)]
     pub(super) fn new(bytes: u64, cpus: usize) -> Self {
         let count = bytes.div_ceil(SEGMENT_SIZE) as usize;
         let shared: Box<[PageTable]> = (0..count).map(|_| PageTable::new()).collect();

@@ -1,5 +1,6 @@
 //! All that the physical CPUs share, and the decisions about it.
 
+mod monitor;
 mod operator;
 mod paging;
 
@@ -13,6 +14,7 @@ use crate::evict::Evictor;
 use crate::guest::{Guest, Machine};
 use crate::lock::{self, Lock};
 use crate::memory::FramePool;
+use crate::monitor::Monitor;
 use crate::operator::Operator;
 use crate::paging::Pager;
 use crate::report;
@@ -54,6 +56,8 @@ pub struct Host {
     operator: Operator,
     /// When there is something to do for the operator.
     operator_due: u64,
+    /// What drives the guests' balloons, if anything does.
+    pub monitor: Option<Monitor>,
     /// Virtual CPUs that wait for pages.
     waiting: Vec<Id>,
     /// The CPUs to run them on.
@@ -99,6 +103,7 @@ impl Host {
             pager,
             operator,
             operator_due: 0,
+            monitor: None,
             waiting: Vec::new(),
             physical: physical.collect(),
             queue: RunQueue::default(),
@@ -178,12 +183,17 @@ impl Host {
             let waiting = (0..guest.vcpus.len()).filter(off);
             waiting.filter_map(move |cpu| guest.wakes_at(cpu, now))
         });
-        let others = [self.look_at(now), Some(self.operator_due)];
+        let others = [
+            self.look_at(now),
+            Some(self.operator_due),
+            self.monitor_at(),
+        ];
         times.chain(others.into_iter().flatten()).min()
     }
 
     /// The virtual CPU that a physical one is to run now; it has it then.
     pub fn take_next(&mut self, me: usize, now: u64) -> Option<Id> {
+        self.tend_monitor(me, now);
         self.tend_paging(me, now);
         self.tend_operator(me, now);
         if self.is_over {
@@ -235,6 +245,7 @@ impl Host {
                 return Next::Leave;
             }
             // Nobody else wants to run.
+            self.tend_monitor(me, now);
             *slice_end = Self::slice_end(now);
             self.print(id.guest);
         }
@@ -259,7 +270,9 @@ impl Host {
         signal::carry_out_accepted(&mut machine);
         if machine.vcpu().is_operating {
             // One an entry: a guest whose handler stays enabled would keep us here for ever.
-            interruption::external(&mut machine);
+            if !interruption::external(&mut machine) {
+                interruption::io(&mut machine);
+            }
         }
     }
 
@@ -361,7 +374,7 @@ impl Host {
                 self.wake_if_needed();
             }
             Place::Running(other) if other != me => {
-                if guest.vcpus[id.cpu].order.is_some() || guest.due(id.cpu, now).is_some() {
+                if guest.vcpus[id.cpu].order.is_some() || guest.is_due(id.cpu, now) {
                     self.kick(other);
                 }
             }

@@ -185,11 +185,28 @@ pub fn restart(machine: &mut Machine<'_>) {
     check(machine, result);
 }
 
-/// Delivers the pending external interruption that comes first, if the CPU is enabled for any.
-pub fn external(machine: &mut Machine<'_>) {
+/// Delivers the pending I/O interruption that comes first, if the CPU is enabled for any.
+pub fn io(machine: &mut Machine<'_>) {
+    let (vcpu, channel) = (machine.vcpu(), &machine.guest.channel);
+    let Some(at) = channel.due(&vcpu.psw, vcpu.control[6]) else {
+        return;
+    };
+    let details = machine.guest.channel.take(at).map(u32::to_be);
+    let result = interrupt(
+        machine,
+        &[(offset_of!(Lowcore, io_subchannel), details.as_bytes())],
+        offset_of!(Lowcore, io_old),
+        offset_of!(Lowcore, io_new),
+    );
+    check(machine, result);
+}
+
+/// Delivers the pending external interruption that comes first, if the CPU is enabled for any; returns
+/// whether it is.
+pub fn external(machine: &mut Machine<'_>) -> bool {
     let now = clock::now();
     let Some(external) = machine.guest.due(machine.cpu, now) else {
-        return;
+        return false;
     };
     let vcpu = &mut machine.guest.vcpus[machine.cpu];
     external::take(vcpu, &mut machine.guest.floating, external);
@@ -222,6 +239,7 @@ pub fn external(machine: &mut Machine<'_>) {
         offset_of!(Lowcore, external_new),
     );
     check(machine, result);
+    true
 }
 
 /// Where a halfword in front of an external-interruption code begins, and the doubleword that ends
