@@ -49,14 +49,14 @@ fn nothing_is_asked_for_while_frames_are_plenty() {
 
 #[test]
 fn idle_guests_give_more_and_all_fit_in_the_end() {
-    let monitor = pressed(&[3000, 1100]);
+    let monitor = pressed(&[2600, 0]);
     let [busy, idle] = targets(&monitor)[..] else {
         unreachable!()
     };
-    // In proportion to 1096 and 2996 pages that are idle.
+    // In proportion to 1496 and 3072 pages that are idle.
     assert!(busy * 2 < idle, "{busy} {idle}");
     let left = 2 * SIZE - busy - idle;
-    assert!((3700..=3840).contains(&left), "{left}");
+    assert!((3700..=3840 + 64).contains(&left), "{left}");
 }
 
 #[test]
