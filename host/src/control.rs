@@ -9,6 +9,7 @@ use boot::params::{Params, Route, parse_size, route};
 use crate::dev::console::Offer;
 use crate::evict::Policy;
 use crate::mem::{Hinting, shadow};
+use crate::monitor::Settings;
 use crate::paging::Timing;
 
 /// Least memory of a guest, in bytes.
@@ -42,6 +43,12 @@ pub struct Control {
     pub console: Offer,
     /// Which hints count.
     pub hinting: Hinting,
+    /// Whether guests have balloons.
+    pub balloon: bool,
+    /// Whether a monitor drives them.
+    pub is_monitored: bool,
+    /// What it goes by.
+    pub monitor: Settings,
     /// Which pages are taken when.
     pub policy: Policy,
     /// Where pages go that must be kept.
@@ -118,6 +125,9 @@ impl Default for Control {
             cpus: 1,
             console: Offer::Ascii,
             hinting: Hinting::Full,
+            balloon: false,
+            is_monitored: false,
+            monitor: Settings::DEFAULT,
             policy: Policy::Lru,
             paging: Paging::None,
             expanded: 0,
@@ -130,6 +140,22 @@ impl Default for Control {
 }
 
 impl Control {
+    /// Whether guests have a balloon device.
+    #[must_use]
+    pub fn has_balloon(&self) -> bool {
+        self.balloon || self.is_monitored
+    }
+
+    /// The word for what counts.
+    #[must_use]
+    pub fn hinting_name(&self) -> &'static str {
+        if self.is_monitored {
+            "balloon"
+        } else {
+            self.hinting.name()
+        }
+    }
+
     /// Most bytes of shadow tables of each guest.
     #[must_use]
     pub fn shadow(&self) -> u64 {
@@ -192,12 +218,17 @@ impl Control {
                     self.console = parameter.one_of("ascii|line", all).map_err(text)?;
                 }
                 "hinting" => {
-                    let all = [Hinting::None, Hinting::Unused, Hinting::Full];
-                    self.hinting = parameter.one_of("none|unused|full", all).map_err(text)?;
+                    let all = [Hinting::None, Hinting::Unused, Hinting::Full, Hinting::None];
+                    let chosen = parameter.one_of("none|unused|full|balloon", all);
+                    self.hinting = chosen.map_err(text)?;
+                    self.is_monitored = parameter.value == "balloon";
                 }
                 "evict" => {
                     self.policy = Policy::parse(parameter.value).ok_or_else(|| {
-                        format!("{}", parameter.expected("lru|random:RATE|steal|hold"))
+                        format!(
+                            "{}",
+                            parameter.expected("lru|random:RATE|steal[:spare|:MS]|hold")
+                        )
                     })?;
                 }
                 "paging" => {
@@ -214,6 +245,13 @@ impl Control {
                 }
                 "operator" => {
                     self.operator = parameter.one_of("on|off", [true, false]).map_err(text)?;
+                }
+                "balloon" => {
+                    self.balloon = parameter.one_of("off|on", [false, true]).map_err(text)?;
+                }
+                "monitor" => {
+                    self.monitor = Settings::parse(parameter.value)
+                        .ok_or_else(|| format!("{}", parameter.expected("MS[:STEP[:FLOOR]]")))?;
                 }
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
@@ -249,6 +287,25 @@ mod tests {
     }
 
     #[test]
+    fn a_balloon_is_no_hint() {
+        let mut control = Control::default();
+        control.read("hinting=balloon monitor=50:10").unwrap();
+        assert_eq!(control.hinting, Hinting::None);
+        assert!(control.is_monitored && control.has_balloon());
+        let expected = Settings {
+            interval_ms: 50,
+            step: 10,
+            ..Settings::DEFAULT
+        };
+        assert_eq!(control.monitor, expected);
+        assert_eq!(control.hinting_name(), "balloon");
+        control.read("hinting=full").unwrap();
+        assert!(!control.is_monitored && !control.has_balloon());
+        control.read("balloon=on").unwrap();
+        assert!(control.has_balloon());
+    }
+
+    #[test]
     fn a_modelled_device_has_a_size_and_two_times() {
         let mut control = Control::default();
         assert_eq!(control.paging, Paging::None);
@@ -271,6 +328,7 @@ mod tests {
             ("guest-memory=1", "guest-memory"),
             ("shadow=1K", "shadow"),
             ("evict=fifo", "evict"),
+            ("evict=steal:0", "evict"),
             ("expanded=1", "expanded"),
             ("paging=tape", "paging"),
             ("paging=model:0", "paging"),
@@ -281,6 +339,9 @@ mod tests {
             ("hinting=some", "hinting"),
             ("console=green", "console"),
             ("operator=maybe", "operator"),
+            ("balloon=half", "balloon"),
+            ("monitor=0", "monitor"),
+            ("monitor=100:101", "monitor"),
         ] {
             let error = Control::default().read(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use arch::Absolute;
 
+use crate::dev::channel::Channel;
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::Disks;
 use crate::mem::{AccessError, GuestMemory, Virtual, address_space_control};
@@ -59,6 +60,8 @@ pub struct Guest {
     pub console: GuestConsole,
     /// Its block devices.
     pub disks: Disks,
+    /// Its other devices.
+    pub channel: Channel,
     /// What waits to interrupt any of its CPUs.
     pub floating: Floating,
     /// CPUs that the scheduler must look at, a bit for each: something has become pending for them.
@@ -96,6 +99,13 @@ impl Guest {
         external::due(&self.vcpus[cpu], &self.floating, now)
     }
 
+    /// Whether an interruption is pending that a CPU would take now.
+    #[must_use]
+    pub fn is_due(&self, cpu: usize, now: u64) -> bool {
+        let vcpu = &self.vcpus[cpu];
+        self.due(cpu, now).is_some() || self.channel.due(&vcpu.psw, vcpu.control[6]).is_some()
+    }
+
     /// Whether a CPU can be dispatched: it neither waits for what is not there, nor is it held.
     #[must_use]
     pub fn can_run(&self, cpu: usize, now: u64) -> bool {
@@ -105,7 +115,7 @@ impl Guest {
             && vcpu.is_operating
             && vcpu.wants.is_none()
             && now >= vcpu.held_until
-            && (!vcpu.is_waiting() || self.due(cpu, now).is_some())
+            && (!vcpu.is_waiting() || self.is_due(cpu, now))
     }
 
     /// When the clock will make a CPU runnable that is not now.
@@ -115,7 +125,7 @@ impl Guest {
         if self.end.is_some() || self.is_paused || !vcpu.is_operating || vcpu.wants.is_some() {
             return None;
         }
-        let ready = !vcpu.is_waiting() || self.due(cpu, now).is_some();
+        let ready = !vcpu.is_waiting() || self.is_due(cpu, now);
         let ready_at = if ready {
             Some(now)
         } else {
@@ -129,10 +139,11 @@ impl Guest {
     pub fn alert_for_floating(&mut self, busy: usize, now: u64) {
         let is_taker = |cpu: &usize| {
             let due = self.due(*cpu, now);
+            let vcpu = &self.vcpus[*cpu];
             matches!(
                 due,
                 Some(External::ServiceSignal(_) | External::PageIsThere(_))
-            )
+            ) || self.channel.due(&vcpu.psw, vcpu.control[6]).is_some()
         };
         let takers = core::iter::once(busy).chain(0..self.vcpus.len());
         if let Some(cpu) = takers.into_iter().find(is_taker) {

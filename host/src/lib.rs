@@ -15,6 +15,7 @@ pub mod emulate;
 pub mod evict;
 pub mod mem;
 pub mod memory;
+pub mod monitor;
 pub mod operator;
 pub mod paging;
 pub mod sched;

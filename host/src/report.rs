@@ -11,6 +11,7 @@ use cmm::{PageState, extended};
 use drivers::record::{self, Counts};
 use serde::Serialize;
 
+use crate::dev::virtio::Balloon;
 use crate::guest::Guest;
 use crate::paging::{Expanded, Slots};
 use crate::sched;
@@ -100,6 +101,13 @@ struct GuestSummary {
     page_waits: u64,
     page_wait_us: u64,
     page_faults_told: u64,
+    balloon_target: u64,
+    balloon_pages: u64,
+    balloon_available: u64,
+    balloon_inflated: u64,
+    balloon_deflated: u64,
+    balloon_reported: u64,
+    balloon_wake_ups: u64,
     exits: Counts<&'static str>,
     essa: Counts<usize>,
     diagnose: Counts<String>,
@@ -199,6 +207,8 @@ pub fn host(host: &sched::Host) -> bool {
 fn summary(guest: &Guest) -> GuestSummary {
     let (good, reason) = describe(guest.end);
     let (counters, memory) = (&guest.counters, guest.memory.counters);
+    let nothing = Balloon::default();
+    let balloon = guest.channel.balloon().unwrap_or(&nothing);
     let evicted = [
         ("Ur", memory.evicted_unused),
         ("Vr", memory.evicted_volatile),
@@ -228,6 +238,13 @@ fn summary(guest: &Guest) -> GuestSummary {
         page_waits: counters.page_waits,
         page_wait_us: counters.page_wait_time / UNITS_PER_MICROSECOND,
         page_faults_told: counters.page_faults_told,
+        balloon_target: balloon.target().into(),
+        balloon_pages: balloon.actual().into(),
+        balloon_available: balloon.available().unwrap_or(0),
+        balloon_inflated: balloon.counters.inflated,
+        balloon_deflated: balloon.counters.deflated,
+        balloon_reported: balloon.counters.reported,
+        balloon_wake_ups: balloon.counters.wake_ups,
         exits: counters.exits.iter().collect(),
         essa: essa.map(|(orc, count)| (orc, *count)).collect(),
         diagnose: counters

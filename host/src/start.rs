@@ -17,13 +17,16 @@ use spin::Mutex;
 #[cfg(feature = "controls")]
 use crate::control::Mistake;
 use crate::control::{Control, Paging};
+use crate::dev::channel::{Channel, Subchannel};
 use crate::dev::console::GuestConsole;
+use crate::dev::virtio::{Balloon, Virtio};
 use crate::dev::x250::{Disks, Slice};
 use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
 use crate::loader;
 use crate::mem::GuestMemory;
 use crate::memory::FramePool;
+use crate::monitor::Monitor;
 use crate::operator::{self, Operator};
 use crate::paging::{Expanded, Ledger, Model, Pager, PagingDevice, PagingDisk};
 use crate::report::{self, HostBoot};
@@ -61,6 +64,9 @@ const HEAP_BASE: u64 = 4 << 20;
 /// Disks that every guest has: files for all, one to write and one for swap in equal parts.
 const SHARED_DISK: u16 = 0x0100;
 const SLICED_DISKS: [u16; 2] = [0x0101, 0x0102];
+
+/// The balloon that a guest has.
+const BALLOON: u16 = 0x0110;
 
 /// The disk that pages go to.
 const PAGING_DISK: u16 = 0x0200;
@@ -194,7 +200,7 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
             guests: control.guests,
             vcpus: control.cpus,
             evict: control.policy.to_string(),
-            hinting: control.hinting.name(),
+            hinting: control.hinting_name(),
             paging: pager.as_ref().map_or("none", Pager::name),
             expanded: frames_of(control.expanded),
             slots: pool
@@ -208,7 +214,10 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
         .map(|id| guest(&control, &bundle, line, id, &disks, &mut pool))
         .collect();
     let operator = operator(&control, &bundle)?;
-    let host = Host::new(guests?, pool, evictor(&control), pager, operator, &cpus);
+    let mut host = Host::new(guests?, pool, evictor(&control), pager, operator, &cpus);
+    host.monitor = control
+        .is_monitored
+        .then(|| Monitor::new(control.monitor, control.guests.into()));
     // From here on the guests have all references to them.
     drop(disks);
     let host = sched::run(host, &cpus)?;
@@ -341,6 +350,10 @@ fn guest(
     let cpus = usize::from(control.cpus);
     let (bytes, shadow) = (control.guest_memory, control.shadow());
     let mut memory = GuestMemory::new(id, bytes, control.hinting, cpus, shadow);
+    if control.is_monitored {
+        memory.watch();
+    }
+    let balloon = || Subchannel::new(BALLOON, Virtio::new(Balloon::default().into()));
     let entry = loader::load(bundle, id, line, &mut memory, pool)?;
     let slice = |(number, disk): &(u16, Rc<Disk>)| {
         let parts = if *number == SHARED_DISK {
@@ -365,6 +378,7 @@ fn guest(
         memory,
         console: GuestConsole::new(control.console),
         disks: Disks::new(disks.iter().map(slice)),
+        channel: Channel(control.has_balloon().then(balloon).into_iter().collect()),
         floating: Floating::default(),
         alerts: 0,
         missing: None,

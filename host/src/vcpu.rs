@@ -19,6 +19,7 @@ use arch::interruption::Context;
 use arch::registers::{Extent, Registers};
 use arch::{Psw, PswMask, cr0};
 
+use crate::evict::{At, Spared};
 use crate::mem::Want;
 use crate::mem::walk::Space;
 use handshake::{Handshake, PageFault};
@@ -130,6 +131,8 @@ pub struct Vcpu {
     pub held_until: u64,
     /// Set when a discard fault was delivered, for the policy that cares.
     pub is_discard_delivered: bool,
+    /// Pages that it got discard faults for, for the policy that cares.
+    pub spared: Spared,
     /// How often its real addresses have changed their meaning: each time the TLB is out of date.
     pub spaces: u32,
 }
@@ -164,6 +167,7 @@ impl Vcpu {
             transferred: (0, Vec::new()),
             held_until: 0,
             is_discard_delivered: false,
+            spared: Spared::default(),
             spaces: 0,
         }
     }
@@ -269,6 +273,12 @@ impl Vcpu {
     #[must_use]
     pub fn has_low_protection(&self) -> bool {
         self.control[0] & cr0::LOW_ADDRESS_PROTECTION != 0
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn at(&self) -> At {
+        (self.psw.address, self.is_problem_state())
     }
 
     /// Whether the guest is in its problem state.

@@ -79,6 +79,13 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
                 "page_waits",
                 "page_wait_us",
                 "page_faults_told",
+                "balloon_target",
+                "balloon_pages",
+                "balloon_available",
+                "balloon_inflated",
+                "balloon_deflated",
+                "balloon_reported",
+                "balloon_wake_ups",
             ] {
                 guest[field] = json!(0);
             }

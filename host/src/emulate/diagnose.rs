@@ -30,6 +30,13 @@ pub(super) fn diag(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         0x250 => crate::dev::x250::diagnose(machine, first, second).map_err(Trap::from),
         0x210 => crate::dev::x250::device_class(machine, first).map_err(Trap::from),
         0x258 => super::handshake::diagnose(machine, first, second),
+        0x500 => match crate::dev::virtio::diagnose(machine) {
+            Ok(true) => {
+                machine.vcpu_mut().psw.address = instruction.at;
+                Ok(())
+            }
+            outcome => outcome.map(drop).map_err(Trap::from),
+        },
         0x308 => ipl(machine, first, second),
         _ => Err(Trap::exception(program::SPECIFICATION)),
     };

@@ -37,12 +37,12 @@ macro_rules! instructions {
                 0xb22a RRBE privileged key::rrbe;
                 0xb22b SSKE privileged key::sske;
                 0xb22c TB privileged control::tb;
-                0xb230 CSCH privileged channel::not_operational;
-                0xb231 HSCH privileged channel::not_operational;
-                0xb232 MSCH privileged channel::not_operational;
-                0xb233 SSCH privileged channel::not_operational;
-                0xb234 STSCH privileged channel::not_operational;
-                0xb235 TSCH privileged channel::not_operational;
+                0xb230 CSCH privileged channel::csch;
+                0xb231 HSCH privileged channel::hsch;
+                0xb232 MSCH privileged channel::msch;
+                0xb233 SSCH privileged channel::ssch;
+                0xb234 STSCH privileged channel::stsch;
+                0xb235 TSCH privileged channel::tsch;
                 0xb236 TPI privileged channel::tpi;
                 0xb237 SAL privileged channel::nothing;
                 0xb238 RSCH privileged channel::not_operational;

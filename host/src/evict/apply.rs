@@ -1,10 +1,13 @@
 //! Taking pages away from guests by policy.
 
-use arch::clock::UNITS_PER_MICROSECOND;
+use alloc::vec::Vec;
+
+use arch::clock::{self, UNITS_PER_MICROSECOND};
 use cmm::Usage;
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
+use super::delay::Delay;
 use super::{Gaps, Policy};
 #[cfg(feature = "controls")]
 use crate::control::Mistake;
@@ -32,6 +35,8 @@ pub struct Evictor {
     random: Pcg64Mcg,
     /// The guest whose queue is looked at next.
     turn: usize,
+    /// By guest: how long its pages have been discardable, where that counts.
+    delays: Vec<Delay>,
     #[cfg(feature = "controls")]
     mistake: Option<Mistake>,
 }
@@ -44,6 +49,7 @@ impl Evictor {
             policy,
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
             turn: 0,
+            delays: Vec::new(),
             #[cfg(feature = "controls")]
             mistake: None,
         }
@@ -55,10 +61,25 @@ impl Evictor {
         self.mistake = Some(mistake);
     }
 
-    /// What the policy does after an exit of one guest, whether frames run short or not.
-    pub fn after_exit(&mut self, guests: &mut [Guest], current: usize, pool: &mut FramePool) {
+    /// What the policy does after an exit of a CPU of one guest, whether frames run short or not.
+    pub fn after_exit(
+        &mut self,
+        guests: &mut [Guest],
+        (current, cpu): (usize, usize),
+        pool: &mut FramePool,
+    ) {
         match self.policy {
             Policy::Lru => {}
+            Policy::StealSpare => steal_but_spare(&mut guests[current], cpu, pool),
+            Policy::StealAfter(delay) => {
+                self.delays.resize_with(guests.len(), Delay::default);
+                let memory = &mut guests[current].memory;
+                let delay = u64::from(delay) * 1000 * UNITS_PER_MICROSECOND;
+                let ripe = self.delays[current].look(clock::now(), delay, memory.arrived());
+                while let Some(page) = memory.next_discardable_of(ripe) {
+                    memory.evict(pool, page);
+                }
+            }
             Policy::Steal | Policy::Hold => {
                 guests[current].memory.evict_all(pool);
             }
@@ -106,7 +127,11 @@ impl Evictor {
         }
         match self.policy {
             Policy::Hold => now + (1 + self.random.next_u64() % MOST_TICKS) * TICK,
-            Policy::Lru | Policy::Random(_) | Policy::Steal => now,
+            Policy::Lru
+            | Policy::Random(_)
+            | Policy::Steal
+            | Policy::StealSpare
+            | Policy::StealAfter(_) => now,
         }
     }
 
@@ -151,5 +176,23 @@ impl Evictor {
                 memory.evict(pool, page);
             }
         }
+    }
+}
+
+/// Takes all that may be taken, but what a CPU of the guest faulted on and has not used yet.
+fn steal_but_spare(guest: &mut Guest, cpu: usize, pool: &mut FramePool) {
+    let at = guest.vcpus[cpu].at();
+    guest.vcpus[cpu].spared.leave(at);
+    let Guest { vcpus, memory, .. } = guest;
+    let mut kept = Vec::new();
+    while let Some(page) = memory.next_discardable() {
+        if vcpus.iter().any(|vcpu| vcpu.spared.contains(page)) {
+            kept.push(page);
+        } else {
+            memory.evict(pool, page);
+        }
+    }
+    for page in kept {
+        memory.note_discardable(page);
     }
 }

@@ -6,6 +6,7 @@ mod keys;
 mod paging;
 #[cfg(test)]
 mod tests;
+mod working_set;
 
 pub use access::{is_in_one_page, pieces};
 pub use paging::Standing;
@@ -24,6 +25,7 @@ use super::notifier::{Notifier, Notifiers, Pinned, Right};
 use super::translations::Translations;
 use super::{AccessError, GuestFault, Want};
 use crate::memory::FramePool;
+use working_set::Sightings;
 
 /// What happened to a guest's pages.
 #[derive(Clone, Copy, Default, Debug)]
@@ -70,11 +72,15 @@ pub struct GuestMemory {
     hinting: Hinting,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
+    /// How many were put there.
+    arrived: u64,
     /// Pages that were supplied last, for accesses that are still to be repeated: they are neither in the
     /// queue nor paged out.
     supplied: VecDeque<u32>,
     /// How many of them are spared.
     spared: usize,
+    /// What the monitor and the pager have seen, if there is a monitor.
+    sightings: Option<Sightings>,
     /// What happened.
     pub counters: Counters,
     /// The page that the guest has made stable again last: the negative control loses it.
@@ -100,8 +106,10 @@ impl GuestMemory {
             translations,
             hinting,
             queue: VecDeque::new(),
+            arrived: 0,
             supplied: VecDeque::new(),
             spared: SPARED * cpus,
+            sightings: None,
             counters: Counters::default(),
             #[cfg(feature = "controls")]
             made_stable: None,

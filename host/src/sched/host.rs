@@ -1,5 +1,6 @@
 //! All that the physical CPUs share, and the decisions about it.
 
+mod monitor;
 mod operator;
 mod paging;
 mod plain;
@@ -14,6 +15,7 @@ use crate::evict::Evictor;
 use crate::guest::{Guest, Machine, Missing};
 use crate::lock::{self, Lock};
 use crate::memory::FramePool;
+use crate::monitor::Monitor;
 use crate::operator::Operator;
 use crate::paging::Pager;
 use crate::report;
@@ -55,6 +57,8 @@ pub struct Host {
     operator: Operator,
     /// When there is something to do for the operator.
     operator_due: u64,
+    /// What drives the guests' balloons, if anything does.
+    pub monitor: Option<Monitor>,
     /// What is missing, and for whom.
     waiting: Vec<(Id, Missing)>,
     /// The CPUs to run them on.
@@ -100,6 +104,7 @@ impl Host {
             pager,
             operator,
             operator_due: 0,
+            monitor: None,
             waiting: Vec::new(),
             physical: physical.collect(),
             queue: RunQueue::default(),
@@ -180,12 +185,17 @@ impl Host {
             let waiting = (0..guest.vcpus.len()).filter(off);
             waiting.filter_map(move |cpu| guest.wakes_at(cpu, now))
         });
-        let others = [self.look_at(now), Some(self.operator_due)];
+        let others = [
+            self.look_at(now),
+            Some(self.operator_due),
+            self.monitor_at(),
+        ];
         times.chain(others.into_iter().flatten()).min()
     }
 
     /// The virtual CPU that a physical one is to run now; it has it then.
     pub fn take_next(&mut self, me: usize, now: u64) -> Option<Id> {
+        self.tend_monitor(me, now);
         self.tend_paging(me, now);
         self.tend_operator(me, now);
         if self.is_over {
@@ -237,6 +247,7 @@ impl Host {
                 return Next::Leave;
             }
             // Nobody else wants to run.
+            self.tend_monitor(me, now);
             *slice_end = Self::slice_end(now);
             self.print(id.guest);
         }
@@ -246,6 +257,8 @@ impl Host {
             .min(self.operator_due);
         let vcpu = &mut self.guests[id.guest].vcpus[id.cpu];
         let timer = external::timer(vcpu, now).unwrap_or(u64::MAX);
+        let at = vcpu.at();
+        vcpu.spared.enter(at);
         vcpu.sync_to_real();
         Next::Enter(vcpu.context, timer.min(until))
     }
@@ -259,7 +272,9 @@ impl Host {
         signal::carry_out_accepted(&mut machine);
         if machine.vcpu().is_operating {
             // One an entry: a guest whose handler stays enabled would keep us here for ever.
-            interruption::external(&mut machine);
+            if !interruption::external(&mut machine) {
+                interruption::io(&mut machine);
+            }
         }
     }
 
@@ -311,7 +326,7 @@ impl Host {
     /// Does what an exit of a virtual CPU leads to beyond the CPU itself.
     fn settle(&mut self, me: usize, id: Id) {
         self.evictor
-            .after_exit(&mut self.guests, id.guest, &mut self.pool);
+            .after_exit(&mut self.guests, (id.guest, id.cpu), &mut self.pool);
         let guest = &mut self.guests[id.guest];
         let vcpu = &mut guest.vcpus[id.cpu];
         if core::mem::take(&mut vcpu.is_discard_delivered) {
@@ -384,7 +399,7 @@ impl Host {
                 self.wake_if_needed();
             }
             Place::Running(other) if other != me => {
-                if guest.vcpus[id.cpu].order.is_some() || guest.due(id.cpu, now).is_some() {
+                if guest.vcpus[id.cpu].order.is_some() || guest.is_due(id.cpu, now) {
                     self.kick(other);
                 }
             }

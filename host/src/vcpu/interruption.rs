@@ -126,7 +126,11 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
     match fault.code {
         program::BLOCK_VOLATILITY => {
             machine.guest.counters.discard_faults += 1;
-            machine.vcpu_mut().is_discard_delivered = true;
+            let page = fault.identification.unwrap_or_default() >> arch::PAGE_SHIFT;
+            let vcpu = machine.vcpu_mut();
+            vcpu.is_discard_delivered = true;
+            let at = vcpu.at();
+            vcpu.spared.fault(page as u32, at);
         }
         program::ADDRESSING => machine.guest.counters.addressing_faults += 1,
         _ => {}
@@ -190,11 +194,28 @@ pub fn restart(machine: &mut Machine<'_>) {
     check(machine, result);
 }
 
-/// Delivers the pending external interruption that comes first, if the CPU is enabled for any.
-pub fn external(machine: &mut Machine<'_>) {
+/// Delivers the pending I/O interruption that comes first, if the CPU is enabled for any.
+pub fn io(machine: &mut Machine<'_>) {
+    let (vcpu, channel) = (machine.vcpu(), &machine.guest.channel);
+    let Some(at) = channel.due(&vcpu.psw, vcpu.control[6]) else {
+        return;
+    };
+    let details = machine.guest.channel.take(at).map(u32::to_be);
+    let result = interrupt(
+        machine,
+        &[(offset_of!(Lowcore, io_subchannel), details.as_bytes())],
+        offset_of!(Lowcore, io_old),
+        offset_of!(Lowcore, io_new),
+    );
+    check(machine, result);
+}
+
+/// Delivers the pending external interruption that comes first, if the CPU is enabled for any; returns
+/// whether it is.
+pub fn external(machine: &mut Machine<'_>) -> bool {
     let now = clock::now();
     let Some(external) = machine.guest.due(machine.cpu, now) else {
-        return;
+        return false;
     };
     let vcpu = &mut machine.guest.vcpus[machine.cpu];
     external::take(vcpu, &mut machine.guest.floating, external);
@@ -209,10 +230,14 @@ pub fn external(machine: &mut Machine<'_>) {
             let code = u64::from(code::SERVICE_SIGNAL);
             (parameter_at, u64::from(parameter) << 32 | code)
         }
-        External::PageIsThere(token) => return page_fault(machine, handshake::COMPLETION, token),
+        External::PageIsThere(token) => {
+            page_fault(machine, handshake::COMPLETION, token);
+            return true;
+        }
     };
     let head = head.to_be_bytes();
     store_external(machine, &[(at, &head[at - parameter_at..])]);
+    true
 }
 
 /// Tells a CPU, which is enabled for that, of a page: that it is being brought in, or is there.

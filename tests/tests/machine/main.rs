@@ -18,6 +18,7 @@ mod matrix;
 mod monitor;
 mod operator;
 mod paging;
+mod policies;
 mod registers;
 mod runs;
 mod shadow;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         matrix::tests(),
         operator::tests(),
         paging::tests(),
+        policies::tests(),
         registers::tests(),
         tasks::tests(),
         toolchains::tests(),

@@ -27,7 +27,7 @@ records! {
         guests: u64,
         /// Eviction policy: lru, random:RATE, steal.
         evict: String,
-        /// Hints that it acts on: none, unused, full.
+        /// Hints that it acts on: none, unused, full; balloon is none, with a monitor.
         hinting: String,
         /// Where pages go that must be kept: none, disk, model.
         paging: String,
@@ -140,6 +140,20 @@ records! {
         page_wait_us: u64,
         /// How often a CPU was told of a page, and did not wait.
         page_faults_told: u64,
+        /// Pages that its balloon should have at the end.
+        balloon_target: u64,
+        /// Pages that it has, as the guest says.
+        balloon_pages: u64,
+        /// Memory that the guest could give up without harm when it was asked last, in bytes.
+        balloon_available: u64,
+        /// Pages that went into the balloon.
+        balloon_inflated: u64,
+        /// Pages that came out of it.
+        balloon_deflated: u64,
+        /// Pages that were reported as free.
+        balloon_reported: u64,
+        /// How often the guest was told of another target.
+        balloon_wake_ups: u64,
         /// Exits from the guest by cause.
         exits: Counts,
         /// ESSA emulated, by operation request code.

@@ -130,7 +130,7 @@ impl Scenario<'_> {
             } else {
                 self.disks(files, folder)?
             },
-            balloon: options.balloon.then(|| options.balloon_properties.clone()),
+            balloon: (options.balloon && options.bare).then(|| options.balloon_properties.clone()),
             qmp: options.qmp.clone(),
             console: options.console,
             gdb: options.gdb,
@@ -189,7 +189,7 @@ impl Scenario<'_> {
                 HOST_MEMORY.min(all_guests)
             }
             // Nothing can be discarded, and there is no paging: all must fit.
-            Hinting::None | Hinting::Unused => all_guests,
+            Hinting::None | Hinting::Unused | Hinting::Balloon => all_guests,
         })
     }
 
@@ -258,6 +258,9 @@ impl Scenario<'_> {
         parameters.set("console", options.console.host_word());
         parameters.set("cpus", options.cpus);
         parameters.set("seed", options.seed);
+        if options.balloon {
+            parameters.set("balloon", "on");
+        }
         match self.paging() {
             Paging::None => {}
             Paging::Disk(_) | Paging::File(_) => parameters.set("paging", "disk"),

@@ -29,17 +29,31 @@ impl GuestMemory {
         self.pages[page as usize].flags.contains(PageFlags::SPARED)
     }
 
-    pub(super) fn note_discardable(&mut self, page: u32) {
+    /// Puts a page in the queue if it is discardable.
+    pub fn note_discardable(&mut self, page: u32) {
         let entry = &mut self.pages[page as usize];
         if entry.is_discardable(self.hinting) && !entry.flags.contains(PageFlags::QUEUED) {
             entry.flags |= PageFlags::QUEUED;
             self.queue.push_back(page);
+            self.arrived += 1;
         }
     }
 
     /// The oldest page of the queue that is still discardable; it leaves the queue.
     pub fn next_discardable(&mut self) -> Option<u32> {
-        while let Some(page) = self.queue.pop_front() {
+        self.next_discardable_of(u64::MAX)
+    }
+
+    /// How many pages were put in the queue so far.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
+    /// As [`GuestMemory::next_discardable`], of those that were put there first.
+    pub fn next_discardable_of(&mut self, first: u64) -> Option<u32> {
+        while self.arrived - (self.queue.len() as u64) < first {
+            let page = self.queue.pop_front()?;
             let entry = &mut self.pages[page as usize];
             entry.flags.remove(PageFlags::QUEUED);
             if entry.is_discardable(self.hinting) {

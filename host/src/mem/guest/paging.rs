@@ -6,6 +6,7 @@ use arch::{Frame, key, storage};
 use cmm::{Content, HostEvent, IllegalEvent, PageState};
 
 use super::super::entry::{Hinting, PageFlags};
+use super::working_set::Sightings;
 use super::{GuestMemory, take, take_cleared};
 use crate::mem::notifier::Right;
 use crate::mem::{AccessError, GuestFault, Want, prefix};
@@ -65,7 +66,10 @@ impl GuestMemory {
     /// Whether a resident page was used by anybody since the host has reset the reference bit of its frame.
     #[must_use]
     pub fn age_page(&self, page: u32) -> bool {
-        self.is_frame_referenced(page) || self.notifiers.age_page(page)
+        let is_unseen = |seen: &Sightings| seen.is_for_pager(page);
+        self.is_frame_referenced(page)
+            || self.sightings.as_ref().is_some_and(is_unseen)
+            || self.notifiers.age_page(page)
     }
 
     /// Whether the reference bit of a resident page's frame is on.
