@@ -182,10 +182,9 @@ impl Channel {
     /// The balloon, if there is one.
     #[must_use]
     pub fn balloon(&self) -> Option<&Balloon> {
-        self.0.iter().find_map(|one| {
-            let Device::Balloon(balloon) = &one.virtio.device;
-            Some(balloon)
-        })
+        let one = self.0.first()?;
+        let Device::Balloon(balloon) = &one.virtio.device;
+        Some(balloon)
     }
 
     /// As [`Channel::pending`], if the PSW is open for I/O interruptions.
