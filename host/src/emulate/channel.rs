@@ -203,7 +203,7 @@ fn run(
     for _ in 0..MOST {
         let mut ccw = [0; 8];
         match machine.load_absolute(program, &mut ccw)? {
-            true if program % 8 == 0 => {}
+            true if program.is_multiple_of(8) => {}
             _ => return Ok(ended),
         }
         let word = u64::from_be_bytes(ccw);
