@@ -8,6 +8,7 @@ use boot::params::{Params, Route, parse_size, route};
 
 use crate::dev::console::Offer;
 use crate::evict::Policy;
+use crate::limits::Limits;
 use crate::mem::{Hinting, shadow};
 use crate::monitor::Settings;
 use crate::paging::Timing;
@@ -57,6 +58,8 @@ pub struct Control {
     pub expanded: u64,
     /// Whether the console is listened to, for commands of an operator.
     pub operator: bool,
+    /// What guests may use before they are stopped.
+    pub limits: Option<Limits>,
     /// Seed of what is random.
     pub seed: u64,
     /// What goes wrong on purpose.
@@ -132,6 +135,7 @@ impl Default for Control {
             paging: Paging::None,
             expanded: 0,
             operator: false,
+            limits: None,
             seed: 1,
             #[cfg(feature = "controls")]
             mistake: None,
@@ -253,6 +257,13 @@ impl Control {
                     self.monitor = Settings::parse(parameter.value)
                         .ok_or_else(|| format!("{}", parameter.expected("MS[:STEP[:FLOOR]]")))?;
                 }
+                "limits" => {
+                    let limits = Limits::parse(parameter.value);
+                    self.limits =
+                        Some(limits.ok_or_else(|| {
+                            format!("{}", parameter.expected("EXITS:MS[:FIRST]"))
+                        })?);
+                }
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
                 "control" => {
@@ -335,6 +346,7 @@ mod tests {
             ("paging=model:4097", "paging"),
             ("paging=model:1M:x", "paging"),
             ("paging=model:1M:1:2:3", "paging"),
+            ("limits=5", "limits"),
             ("colour=blue", "colour"),
             ("hinting=some", "hinting"),
             ("console=green", "console"),

@@ -10,6 +10,7 @@ use arch::Absolute;
 use crate::dev::channel::Channel;
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::Disks;
+use crate::limits::Allowance;
 use crate::mem::{AccessError, GuestMemory, Virtual, address_space_control};
 use crate::memory::FramePool;
 use crate::paging::Memories;
@@ -76,6 +77,8 @@ pub struct Guest {
     pub next_eviction: u64,
     /// Whether its CPUs rest until the operator resumes it.
     pub is_paused: bool,
+    /// What is left of what it may use.
+    pub allowance: Allowance,
     /// Set when it has ended.
     pub end: Option<End>,
     /// Whether the scheduler has acted on that.
@@ -270,6 +273,9 @@ impl Machine<'_> {
     #[inline(always)]
     pub fn charge(&mut self, used: u64) {
         self.guest.counters.cpu_time += used;
+        if !self.guest.allowance.take(used) {
+            self.guest.finish(End::UsedUp);
+        }
         let vcpu = self.vcpu_mut();
         vcpu.cpu_timer = vcpu.cpu_timer.wrapping_sub_unsigned(used);
     }

@@ -13,6 +13,7 @@ pub mod control;
 pub mod dev;
 pub mod emulate;
 pub mod evict;
+pub mod limits;
 pub mod mem;
 pub mod memory;
 pub mod monitor;

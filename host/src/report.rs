@@ -136,6 +136,7 @@ pub fn describe(end: Option<End>) -> (bool, String) {
         ),
         Some(End::NothingToWaitFor) => (false, "it waits for what cannot come".to_string()),
         Some(End::AllStopped) => (false, "its last CPU has stopped".to_string()),
+        Some(End::UsedUp) => (false, "it has used up its limits".to_string()),
         Some(End::Misbehaved(what)) => (false, what.to_string()),
         Some(End::MemoryExhausted) => (
             false,

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use arch::{Absolute, Frame, PAGE_SIZE, clock, cpu, key};
 use boot::bundle::{Bundle, Kind};
-use boot::start::{Start, image_end};
+use boot::start::{Start, image_end, is_stack_intact};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
 use drivers::{console, logger, record, sclp};
 use linked_list_allocator::Heap;
@@ -23,6 +23,7 @@ use crate::dev::virtio::{Balloon, Virtio};
 use crate::dev::x250::{Disks, Slice};
 use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
+use crate::limits::Limits;
 use crate::loader;
 use crate::mem::GuestMemory;
 use crate::memory::FramePool;
@@ -96,7 +97,11 @@ pub fn main(start: Start) -> ! {
         Ok(end) => end,
         Err(reason) => boot::fatal::stop_with(format_args!("{reason}")),
     };
-    match run(&start, machine, end) {
+    let outcome = run(&start, machine, end);
+    if !is_stack_intact() {
+        boot::fatal::stop_with(format_args!("the stack has come to its end"));
+    }
+    match outcome {
         Ok(true) => boot::fatal::succeed(),
         Ok(false) => boot::fatal::fail(),
         Err(reason) => {
@@ -386,6 +391,7 @@ fn guest(
         counters: Counters::default(),
         next_eviction: 0,
         is_paused: false,
+        allowance: Limits::of(control.limits, id),
         end: None,
         is_end_known: false,
     })

@@ -40,6 +40,8 @@ pub enum End {
     NothingToWaitFor,
     /// Its last CPU has stopped.
     AllStopped,
+    /// It has used what it may use.
+    UsedUp,
     /// It did what this host does not offer, or what would loop for ever.
     Misbehaved(&'static str),
     /// It wants a page and there is none.

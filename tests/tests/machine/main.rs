@@ -19,9 +19,11 @@ mod monitor;
 mod operator;
 mod paging;
 mod policies;
+mod random;
 mod registers;
 mod runs;
 mod shadow;
+mod streams;
 mod support;
 mod tasks;
 mod toolchains;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         paging::tests(),
         policies::tests(),
         registers::tests(),
+        streams::tests(),
         tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),
