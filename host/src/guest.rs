@@ -227,22 +227,40 @@ impl Machine<'_> {
     /// # Errors
     /// As for [`Machine::real`].
     pub fn real_in(&mut self, control: u8, address: u64, store: bool) -> Result<u64, AccessError> {
+        if store {
+            self.check_low(control, address)?;
+        }
         let vcpu = self.vcpu();
+        if !vcpu.has_dat() {
+            return Ok(address);
+        }
         let access = Virtual {
             space: vcpu.space(control),
             control,
             address,
             store,
         };
-        // Whoever stores behind these begins no page there.
-        if store && address & !PAGE_SIZE < LOW && vcpu.is_low_protected(control) {
-            return Err(access.low_address_protection().into());
-        }
-        if !vcpu.has_dat() {
-            return Ok(address);
-        }
         let to = self.guest.memory.translate(self.pool, &access)?;
         Ok(to.real)
+    }
+
+    /// Low-address protection of a store by real address, or by one of an address space. Whoever stores
+    /// behind what is protected begins no page there.
+    ///
+    /// # Errors
+    /// The protection exception.
+    pub fn check_low(&self, control: u8, address: u64) -> Result<(), AccessError> {
+        let vcpu = self.vcpu();
+        if address & !PAGE_SIZE >= LOW || !vcpu.is_low_protected(control) {
+            return Ok(());
+        }
+        let access = Virtual {
+            space: vcpu.space(control),
+            control,
+            address,
+            store: true,
+        };
+        Err(access.low_address_protection().into())
     }
 
     /// Copies out of real storage.

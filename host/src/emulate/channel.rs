@@ -287,7 +287,7 @@ impl Machine<'_> {
 
 /// STORE CHANNEL REPORT WORD: none, zeroes are stored.
 pub(super) fn stcrw(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let address = machine.address(instruction.base(2));
+    let address = operand(machine, instruction)?;
     machine.write(address, &[0; 4])?;
     machine.set_cc(1);
     Ok(())

@@ -22,7 +22,7 @@ macro_rules! instructions {
                 0xb207 STCKC privileged clock::stckc;
                 0xb208 SPT privileged clock::spt;
                 0xb209 STPT privileged clock::stpt;
-                0xb20a SPKA privileged psw::spka;
+                0xb20a SPKA general psw::spka;
                 0xb20b IPK general psw::ipk;
                 0xb20d PTLB privileged translation::ptlb;
                 0xb210 SPX privileged control::spx;
@@ -76,7 +76,7 @@ macro_rules! instructions {
                 0xe313 LRAY privileged translation::lray;
                 0xe502 STRAG privileged translation::strag;
                 0xe50e MVCSK general move_spaces::mvcsk;
-                0xe50f MVCDK general move_spaces::mvcsk;
+                0xe50f MVCDK general move_spaces::mvcdk;
                 0xeb0f TRACG privileged control::trace;
                 0xeb25 STCTG privileged control::stctg;
                 0xeb2f LCTLG privileged control::lctlg;

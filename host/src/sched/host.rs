@@ -275,6 +275,7 @@ impl Host {
             if !interruption::external(&mut machine) {
                 interruption::io(&mut machine);
             }
+            interruption::early(&mut machine);
         }
     }
 

@@ -78,18 +78,13 @@ fn check(machine: &mut Machine<'_>, result: Result<(), AccessError>) {
     }
 }
 
-/// Makes a PSW the CPU's own. One that is invalid, or asks for what is not offered, ends the guest; a
-/// disabled wait is remembered, for it may be the guest's last word.
+/// Makes a PSW the CPU's own. One that asks for what is not offered ends the guest; a disabled wait is remembered, for it may be the guest's last word.
 pub fn load_psw(machine: &mut Machine<'_>, psw: Psw) {
     machine.vcpu_mut().psw = psw;
     if machine.vcpu().is_in_disabled_wait() {
         machine.guest.last_wait = psw.address;
     }
-    if psw.mask & RESERVED != 0 || psw.contains(PswMask::ESA390_FORMAT) {
-        machine
-            .guest
-            .finish(End::Misbehaved("it loaded an invalid PSW"));
-    } else if psw.contains(PswMask::DAT) && psw.mask & PswMask::ASC.bits() == ACCESS_REGISTERS {
+    if psw.contains(PswMask::DAT) && psw.mask & PswMask::ASC.bits() == ACCESS_REGISTERS {
         machine.guest.finish(End::Misbehaved(
             "it turned the access-register mode on, which this host does not offer",
         ));
@@ -98,6 +93,19 @@ pub fn load_psw(machine: &mut Machine<'_>, psw: Psw) {
             "it turned program-event recording on, which this host does not offer",
         ));
     }
+}
+
+/// A PSW that is invalid is a specification exception before anything is executed by it. The one that is
+/// loaded then may be no better.
+pub fn early(machine: &mut Machine<'_>) {
+    while is_invalid(&machine.vcpu().psw) && machine.guest.end.is_none() {
+        program(machine, GuestFault::plain(program::SPECIFICATION), 0);
+    }
+}
+
+fn is_invalid(psw: &Psw) -> bool {
+    let is_64_alone = psw.flags() & PswMask::AMODE64 == PswMask::EXTENDED;
+    psw.mask & RESERVED != 0 || psw.contains(PswMask::ESA390_FORMAT) || is_64_alone
 }
 
 /// How often a guest may take the same program interruption at the same place with nothing else in

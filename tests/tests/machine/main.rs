@@ -8,6 +8,7 @@ mod bad_input;
 mod balloon;
 mod controls;
 mod cpus;
+mod emulation;
 mod fake;
 mod files;
 mod foreign;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         balloon::tests(),
         controls::tests(),
         cpus::tests(),
+        emulation::tests(),
         fake::tests(),
         foreign::tests(),
         instructions::tests(),

@@ -125,10 +125,16 @@ pub(super) fn run(setting: &Setting, streams: &[Stream]) -> Result<Outcome, Fail
         icount: false,
     };
     let mut seen = Watched::default();
-    let end = machine::run(&mut machine.command(), Some(LIMIT), &mut |source, line| {
-        seen.line(source, line);
-        Ok(())
-    });
+    let nothing = None::<std::io::Empty>;
+    let end = machine::run(
+        &mut machine.command(),
+        nothing,
+        Some(LIMIT),
+        &mut |source, line| {
+            seen.line(source, line);
+            Ok(())
+        },
+    );
     Ok(seen.outcome(end.map_err(|error| error.to_string())?))
 }
 
