@@ -47,6 +47,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     parts(&["STIDP"], "", &["storage"], "guests see another CPU"),
     parts(&["STFL"], "", &["facility list"], "guests see other facilities"),
     parts(&["SCK"], "", &["supervisor-call old PSW"], "the clock is the machine's: condition code 1"),
+    any(&["STSCH", "TSCH"], "operand 1", "where there is no subchannel, the block is not looked at"),
     any(&["SACF"], "plainly", "a leak: with DAT off there is no special-operation exception"),
     any(&["SACF"], "problem state", "the same in the problem state"),
     any(&["SACF"], "SSM", "the same with another control register 0"),
