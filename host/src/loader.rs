@@ -115,6 +115,7 @@ fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u
         ));
     }
     let segments = file.segments().ok_or("an ELF file without segments")?;
+    let mut behind = 0;
     for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
         let bytes = file
             .segment_data(&segment)
@@ -126,6 +127,11 @@ fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u
                 memory.size()
             ));
         }
+        // They are in ascending order.
+        if segment.p_paddr < behind {
+            return Err("its segments overlap".to_string());
+        }
+        behind = segment.p_paddr + segment.p_memsz;
         // What is not in the file reads as zero: nobody has touched those pages.
         write(memory, pool, segment.p_paddr, bytes)?;
     }

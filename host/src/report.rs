@@ -177,7 +177,7 @@ pub fn host(host: &sched::Host) -> bool {
         .as_ref()
         .and_then(|ledger| ledger.expanded.as_ref());
     let pager = host.pager.as_ref();
-    // Who ran out of memory stopped all the others.
+    // Who ran out of memory may be why others failed.
     let exhausted = |guest: &&Guest| guest.end == Some(End::MemoryExhausted);
     let bad = guests
         .iter()

@@ -418,14 +418,11 @@ impl Host {
         if is_exhausted {
             self.explain_exhaustion(number);
         }
-        let is_last = is_exhausted && self.pager.is_none();
         report::console(guest.id, &lines);
         report::guest_end(guest);
         self.fetch(me, number);
-        if self.pager.is_some() {
-            self.guests[number].memory.give_all(&mut self.pool);
-        }
-        if is_last || self.guests.iter().all(|guest| guest.is_end_known) {
+        self.guests[number].memory.give_all(&mut self.pool);
+        if self.guests.iter().all(|guest| guest.is_end_known) {
             self.is_over = true;
             self.wake_all(me);
         }

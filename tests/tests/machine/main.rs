@@ -6,6 +6,8 @@
 
 mod bad_input;
 mod balloon;
+mod beside;
+mod containment;
 mod controls;
 mod cpus;
 mod emulation;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         runs::tests(),
         bad_input::tests(),
         balloon::tests(),
+        containment::tests(),
         controls::tests(),
         cpus::tests(),
         emulation::tests(),

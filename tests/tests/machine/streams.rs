@@ -4,7 +4,6 @@
 //! The suite runs a few hundred; `STREAMS=10000` in the environment asks for as many, and `STREAMS_SEED=N`
 //! for those from this seed on. So `STREAMS=1 STREAMS_SEED=N` repeats one.
 
-mod boot;
 mod instructions;
 mod known;
 mod reduce;
@@ -16,8 +15,8 @@ use std::iter::successors;
 
 use libtest_mimic::{Failed, Trial};
 
+use crate::beside::{self, Images, Outcome, Setting};
 use crate::support::{Verdict, trial};
-use boot::{Images, Outcome, Setting};
 use instructions::Source;
 use known::Mistake;
 use stream::Stream;
@@ -29,32 +28,40 @@ const FEW: u64 = 5 * AT_ONCE;
 /// Most mistakes of the emulator that may be screened out.
 const MOST_KNOWN: usize = 10;
 
+/// What each stream may use: exits, and milliseconds. The kernel is guest 0.
+const LIMITS: &str = "20000:50:1";
+
 /// One after the other: CPUs of machine and guests, policies, paging.
 const SETTINGS: [Setting; 5] = [
     Setting {
         cpus: [1, 1],
         memory: 384,
         host: "evict=random:500",
+        limits: LIMITS,
     },
     Setting {
         cpus: [2, 2],
         memory: 384,
         host: "evict=steal",
+        limits: LIMITS,
     },
     Setting {
         cpus: [2, 1],
         memory: 384,
         host: "evict=lru memory=24M expanded=2M paging=model:240M:10:2",
+        limits: LIMITS,
     },
     Setting {
         cpus: [1, 2],
         memory: 384,
         host: "evict=random:2000 hinting=unused",
+        limits: LIMITS,
     },
     Setting {
         cpus: [2, 2],
         memory: 384,
         host: "evict=random:500 memory=24M paging=model:240M:10:2 shadow=64K",
+        limits: LIMITS,
     },
 ];
 
@@ -96,7 +103,7 @@ fn survived(seeds: std::ops::Range<u64>) -> Verdict {
 }
 
 fn check(setting: &Setting, streams: Vec<Stream>) -> Verdict {
-    let outcome = boot::run(setting, &streams)?;
+    let outcome = beside::run(setting, &stream::images(&streams))?;
     let what = match &outcome {
         Outcome::Good(ends) => return say(setting, ends),
         Outcome::Aborted(said) => {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use libtest_mimic::Failed;
 
-use super::boot::{self, Outcome, Setting};
-use super::stream::Stream;
+use super::stream::{self, Stream};
+use crate::beside::{self, Outcome, Setting};
 
 /// Most machines that are run for this.
 const MOST_RUNS: usize = 150;
@@ -20,7 +20,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn fails(&mut self, streams: &[Stream]) -> Result<bool, Failed> {
         self.runs += 1;
-        let outcome = boot::run(self.setting, streams)?;
+        let outcome = beside::run(self.setting, &stream::images(streams))?;
         Ok(match outcome {
             Outcome::Good(_) => false,
             Outcome::Bad(_) => !self.is_abort,

@@ -4,6 +4,7 @@ use drivers::x250::layout::{Entry, Initialize, READ, Request};
 use zerocopy::IntoBytes as _;
 
 use super::instructions::Source;
+use crate::beside::MEMORY;
 use crate::random::Random;
 use crate::vcpus::{SUCCESS, psw, put};
 
@@ -11,8 +12,6 @@ use crate::vcpus::{SUCCESS, psw, put};
 const FRAGMENTS: usize = 32;
 /// Most instructions of a fragment.
 const MOST: u64 = 12;
-/// Memory of a guest, in MiB.
-pub(super) const MEMORY: u64 = 4;
 
 /// Where a guest has its parts. Loaders write a parameter line at 0x10400.
 const OTHER_PREFIX: usize = 0x2000;
@@ -41,6 +40,11 @@ pub(super) struct Fragment {
 pub(super) struct Stream {
     pub(super) seed: u64,
     pub(super) fragments: Vec<Fragment>,
+}
+
+/// The images of streams.
+pub(super) fn images(streams: &[Stream]) -> Vec<Vec<u8>> {
+    streams.iter().map(Stream::image).collect()
 }
 
 impl Stream {

@@ -1,8 +1,8 @@
-//! A machine whose host runs streams beside a kernel that reads and compares files all the time.
+//! A machine whose host runs guests of any kind beside a kernel that reads and compares files all the time.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::BufWriter;
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,14 +11,12 @@ use boot::bundle::write::Writer;
 use boot::bundle::{Kind, Owner};
 use libtest_mimic::Failed;
 use object::{Object as _, ObjectSegment as _};
-use tempfile::TempDir;
 use xtask::cli::Console;
 use xtask::emulator;
 use xtask::events::{self, Event, Status};
 use xtask::machine::{self, End, Machine, Pieces, Source};
 use xtask::packages::Permission;
 
-use super::stream::{MEMORY, Stream};
 use crate::files;
 use crate::support;
 
@@ -29,18 +27,20 @@ const LINES: usize = 8;
 
 /// How a machine is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// CPUs of the machine, and of each guest.
-    pub(super) cpus: [u16; 2],
+    pub(crate) cpus: [u16; 2],
     /// The machine's memory in MiB.
-    pub(super) memory: u64,
+    pub(crate) memory: u64,
     /// The host's parameters.
-    pub(super) host: &'static str,
+    pub(crate) host: &'static str,
+    /// Limits of guests.
+    pub(crate) limits: &'static str,
 }
 
 /// What came of it.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// The host has seen all guests to their ends, and the neighbour has lost nothing: how the others
     /// ended.
     Good(Vec<String>),
@@ -51,15 +51,15 @@ pub(super) enum Outcome {
 }
 
 /// The image of the host and the neighbour's, and the files.
-pub(super) struct Images {
+pub(crate) struct Images {
     host: PathBuf,
-    pub(super) kernel: Vec<u8>,
+    pub(crate) kernel: Vec<u8>,
     files: Vec<u8>,
 }
 
 impl Images {
     /// Those of this build, made at the first call.
-    pub(super) fn get() -> Result<&'static Self, Failed> {
+    pub(crate) fn get() -> Result<&'static Self, Failed> {
         static IMAGES: OnceLock<Result<Images, String>> = OnceLock::new();
         let images = IMAGES.get_or_init(|| Self::make().map_err(|failed| format!("{failed:?}")));
         images.as_ref().map_err(|error| error.as_str().into())
@@ -89,7 +89,7 @@ impl Images {
     }
 
     /// The kernel's instructions.
-    pub(super) fn program(&self) -> Result<&[u8], Failed> {
+    pub(crate) fn program(&self) -> Result<&[u8], Failed> {
         let file = object::File::parse(&*self.kernel).map_err(|error| error.to_string())?;
         let code = file.segments().find_map(|segment| segment.data().ok());
         Ok(code.ok_or("the kernel has no segment")?)
@@ -100,22 +100,67 @@ fn read(path: PathBuf) -> Result<Vec<u8>, Failed> {
     fs::read(&path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-/// Runs streams, each as a guest, beside the neighbour, which is guest 0.
-pub(super) fn run(setting: &Setting, streams: &[Stream]) -> Result<Outcome, Failed> {
-    let images = Images::get()?;
+/// Memory of each guest, in MiB.
+pub(crate) const MEMORY: u64 = 4;
+
+/// Runs flat images, each as a guest, beside the neighbour, which is guest 0.
+pub(crate) fn run(setting: &Setting, images: &[Vec<u8>]) -> Result<Outcome, Failed> {
+    let own = Images::get()?;
+    let mut writer = Writer::new();
+    let bundle = with_neighbour(&mut writer, own)
+        .and_then(|()| with_images(&mut writer, 1, images))
+        .and_then(|()| written(&writer));
+    let guests = 1 + images.len();
+    boot(setting, guests, &bundle.map_err(|error| error.to_string())?)
+}
+
+/// Runs flat images without a neighbour.
+pub(crate) fn run_alone(setting: &Setting, images: &[Vec<u8>]) -> Result<Outcome, Failed> {
+    let mut writer = Writer::new();
+    let bundle = with_images(&mut writer, 0, images).and_then(|()| written(&writer));
+    boot(
+        setting,
+        images.len(),
+        &bundle.map_err(|error| error.to_string())?,
+    )
+}
+
+/// The kernel is guest 0; all guests have the files.
+fn with_neighbour<'a>(writer: &mut Writer<'a>, own: &'a Images) -> io::Result<()> {
+    let line = &b"passes=3 files=disjoint"[..];
+    writer.add(Kind::Elf, Owner::Guest(0), "neighbour", &own.kernel[..])?;
+    writer.add(Kind::GuestParameters, Owner::Guest(0), "its line", line)?;
+    writer.add(Kind::Disk, Owner::All, "files", &own.files[..])
+}
+
+fn with_images<'a>(writer: &mut Writer<'a>, first: u32, images: &'a [Vec<u8>]) -> io::Result<()> {
+    for (guest, image) in (first..).zip(images) {
+        writer.add(Kind::Flat, Owner::Guest(guest), "image", &image[..])?;
+    }
+    Ok(())
+}
+
+fn written(writer: &Writer<'_>) -> io::Result<Vec<u8>> {
+    let mut bundle = Vec::new();
+    writer.write(&mut bundle)?;
+    Ok(bundle)
+}
+
+/// Boots the host with a bundle.
+pub(crate) fn boot(setting: &Setting, guests: usize, bundle: &[u8]) -> Result<Outcome, Failed> {
     let folder = support::folder();
-    let bundle = bundle(&folder, images, streams).map_err(|error| error.to_string())?;
+    let path = folder.path().join("bundle");
+    fs::write(&path, bundle).map_err(|error| error.to_string())?;
     let [cpus, guest_cpus] = setting.cpus;
     let machine = Machine {
         qemu: emulator::find(Permission::Tell).map_err(|error| error.to_string())?,
         memory_mib: setting.memory,
         cpus,
-        kernel: images.host.clone(),
-        initrd: Some(bundle),
+        kernel: Images::get()?.host.clone(),
+        initrd: Some(path),
         parameters: format!(
-            "guests={} guest-memory={MEMORY}M cpus={guest_cpus} limits=20000:50:1 {}",
-            1 + streams.len(),
-            setting.host
+            "guests={guests} guest-memory={MEMORY}M cpus={guest_cpus} limits={} {}",
+            setting.limits, setting.host
         ),
         disks: Vec::new(),
         balloon: None,
@@ -125,37 +170,13 @@ pub(super) fn run(setting: &Setting, streams: &[Stream]) -> Result<Outcome, Fail
         icount: false,
     };
     let mut seen = Watched::default();
-    let nothing = None::<std::io::Empty>;
-    let end = machine::run(
-        &mut machine.command(),
-        nothing,
-        Some(LIMIT),
-        &mut |source, line| {
-            seen.line(source, line);
-            Ok(())
-        },
-    );
+    let nothing = None::<io::Empty>;
+    let mut command = machine.command();
+    let end = machine::run(&mut command, nothing, Some(LIMIT), &mut |source, line| {
+        seen.line(source, line);
+        Ok(())
+    });
     Ok(seen.outcome(end.map_err(|error| error.to_string())?))
-}
-
-/// Guest 0 is the kernel; the streams follow.
-fn bundle(folder: &TempDir, images: &Images, streams: &[Stream]) -> std::io::Result<PathBuf> {
-    let mut writer = Writer::new();
-    writer.add(Kind::Elf, Owner::Guest(0), "neighbour", &images.kernel[..])?;
-    let parameters = &b"passes=3 files=disjoint"[..];
-    writer.add(
-        Kind::GuestParameters,
-        Owner::Guest(0),
-        "its parameters",
-        parameters,
-    )?;
-    writer.add(Kind::Disk, Owner::All, "files", &images.files[..])?;
-    for (guest, stream) in (1..).zip(streams) {
-        writer.add(Kind::Flat, Owner::Guest(guest), "stream", stream.image())?;
-    }
-    let path = folder.path().join("bundle");
-    writer.write(BufWriter::new(File::create(&path)?))?;
-    Ok(path)
 }
 
 /// What a machine has said.
@@ -164,6 +185,8 @@ struct Watched {
     pieces: Pieces,
     host: Option<Box<events::Host>>,
     neighbour: Option<Box<events::Guest>>,
+    /// Whether guest 0 has begun to work as the neighbour does.
+    has_neighbour: bool,
     failure: Option<String>,
     /// The last lines of console and emulator.
     last: VecDeque<String>,
@@ -179,8 +202,10 @@ impl Watched {
         match events::parse(&line) {
             Ok(Event::Host(host)) => self.host = Some(host.into()),
             Ok(Event::Console(console)) if console.guest == 0 => {
-                if let Ok(Event::Guest(guest)) = events::parse(&console.line) {
-                    self.neighbour = Some(guest.into());
+                match events::parse(&console.line) {
+                    Ok(Event::Boot(_)) => self.has_neighbour = true,
+                    Ok(Event::Guest(guest)) => self.neighbour = Some(guest.into()),
+                    _ => {}
                 }
             }
             Ok(Event::Error(error)) => self.failure = Some(error.reason),
@@ -205,18 +230,19 @@ impl Watched {
             let reason = self.failure.unwrap_or_default();
             return Outcome::Bad(format!("the host ended early: {reason}; {last}"));
         };
-        let (first, others) = host.guests.split_first().expect("there is a neighbour");
-        let has_failed = first.status != Status::Ok;
-        match self.neighbour {
-            Some(guest) if !has_failed && guest.mismatches == 0 => {}
-            guest => {
-                let reason = first.reason.as_deref().unwrap_or_default();
-                return Outcome::Bad(format!("the neighbour failed: {reason}; {guest:?}"));
-            }
+        if let Some(guest) = &self.neighbour
+            && (host.guests[0].status != Status::Ok || guest.mismatches > 0)
+        {
+            let reason = host.guests[0].reason.as_deref().unwrap_or_default();
+            return Outcome::Bad(format!("the neighbour failed: {reason}; {guest:?}"));
         }
-        let ends = others
-            .iter()
-            .map(|guest| guest.reason.clone().unwrap_or_default());
-        Outcome::Good(ends.collect())
+        if self.has_neighbour != self.neighbour.is_some() {
+            return Outcome::Bad(format!("the neighbour has not come to its end: {last}"));
+        }
+        let ends = host.guests.iter().map(|guest| {
+            let reason = guest.reason.clone();
+            reason.unwrap_or_default()
+        });
+        Outcome::Good(ends.skip(self.has_neighbour.into()).collect())
     }
 }
