@@ -36,7 +36,7 @@ const SETTINGS: [Setting; 5] = [
     Setting {
         cpus: [1, 1],
         memory: 384,
-        host: "evict=random:500",
+        host: "evict=random:500 balloon=on",
         limits: LIMITS,
     },
     Setting {
@@ -48,7 +48,7 @@ const SETTINGS: [Setting; 5] = [
     Setting {
         cpus: [2, 1],
         memory: 384,
-        host: "evict=lru memory=24M expanded=2M paging=model:240M:10:2",
+        host: "evict=lru balloon=on memory=24M expanded=2M paging=model:240M:10:2",
         limits: LIMITS,
     },
     Setting {

@@ -22,6 +22,8 @@ const BLOCKS: usize = 0x7000;
 const DATA: usize = 0x8000;
 const DESCRIPTIONS: usize = 0x1_2000;
 const DESCRIPTION: usize = 0x200;
+/// Subsystem identification of the first subchannel.
+const SUBCHANNEL: u64 = 0x1_0000;
 const CODE: usize = 0x1_8000;
 const FRAGMENT: usize = 0x100;
 const END: usize = CODE + FRAGMENTS * FRAGMENT;
@@ -80,6 +82,7 @@ impl Stream {
         }
         put_tables(&mut image);
         put_blocks(&mut image);
+        put_channel(&mut image, &mut random);
         for (number, fragment) in self.fragments.iter().enumerate() {
             let code = CODE + number * FRAGMENT;
             let mut at = DESCRIPTIONS + number * DESCRIPTION;
@@ -100,12 +103,16 @@ impl Fragment {
     fn new(random: &mut Random, source: &Source<'_>) -> Self {
         let count = 1 + random.below(MOST);
         let instructions = (0..count).map(|_| source.instruction(random)).collect();
+        let mut registers = [(); 16].map(|()| value(random));
+        if random.one_in(3) {
+            registers[1] = SUBCHANNEL + random.below(2);
+        }
         let mut control = [0; 16];
         for (number, value) in control.iter_mut().enumerate() {
             *value = control_register(random, number);
         }
         Self {
-            registers: [(); 16].map(|()| value(random)),
+            registers,
             control,
             mask: mask(random),
             instructions,
@@ -279,6 +286,59 @@ fn put_blocks(image: &mut [u8]) {
         let entry = Entry::new(READ, 1 + number as u64, buffer);
         put(image, BLOCKS + 0x800 + 24 * number, entry.as_bytes());
     }
+}
+
+/// What the first subchannel takes: how it is enabled, a request, a channel program that sets a virtio queue up;
+/// and in the data the queue's descriptors, which lead anywhere and around in circles.
+fn put_channel(image: &mut [u8], random: &mut Random) {
+    let word =
+        |image: &mut [u8], at: usize, word: u32| put(image, BLOCKS + at, &word.to_be_bytes());
+    word(image, 0x904, 0x1880_0000); // subclass 3, enabled
+    word(image, 0xa04, 0x0080_ff00); // CCWs of format 1
+    word(image, 0xa08, BLOCKS as u32 + 0xb00);
+    // Revision, features, queue, indicators, status; each but the last is chained.
+    let commands = [
+        (0x83, 4, 0xc00),
+        (0x11, 5, 0xc10),
+        (0x13, 32, 0xc20),
+        (0x43, 8, 0xc50),
+        (0x31, 1, 0xc60),
+    ];
+    for (number, (code, count, data)) in commands.into_iter().enumerate() {
+        let chain = if number == commands.len() - 1 {
+            0
+        } else {
+            0x40
+        };
+        word(image, 0xb00 + 8 * number, code << 24 | chain << 16 | count);
+        word(image, 0xb04 + 8 * number, BLOCKS as u32 + data);
+    }
+    word(image, 0xc00, 1 << 16);
+    put(image, BLOCKS + 0xc10, &[1, 0, 0, 0, 1]); // VERSION_1, little-endian
+    let [index, entries] = [random.below(4) as u16, random.of([1_u16, 8, 128])];
+    for (at, ring) in [(0xc20, DATA), (0xc30, 0x9000), (0xc38, 0xa000)] {
+        put(image, BLOCKS + at, &(ring as u64).to_be_bytes());
+    }
+    put(image, BLOCKS + 0xc2c, &index.to_be_bytes());
+    put(image, BLOCKS + 0xc2e, &entries.to_be_bytes());
+    put(
+        image,
+        BLOCKS + 0xc50,
+        &(BLOCKS as u64 + 0xd00).to_be_bytes(),
+    );
+    put(image, BLOCKS + 0xc60, &[0x0f]);
+    for descriptor in 0..8 {
+        let at = DATA + 16 * descriptor;
+        put(image, at, &value(random).to_le_bytes());
+        put(image, at + 8, &(random.below(1 << 20) as u32).to_le_bytes());
+        put(image, at + 12, &(random.below(8) as u16).to_le_bytes());
+        put(image, at + 14, &(random.below(9) as u16).to_le_bytes());
+    }
+    put(
+        image,
+        0x9000,
+        &[0, 0, random.below(4) as u8, 0, random.below(8) as u8, 0],
+    );
 }
 
 /// Begins the next fragment: registers, two milliseconds of time, control registers, PSW.
