@@ -74,8 +74,11 @@ fn ipl(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), Tra
     match machine.gpr(second) {
         0 | 1 => {
             // Subsystem reset, and the PSW at absolute 0. The other CPUs stop.
+            // It is looked at by the old prefix: what has to be waited for, or is an exception, changes none.
+            let real = machine.guest.memory.absolute(machine.cpu, 0);
+            let short = u64::from_be_bytes(machine.read_real::<8>(real)?);
+            machine.expect_prefix(0)?;
             machine.set_prefix(0);
-            let short = u64::from_be_bytes(machine.read_real::<8>(0)?);
             for cpu in 0..machine.guest.vcpus.len() {
                 machine.order(cpu, Deed::InitialReset);
             }
