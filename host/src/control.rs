@@ -113,6 +113,8 @@ pub enum Mistake {
     MuteCpu,
     /// A CPU that gets a discard fault is not dispatched for two seconds; once.
     LateCpu,
+    /// Pages that are there are called something else than when they were missing.
+    WrongToken,
 }
 
 impl Default for Control {
@@ -256,8 +258,13 @@ impl Control {
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
                 "control" => {
-                    let all = [Mistake::DiscardStable, Mistake::MuteCpu, Mistake::LateCpu];
-                    let choices = "discard-stable|mute-cpu|late-cpu";
+                    let all = [
+                        Mistake::DiscardStable,
+                        Mistake::MuteCpu,
+                        Mistake::LateCpu,
+                        Mistake::WrongToken,
+                    ];
+                    let choices = "discard-stable|mute-cpu|late-cpu|wrong-token";
                     self.mistake = Some(parameter.one_of(choices, all).map_err(text)?);
                 }
                 _ => return Err(format!("{}", parameter.unknown())),

@@ -249,6 +249,8 @@ pub enum Control {
     MuteCpu,
     /// The host leaves a CPU alone for two seconds, once.
     LateCpu,
+    /// The host calls a page something else when it is there than when it was missing.
+    WrongToken,
 }
 
 impl Control {
@@ -262,13 +264,17 @@ impl Control {
             Self::DiscardStable => "discard-stable",
             Self::MuteCpu => "mute-cpu",
             Self::LateCpu => "late-cpu",
+            Self::WrongToken => "wrong-token",
         }
     }
 
     /// Whether the host makes the mistake; else the kernel does.
     #[must_use]
     pub fn is_of_host(self) -> bool {
-        matches!(self, Self::DiscardStable | Self::MuteCpu | Self::LateCpu)
+        matches!(
+            self,
+            Self::DiscardStable | Self::MuteCpu | Self::LateCpu | Self::WrongToken
+        )
     }
 }
 

@@ -55,6 +55,27 @@ pub(crate) fn tests() -> Vec<Trial> {
             check!(retired > 0 && retired == host.page_write_errors, "{host:?}");
             everything_is_given_back(host)
         }),
+        trial(
+            "paging::other_tasks_run_while_a_page_is_brought_in",
+            others_run,
+        ),
+        trial("paging::tasks_wait_on_cpus_that_come_and_go", || {
+            let cpus = ["--cpus", "3", "--machine-cpus", "2", "--hotplug"];
+            let host = paged(&[&["--work", "swap", "--hinting", "none"], &cpus[..]].concat())?;
+            check!(told(&host) > 100, "{host:?}");
+            Ok(())
+        }),
+        trial("paging::a_page_by_another_name_is_awaited_for_ever", || {
+            let run = swapped(&[
+                "--guests",
+                "1",
+                "--memory",
+                "4M",
+                "--control",
+                "wrong-token",
+            ])?;
+            run.must_fail(&["it waits for what cannot come"])
+        }),
         trial("paging::hardly_room_enough", || {
             // 4096 pages, as many frames and slots, and the margin.
             paged(&["--work", "swap", "--hinting", "none", "--paging", "8448K"]).map(drop)
@@ -208,6 +229,41 @@ fn by_way_of_expanded_storage(more: &[&str]) -> Result<Host, Failed> {
     check!(host.expanded == 512, "{host:?}");
     everything_is_given_back(&host)?;
     Ok(host)
+}
+
+/// How often guests were told of a page.
+fn told(host: &Host) -> u64 {
+    host.guests.iter().map(|guest| guest.page_faults_told).sum()
+}
+
+/// A guest that is told of its pages waits for them as the other one does, but the CPU of the machine does
+/// not stand still as long.
+fn others_run() -> Verdict {
+    let idle = |pfault: &str| -> Result<f64, Failed> {
+        let machine = [
+            "--guests",
+            "1",
+            "--memory",
+            "4M",
+            "--paging",
+            "model:32M:1000",
+        ];
+        let run = swapped(&[&machine[..], &["--append", pfault]].concat())?;
+        run.must_be_good()?;
+        let host = run.host()?;
+        let waited = run
+            .guests()
+            .map(|guest| guest.page_faults_waited + guest.page_faults_late);
+        check!(waited.sum::<u64>() == told(host), "{host:?}");
+        check!((told(host) > 100) == (pfault == "g.pfault=on"), "{host:?}");
+        Ok(host.idle_us as f64 / host.guests[0].page_wait_us as f64)
+    };
+    let (with, without) = (idle("g.pfault=on")?, idle("g.pfault=off")?);
+    check!(
+        with < without - 0.1,
+        "idle {with} of the time that pages take, and {without} without"
+    );
+    Ok(())
 }
 
 /// Guests that have ended have neither frames nor slots.
