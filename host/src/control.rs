@@ -220,8 +220,14 @@ impl Control {
                     self.console = parameter.one_of("ascii|line", all).map_err(text)?;
                 }
                 "hinting" => {
-                    let all = [Hinting::None, Hinting::Unused, Hinting::Full, Hinting::None];
-                    let chosen = parameter.one_of("none|unused|full|balloon", all);
+                    let all = [
+                        Hinting::None,
+                        Hinting::Unused,
+                        Hinting::Full,
+                        Hinting::Extended,
+                        Hinting::None,
+                    ];
+                    let chosen = parameter.one_of("none|unused|full|full+extended|balloon", all);
                     self.hinting = chosen.map_err(text)?;
                     self.is_monitored = parameter.value == "balloon";
                 }

@@ -129,6 +129,9 @@ pub enum Hinting {
     Unused,
     /// All page states.
     Full,
+    /// As that, and a volatile page goes to expanded storage before it is discarded.
+    #[value(name = "full+extended")]
+    Extended,
     /// None of them: a monitor of the host's drives each guest's balloon instead.
     Balloon,
 }
@@ -141,6 +144,7 @@ impl Hinting {
             Self::None => "none",
             Self::Unused => "unused",
             Self::Full => "full",
+            Self::Extended => "full+extended",
             Self::Balloon => "balloon",
         }
     }
@@ -151,7 +155,7 @@ impl Hinting {
         match self {
             Self::None | Self::Balloon => "off",
             Self::Unused => "unused",
-            Self::Full => "full",
+            Self::Full | Self::Extended => "full",
         }
     }
 }
