@@ -116,6 +116,8 @@ pub enum Mistake {
     MuteCpu,
     /// A CPU that gets a discard fault is not dispatched for two seconds; once.
     LateCpu,
+    /// Pages that are there are called something else than when they were missing.
+    WrongToken,
 }
 
 impl Default for Control {
@@ -222,8 +224,14 @@ impl Control {
                     self.console = parameter.one_of("ascii|line", all).map_err(text)?;
                 }
                 "hinting" => {
-                    let all = [Hinting::None, Hinting::Unused, Hinting::Full, Hinting::None];
-                    let chosen = parameter.one_of("none|unused|full|balloon", all);
+                    let all = [
+                        Hinting::None,
+                        Hinting::Unused,
+                        Hinting::Full,
+                        Hinting::Extended,
+                        Hinting::None,
+                    ];
+                    let chosen = parameter.one_of("none|unused|full|full+extended|balloon", all);
                     self.hinting = chosen.map_err(text)?;
                     self.is_monitored = parameter.value == "balloon";
                 }
@@ -267,8 +275,13 @@ impl Control {
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
                 "control" => {
-                    let all = [Mistake::DiscardStable, Mistake::MuteCpu, Mistake::LateCpu];
-                    let choices = "discard-stable|mute-cpu|late-cpu";
+                    let all = [
+                        Mistake::DiscardStable,
+                        Mistake::MuteCpu,
+                        Mistake::LateCpu,
+                        Mistake::WrongToken,
+                    ];
+                    let choices = "discard-stable|mute-cpu|late-cpu|wrong-token";
                     self.mistake = Some(parameter.one_of(choices, all).map_err(text)?);
                 }
                 _ => return Err(format!("{}", parameter.unknown())),

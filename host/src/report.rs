@@ -95,6 +95,7 @@ struct GuestSummary {
     paged_out: u64,
     expanded_out: u64,
     expanded_in: u64,
+    expanded_volatile: u64,
     page_writes: u64,
     page_reads: u64,
     page_reads_ahead: u64,
@@ -214,6 +215,7 @@ fn summary(guest: &Guest) -> GuestSummary {
         ("Ur", memory.evicted_unused),
         ("Vr", memory.evicted_volatile),
         ("Pr", memory.evicted_potentially_volatile),
+        ("Vp", memory.discarded_expanded),
     ];
     let essa = counters
         .essa
@@ -224,7 +226,9 @@ fn summary(guest: &Guest) -> GuestSummary {
         id: guest.id,
         status: word(good),
         reason,
-        discards: memory.evicted_volatile + memory.evicted_potentially_volatile,
+        discards: memory.evicted_volatile
+            + memory.evicted_potentially_volatile
+            + memory.discarded_expanded,
         evicted: evicted.into_iter().collect(),
         discard_faults: counters.discard_faults,
         addressing_faults: counters.addressing_faults,
@@ -233,6 +237,7 @@ fn summary(guest: &Guest) -> GuestSummary {
         paged_out: memory.paged_out,
         expanded_out: memory.expanded_out,
         expanded_in: memory.expanded_in,
+        expanded_volatile: memory.expanded_volatile,
         page_writes: memory.page_writes,
         page_reads: memory.page_reads,
         page_reads_ahead: memory.reads_ahead,

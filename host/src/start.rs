@@ -25,7 +25,7 @@ use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
 use crate::limits::Limits;
 use crate::loader;
-use crate::mem::GuestMemory;
+use crate::mem::{GuestMemory, Hinting};
 use crate::memory::FramePool;
 use crate::monitor::Monitor;
 use crate::operator::{self, Operator};
@@ -283,6 +283,9 @@ fn frames(control: &Control, memory: u64, end: u64) -> Result<(FramePool, Frame)
             "expanded={}: a part of memory={wanted}, in front of a paging device",
             control.expanded
         ));
+    }
+    if control.expanded == 0 && control.hinting == Hinting::Extended {
+        return Err("hinting=full+extended: there is no expanded storage".to_string());
     }
     // The first key instruction makes emulators record references and changes from now on.
     key::set(Absolute(end).frame(), 0);

@@ -129,6 +129,9 @@ pub enum Hinting {
     Unused,
     /// All page states.
     Full,
+    /// As that, and a volatile page goes to expanded storage before it is discarded.
+    #[value(name = "full+extended")]
+    Extended,
     /// None of them: a monitor of the host's drives each guest's balloon instead.
     Balloon,
 }
@@ -141,6 +144,7 @@ impl Hinting {
             Self::None => "none",
             Self::Unused => "unused",
             Self::Full => "full",
+            Self::Extended => "full+extended",
             Self::Balloon => "balloon",
         }
     }
@@ -151,7 +155,7 @@ impl Hinting {
         match self {
             Self::None | Self::Balloon => "off",
             Self::Unused => "unused",
-            Self::Full => "full",
+            Self::Full | Self::Extended => "full",
         }
     }
 }
@@ -249,6 +253,8 @@ pub enum Control {
     MuteCpu,
     /// The host leaves a CPU alone for two seconds, once.
     LateCpu,
+    /// The host calls a page something else when it is there than when it was missing.
+    WrongToken,
 }
 
 impl Control {
@@ -262,13 +268,17 @@ impl Control {
             Self::DiscardStable => "discard-stable",
             Self::MuteCpu => "mute-cpu",
             Self::LateCpu => "late-cpu",
+            Self::WrongToken => "wrong-token",
         }
     }
 
     /// Whether the host makes the mistake; else the kernel does.
     #[must_use]
     pub fn is_of_host(self) -> bool {
-        matches!(self, Self::DiscardStable | Self::MuteCpu | Self::LateCpu)
+        matches!(
+            self,
+            Self::DiscardStable | Self::MuteCpu | Self::LateCpu | Self::WrongToken
+        )
     }
 }
 

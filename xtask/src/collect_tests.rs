@@ -73,6 +73,7 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
                 "paged_out",
                 "expanded_out",
                 "expanded_in",
+                "expanded_volatile",
                 "page_writes",
                 "page_reads",
                 "page_reads_ahead",

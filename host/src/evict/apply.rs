@@ -61,6 +61,13 @@ impl Evictor {
         self.mistake = Some(mistake);
     }
 
+    /// Whether the mistake is made of calling a page something else when it is there.
+    #[cfg(feature = "controls")]
+    #[must_use]
+    pub fn misnames_pages(&self) -> bool {
+        self.mistake == Some(Mistake::WrongToken)
+    }
+
     /// What the policy does after an exit of a CPU of one guest, whether frames run short or not.
     pub fn after_exit(
         &mut self,

@@ -69,6 +69,15 @@ impl Guest {
         }
     }
 
+    /// Calls pages that are there something else: the negative control.
+    #[cfg(feature = "controls")]
+    pub fn misname_pages(&mut self) {
+        let faults = self.floating.page_faults.iter_mut();
+        faults
+            .filter(|fault| fault.is_complete)
+            .for_each(|fault| fault.token |= 1 << 63);
+    }
+
     /// Whether a CPU will be told that a page is there.
     pub(super) fn expects_page(&self, cpu: usize) -> bool {
         let vcpu = &self.vcpus[cpu];

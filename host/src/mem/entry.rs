@@ -16,6 +16,8 @@ pub enum Hinting {
     Unused,
     /// The whole scheme.
     Full,
+    /// As that, but a volatile page goes to expanded storage first, and is discarded there.
+    Extended,
 }
 
 impl Hinting {
@@ -26,6 +28,7 @@ impl Hinting {
             Self::None => "none",
             Self::Unused => "unused",
             Self::Full => "full",
+            Self::Extended => "full+extended",
         }
     }
 
@@ -33,7 +36,7 @@ impl Hinting {
     #[must_use]
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::None | Self::Full => Dialect::Model,
+            Self::None | Self::Full | Self::Extended => Dialect::Model,
             Self::Unused => Dialect::Kvm,
         }
     }
@@ -111,8 +114,10 @@ impl PageEntry {
             (Hinting::None, _) | (_, Usage::Stable) => false,
             (_, Usage::Unused) => true,
             (Hinting::Unused, _) => false,
-            (Hinting::Full, Usage::Volatile) => true,
-            (Hinting::Full, Usage::PotentiallyVolatile) => !self.flags.contains(PageFlags::CHANGED),
+            (Hinting::Full | Hinting::Extended, Usage::Volatile) => true,
+            (Hinting::Full | Hinting::Extended, Usage::PotentiallyVolatile) => {
+                !self.flags.contains(PageFlags::CHANGED)
+            }
         }
     }
 

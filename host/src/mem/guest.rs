@@ -44,6 +44,10 @@ pub struct Counters {
     pub expanded_out: u64,
     /// Pages that came back from there.
     pub expanded_in: u64,
+    /// Volatile pages that went there instead of being discarded.
+    pub expanded_volatile: u64,
+    /// Those of them that were discarded there.
+    pub discarded_expanded: u64,
     /// Pages written to the paging device.
     pub page_writes: u64,
     /// Pages read from it that the guest waited for.

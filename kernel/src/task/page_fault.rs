@@ -5,13 +5,13 @@
 
 use alloc::sync::Arc;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arch::control::{self, cr0};
 use arch::handler::{self, external};
-use arch::{Lowcore, diagnose, lowcore_field, set_lowcore_field};
+use arch::{Lowcore, clock, cpu, diagnose, lowcore_field, set_lowcore_field};
 
-use super::{Thread, current, make_runnable};
+use super::{Thread, current, resume};
 use crate::handshake::{self, Handshake};
 use crate::smp::Cpu;
 
@@ -21,6 +21,12 @@ const KIND: u16 = 0x0600;
 const COMPLETION: u16 = 0x0080;
 
 static TASKS: Handshake<Arc<Thread>> = Handshake::new();
+/// Threads that wait for pages.
+static WAITING: AtomicU64 = AtomicU64::new(0);
+/// When a CPU has looked last whether one is there, in TOD units, and how often one does.
+static LOOKED: AtomicU64 = AtomicU64::new(0);
+const LOOK_AGAIN: u64 = 200 * clock::UNITS_PER_MICROSECOND;
+
 /// Whether CPUs are to be told of pages, and the host offers it as far as anybody knows.
 static IS_WANTED: AtomicBool = AtomicBool::new(false);
 
@@ -55,7 +61,7 @@ pub fn end(cpu: &Cpu) {
         control::disable_cr0(cr0::SERVICE_SIGNAL);
         // Who is not told need not say so.
         let _ = diagnose::page_fault_handshake(None);
-        core::iter::from_fn(|| TASKS.give_up(cpu.number)).for_each(make_runnable);
+        core::iter::from_fn(|| TASKS.give_up(cpu.number)).for_each(go_on);
     }
 }
 
@@ -72,7 +78,26 @@ fn on_interruption() {
     if let Some((subcode, token)) = told()
         && subcode & COMPLETION != 0
     {
-        TASKS.complete(token).into_iter().for_each(make_runnable);
+        TASKS.complete(token).into_iter().for_each(go_on);
+    }
+}
+
+/// The thread that has waited for a page goes on.
+fn go_on(thread: Arc<Thread>) {
+    WAITING.fetch_sub(1, Ordering::Relaxed);
+    resume(thread);
+}
+
+/// If threads wait for pages, lets this CPU be told now and then that one is there: a thread in the supervisor state would
+/// not be before its turn is over.
+pub fn look() {
+    if WAITING.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let (now, last) = (clock::now(), LOOKED.load(Ordering::Relaxed));
+    if now.wrapping_sub(last) > LOOK_AGAIN {
+        LOOKED.store(now, Ordering::Relaxed);
+        cpu::take_external();
     }
 }
 
@@ -98,11 +123,13 @@ impl Token {
         };
         let cpu = Cpu::current();
         if token == self.0 {
+            WAITING.fetch_add(1, Ordering::Relaxed);
             if TASKS.initial(token, current(), cpu.number) {
                 cpu.counters.page_faults_waited.add(1);
                 // Whoever makes us runnable may have done so.
                 current().wait();
             } else {
+                WAITING.fetch_sub(1, Ordering::Relaxed);
                 cpu.counters.page_faults_late.add(1);
             }
             self.0 = handshake::following(token);

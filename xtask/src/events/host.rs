@@ -110,9 +110,9 @@ records! {
         status: Status,
         /// How it ended.
         reason: Option<String>,
-        /// Pages discarded: Vr to Vz and Pr to Vz.
+        /// Pages discarded: Vr to Vz, Pr to Vz and Vp to Vz.
         discards: u64,
-        /// Evictions by the state the page was in: Ur, Vr, Pr.
+        /// Evictions by the state the page was in: Ur, Vr, Pr, Vp.
         evicted: Counts,
         /// Discard faults delivered.
         discard_faults: u64,
@@ -128,6 +128,8 @@ records! {
         expanded_out: u64,
         /// Pages that came back from there.
         expanded_in: u64,
+        /// Volatile pages that went there instead of being discarded.
+        expanded_volatile: u64,
         /// Pages written to the paging device.
         page_writes: u64,
         /// Pages read from it that the guest waited for.

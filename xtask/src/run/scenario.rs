@@ -184,7 +184,7 @@ impl Scenario<'_> {
         let all_guests = options.guest_memory * u64::from(options.guests);
         options.memory.unwrap_or(match options.hinting {
             _ if options.bare => BARE_MEMORY,
-            Hinting::Full => HOST_MEMORY.min(all_guests),
+            Hinting::Full | Hinting::Extended => HOST_MEMORY.min(all_guests),
             _ if !matches!(options.paging, None | Some(Paging::None)) => {
                 HOST_MEMORY.min(all_guests)
             }

@@ -2,7 +2,7 @@
 
 use cmm::{HostEvent, Usage};
 
-use super::super::entry::PageFlags;
+use super::super::entry::{Hinting, PageFlags};
 use super::GuestMemory;
 use crate::memory::FramePool;
 
@@ -95,11 +95,17 @@ impl GuestMemory {
         .count()
     }
 
-    /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz. Returns false if
-    /// the page is pinned.
+    /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz. In the extended
+    /// mode Vr becomes Vp if there is room. Returns false if the page is pinned.
     pub fn evict(&mut self, pool: &mut FramePool, page: u32) -> bool {
         let entry = self.pages[page as usize];
         debug_assert!(entry.is_discardable(self.hinting));
+        if self.hinting == Hinting::Extended
+            && entry.state.usage() == Usage::Volatile
+            && self.keep_volatile(pool, page)
+        {
+            return true;
+        }
         // A potentially volatile page that is clean is mapped read-only: nobody changes it meanwhile.
         let changed = entry.state.usage() == Usage::PotentiallyVolatile && self.is_changed(page);
         if self.drop_frame(pool, page).is_err() {

@@ -58,6 +58,10 @@ impl Host {
             let is_there = is_there(guests, pool, pager, *id, missing, now);
             if is_there {
                 ready.push(*id);
+                #[cfg(feature = "controls")]
+                if evictor.misnames_pages() {
+                    guests[id.guest].misname_pages();
+                }
             }
             !is_there
         });
