@@ -193,11 +193,16 @@ impl Channel {
         psw.contains(PswMask::IO).then(|| self.pending(control))?
     }
 
-    /// The interruption of a subchannel is taken: identification, parameter and subclass.
-    pub fn take(&mut self, at: usize) -> [u32; 3] {
-        let one = &mut self.0[at];
-        one.interrupts = false;
+    /// What an interruption of a subchannel stores: identification, parameter and subclass.
+    #[must_use]
+    pub fn identification(&self, at: usize) -> [u32; 3] {
+        let one = &self.0[at];
         [0x0001_0000 | at as u32, one.parameter, one.subclass() << 27]
+    }
+
+    /// The interruption of a subchannel is taken.
+    pub fn take(&mut self, at: usize) {
+        self.0[at].interrupts = false;
     }
 }
 
@@ -254,7 +259,8 @@ mod tests {
         assert_eq!(channel.pending(open(3)), None);
         assert_eq!(channel.pending(open(5)), Some(0));
         assert_eq!(channel.pending(open(5) | open(2)), Some(1));
-        assert_eq!(channel.take(1), [0x0001_0001, 0x1234, 2 << 27]);
+        assert_eq!(channel.identification(1), [0x0001_0001, 0x1234, 2 << 27]);
+        channel.take(1);
         assert_eq!(channel.pending(u64::MAX), Some(0));
         let mut psw = Psw::default();
         assert_eq!(channel.due(&psw, u64::MAX), None);

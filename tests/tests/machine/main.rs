@@ -20,6 +20,7 @@ mod operator;
 mod paging;
 mod policies;
 mod registers;
+mod rival;
 mod runs;
 mod shadow;
 mod support;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         paging::tests(),
         policies::tests(),
         registers::tests(),
+        rival::tests(),
         tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),
