@@ -179,6 +179,15 @@ impl Channel {
         open.min_by_key(|at| self.0[*at].subclass())
     }
 
+    /// I/O-system reset: all is as at the start.
+    pub fn reset(&mut self) {
+        for one in &mut self.0 {
+            one.virtio.reset();
+            one.modify([0, 0]);
+            one.status = [0; 3];
+        }
+    }
+
     /// The balloon, if there is one.
     #[must_use]
     pub fn balloon(&self) -> Option<&Balloon> {
@@ -268,6 +277,16 @@ mod tests {
         assert_eq!(channel.due(&psw, u64::MAX), Some(0));
         channel.0[0].take_status();
         assert_eq!(channel.pending(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_reset_leaves_nothing() {
+        let mut channel = Channel(vec![enabled(2)]);
+        channel.0[0].alert();
+        channel.reset();
+        assert_eq!(channel.pending(u64::MAX), None);
+        let new = Subchannel::new(0x110, Virtio::new(Balloon::default().into()));
+        assert_eq!(channel.0[0].information(), new.information());
     }
 
     #[test]

@@ -148,7 +148,8 @@ impl Virtio {
         self.revision = None;
     }
 
-    fn reset(&mut self) {
+    /// All that the driver has said is forgotten, and it is told nothing any more.
+    pub fn reset(&mut self) {
         self.status = 0;
         self.features = 0;
         self.queues.fill_with(Queue::default);
