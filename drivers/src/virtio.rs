@@ -8,3 +8,8 @@ pub mod blk;
 #[cfg(target_os = "none")]
 mod ccw;
 mod queue;
+
+#[cfg(target_os = "none")]
+pub use area::has_news;
+#[cfg(target_os = "none")]
+pub use ccw::take_interruptions;

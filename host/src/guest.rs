@@ -103,6 +103,8 @@ impl Guest {
     }
 
     /// Whether an interruption is pending that a CPU would take now.
+    // Called from several places.
+    #[inline(never)]
     #[must_use]
     pub fn is_due(&self, cpu: usize, now: u64) -> bool {
         let vcpu = &self.vcpus[cpu];
@@ -139,6 +141,8 @@ impl Guest {
 
     /// Tells the scheduler of an interruption that any CPU may take: the first that is enabled for it
     /// and not `busy` with it anyway. If none is, the one that becomes so finds it.
+    // Called from several places.
+    #[inline(never)]
     pub fn alert_for_floating(&mut self, busy: usize, now: u64) {
         let is_taker = |cpu: &usize| {
             let due = self.due(*cpu, now);

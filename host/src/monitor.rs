@@ -159,7 +159,13 @@ impl Monitor {
             self.pressure = self.pressure.saturating_sub(step.div_ceil(PATIENCE));
         }
         let size: u64 = guests.iter().map(|guest| u64::from(guest.size)).sum();
-        let shortage = (size + low as u64).saturating_sub(frames.total as u64);
+        let total = frames.total as u64;
+        // If all that they see fits, nobody needs to give anything.
+        let shortage = if size > total {
+            size + low as u64 - total
+        } else {
+            0
+        };
         let asked = shortage * u64::from(self.pressure) / 100;
         let idle: Vec<u64> = guests
             .iter()

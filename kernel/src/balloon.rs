@@ -7,6 +7,7 @@
 use arch::clock::{self, UNITS_PER_MICROSECOND};
 use arch::{Frame, PAGE_SIZE};
 use arrayvec::ArrayVec;
+use drivers::virtio;
 use drivers::virtio::balloon::{
     AT_A_TIME, BLOCKS_AT_A_TIME, BalloonError, Statistics, VirtioBalloon,
 };
@@ -17,8 +18,9 @@ use crate::{sync, task};
 
 /// Number of the device.
 const NUMBER: u16 = 0x0110;
-/// How often the device is looked at, in TOD units: every tenth of a second.
-const POLL: u64 = 100_000 * UNITS_PER_MICROSECOND;
+/// How long the device is not looked at without news of it, in TOD units: a second. It may want to know how
+/// memory is used, which is no news.
+const PATIENCE: u64 = 1_000_000 * UNITS_PER_MICROSECOND;
 
 const _: () = assert!(BATCH <= AT_A_TIME, "a batch is one request");
 
@@ -103,6 +105,7 @@ impl Balloon {
 
     /// Gives the device what it wants by now, and goes on with that in a thread of its own.
     pub fn start(mut self) {
+        virtio::take_interruptions();
         let outcome = self.begin();
         if let Err(error) = task::spawn(move || self.run(outcome)) {
             log::warn!("no balloon and no reports: {error}");
@@ -114,7 +117,7 @@ impl Balloon {
         let error = loop {
             match outcome {
                 Err(error) => break error,
-                Ok(()) => task::sleep_until(self.next_turn()),
+                Ok(()) => task::sleep_until_news(self.next_turn()),
             }
             outcome = self.turn();
         };
@@ -135,7 +138,7 @@ impl Balloon {
 
     /// When to look at the device again.
     fn next_turn(&self) -> u64 {
-        let poll = clock::now() + POLL;
+        let poll = clock::now() + PATIENCE;
         let report = self.reporting.as_ref().map(|reporting| reporting.next);
         report.map_or(poll, |report| report.min(poll))
     }

@@ -13,8 +13,10 @@ mod thread;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
+use arch::clock;
+
 pub use lock::SleepLock;
-pub use sleep::{next_wake_up, sleep_until, wake_sleepers};
+pub use sleep::{next_wake_up, sleep_until, sleep_until_news, wake_sleepers};
 pub use thread::{Join, Stack, Thread, run_all, spawn, spawn_on};
 
 use crate::smp::{self, Cpu, hotplug, mm};
@@ -96,6 +98,8 @@ fn run(cpu: &Cpu, thread: Arc<Thread>) {
 }
 
 fn idle(cpu: &Cpu) {
+    // A device may have ended the last wait; what comes from now on ends the next one.
+    wake_sleepers(clock::now());
     mm().enter_idle();
     // Looked at after this CPU has said that it is idle: what comes later wakes it.
     if !any_waits() && !cpu.offline_wanted.load(Ordering::SeqCst) {

@@ -98,7 +98,7 @@ pub fn wait_idle(cpu: &Cpu) {
     cpu.next_tick.store(u64::MAX, Ordering::Relaxed);
     set_alarm(cpu);
     let before = clock::now();
-    cpu::wait(PswMask::EXTERNAL);
+    cpu::wait(PswMask::EXTERNAL | PswMask::IO);
     mm().note_tick(tick_number(clock::now()));
     let waited = clock::now() - before;
     cpu.counters.waited.add(waited);

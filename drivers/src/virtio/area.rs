@@ -48,6 +48,13 @@ impl Area {
 
 static POOL: [Area; AREAS] = [const { Area::new() }; AREAS];
 
+/// Whether the configuration or status of any device has changed, and nobody has taken notice yet.
+#[must_use]
+pub fn has_news() -> bool {
+    POOL.iter()
+        .any(|area| area.device_indicators.load(Ordering::Relaxed) != 0)
+}
+
 /// An area that one device has. It is given back by [`Taken::give_back`] only: a device that cannot be
 /// told to forget it keeps it.
 pub(super) struct Taken(&'static Area);

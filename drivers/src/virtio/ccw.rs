@@ -70,7 +70,7 @@ pub(super) struct Device {
 const PATIENCE: u64 = 30_000_000 * clock::UNITS_PER_MICROSECOND;
 
 /// Makes this CPU one that takes I/O interruptions, while it waits for them.
-fn take_interruptions() {
+pub fn take_interruptions() {
     let mask = control::get::<6>();
     if mask & cr6::ALL_SUBCLASSES != cr6::ALL_SUBCLASSES {
         // SAFETY: decides which I/O interruptions come; they have a handler.

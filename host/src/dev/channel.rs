@@ -179,6 +179,15 @@ impl Channel {
         open.min_by_key(|at| self.0[*at].subclass())
     }
 
+    /// I/O-system reset: all is as at the start.
+    pub fn reset(&mut self) {
+        for one in &mut self.0 {
+            one.virtio.reset();
+            one.modify([0, 0]);
+            one.status = [0; 3];
+        }
+    }
+
     /// The balloon, if there is one.
     #[must_use]
     pub fn balloon(&self) -> Option<&Balloon> {
@@ -193,11 +202,16 @@ impl Channel {
         psw.contains(PswMask::IO).then(|| self.pending(control))?
     }
 
-    /// The interruption of a subchannel is taken: identification, parameter and subclass.
-    pub fn take(&mut self, at: usize) -> [u32; 3] {
-        let one = &mut self.0[at];
-        one.interrupts = false;
+    /// What an interruption of a subchannel stores: identification, parameter and subclass.
+    #[must_use]
+    pub fn identification(&self, at: usize) -> [u32; 3] {
+        let one = &self.0[at];
         [0x0001_0000 | at as u32, one.parameter, one.subclass() << 27]
+    }
+
+    /// The interruption of a subchannel is taken.
+    pub fn take(&mut self, at: usize) {
+        self.0[at].interrupts = false;
     }
 }
 
@@ -254,7 +268,8 @@ mod tests {
         assert_eq!(channel.pending(open(3)), None);
         assert_eq!(channel.pending(open(5)), Some(0));
         assert_eq!(channel.pending(open(5) | open(2)), Some(1));
-        assert_eq!(channel.take(1), [0x0001_0001, 0x1234, 2 << 27]);
+        assert_eq!(channel.identification(1), [0x0001_0001, 0x1234, 2 << 27]);
+        channel.take(1);
         assert_eq!(channel.pending(u64::MAX), Some(0));
         let mut psw = Psw::default();
         assert_eq!(channel.due(&psw, u64::MAX), None);
@@ -262,6 +277,16 @@ mod tests {
         assert_eq!(channel.due(&psw, u64::MAX), Some(0));
         channel.0[0].take_status();
         assert_eq!(channel.pending(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_reset_leaves_nothing() {
+        let mut channel = Channel(vec![enabled(2)]);
+        channel.0[0].alert();
+        channel.reset();
+        assert_eq!(channel.pending(u64::MAX), None);
+        let new = Subchannel::new(0x110, Virtio::new(Balloon::default().into()));
+        assert_eq!(channel.0[0].information(), new.information());
     }
 
     #[test]

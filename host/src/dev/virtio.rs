@@ -24,8 +24,6 @@ pub use balloon::Balloon;
 pub use notify::{diagnose, set_target};
 pub use ring::{Broken, Queue};
 
-use crate::mem::AccessError;
-
 /// Channel commands.
 mod command {
     pub(super) const NO_OPERATION: u8 = 0x03;
@@ -80,13 +78,13 @@ pub trait Storage {
     ///
     /// # Errors
     /// The address does not exist, or has to be waited for.
-    fn load(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), AccessError>;
+    fn load(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), Broken>;
 
     /// Copies into storage.
     ///
     /// # Errors
     /// As for [`Storage::load`]; part of it may be stored then.
-    fn store(&mut self, at: u64, bytes: &[u8]) -> Result<(), AccessError>;
+    fn store(&mut self, at: u64, bytes: &[u8]) -> Result<(), Broken>;
 
     /// The content of these pages, as far as they exist, is not needed any more; returns how many do.
     fn release(&mut self, pages: Range<u64>) -> u64;
@@ -150,7 +148,8 @@ impl Virtio {
         self.revision = None;
     }
 
-    fn reset(&mut self) {
+    /// All that the driver has said is forgotten, and it is told nothing any more.
+    pub fn reset(&mut self) {
         self.status = 0;
         self.features = 0;
         self.queues.fill_with(Queue::default);
@@ -186,18 +185,25 @@ impl Virtio {
     ///
     /// # Errors
     /// A page has to be waited for.
-    pub fn ask(&mut self, storage: &mut dyn Storage) -> Result<(), AccessError> {
+    pub fn ask(&mut self, storage: &mut dyn Storage) -> Result<(), Broken> {
         if !self.is_driven() {
             return Ok(());
         }
         let Device::Balloon(balloon) = &mut self.device;
         let number = balloon::STATISTICS;
-        match balloon.ask(&mut self.queues[number], storage) {
-            Ok(is_told) => self.news[0] |= u64::from(is_told) << number,
-            Err(Broken::Driver) => self.give_up(),
-            Err(Broken::Host(error)) => return Err(error),
-        }
+        let outcome = balloon.ask(&mut self.queues[number], storage);
+        let is_told = self.outlive(outcome)?;
+        self.news[0] |= u64::from(is_told) << number;
         Ok(())
+    }
+
+    /// A driver that does not keep to the protocol is told so, and nothing else comes of what it did.
+    fn outlive<T: Default>(&mut self, outcome: Result<T, Broken>) -> Result<T, Broken> {
+        if matches!(outcome, Err(Broken::Driver)) {
+            self.give_up();
+            return Ok(T::default());
+        }
+        outcome
     }
 
     /// Carries out a command on so many bytes of data; what it has for the guest is there instead then.
@@ -324,7 +330,7 @@ impl Virtio {
     ///
     /// # Errors
     /// A page has to be waited for: nothing was served.
-    pub fn serve(&mut self, number: usize, storage: &mut dyn Storage) -> Result<bool, AccessError> {
+    pub fn serve(&mut self, number: usize, storage: &mut dyn Storage) -> Result<bool, Broken> {
         if !self.is_driven() {
             return Ok(false);
         }
@@ -332,19 +338,10 @@ impl Virtio {
         let Some(queue) = self.queues.get_mut(number) else {
             return Ok(false);
         };
-        match balloon.serve(number, queue, storage) {
-            Ok(served) => {
-                if served.is_told {
-                    self.news[0] |= 1 << number;
-                }
-                Ok(served.is_more)
-            }
-            Err(Broken::Driver) => {
-                self.give_up();
-                Ok(false)
-            }
-            Err(Broken::Host(error)) => Err(error),
-        }
+        let outcome = balloon.serve(number, queue, storage);
+        let served = self.outlive(outcome)?;
+        self.news[0] |= u64::from(served.is_told) << number;
+        Ok(served.is_more)
     }
 
     /// How many queues it has.
@@ -358,7 +355,7 @@ impl Virtio {
     ///
     /// # Errors
     /// A page has to be waited for: it is to be done again.
-    pub fn publish(&mut self, storage: &mut dyn Storage) -> Result<(bool, bool), AccessError> {
+    pub fn publish(&mut self, storage: &mut dyn Storage) -> Result<(bool, bool), Broken> {
         let is_configuration = self.news[1] != 0;
         let mut is_any = false;
         for index in 0..2 {
@@ -376,7 +373,7 @@ impl Virtio {
             };
             match outcome {
                 Ok(()) => is_any |= at != 0,
-                Err(AccessError::Fault(_)) => self.indicators[index] = 0,
+                Err(Broken::Driver) => self.indicators[index] = 0,
                 Err(error) => return Err(error),
             }
             self.news[index] = 0;

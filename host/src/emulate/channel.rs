@@ -11,8 +11,8 @@ use super::machine::{Machine, Trap};
 use crate::dev::channel::{
     ENDED, Ended, INCORRECT_LENGTH, IRB, PROGRAM_CHECK, SCHIB, Subchannel, UNIT_CHECK,
 };
-use crate::dev::virtio::{LONGEST, Outcome, Storage};
-use crate::mem::AccessError;
+use crate::dev::virtio::{LONGEST, Outcome};
+use crate::mem::{AccessError, address_space_control};
 
 /// Flags of CCWs: another command follows, an incorrect length is none; and those that are not offered: data
 /// chaining, skipping, program-controlled interruption, indirect addressing, suspension.
@@ -29,6 +29,7 @@ const FORMAT_1: u32 = 0x0080_0000;
 const IDENTIFIED: u32 = 1;
 
 /// The number of the subchannel that register 1 names, if the guest has it.
+#[inline(never)]
 fn find(machine: &Machine<'_>) -> Result<Option<usize>, Trap> {
     let id = machine.gpr(1) as u32;
     if id >> 16 != IDENTIFIED {
@@ -45,12 +46,25 @@ fn operand(machine: &Machine<'_>, instruction: &Instruction) -> Result<u64, Trap
     Ok(address)
 }
 
+#[inline(never)]
 fn store_words(machine: &mut Machine<'_>, address: u64, words: &[u32]) -> Result<(), Trap> {
     let mut bytes = [0; 4 * IRB];
     for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
         place.copy_from_slice(&word.to_be_bytes());
     }
     machine.write(address, &bytes[..4 * words.len()])
+}
+
+/// Loads an operand.
+#[inline(never)]
+fn load_words(machine: &mut Machine<'_>, address: u64, bytes: &mut [u8]) -> Result<(), Trap> {
+    let control = address_space_control(&machine.vcpu().psw);
+    machine.load(control, address, bytes)
+}
+
+/// A word of an operand.
+fn word(bytes: &[u8; 16], at: usize) -> u32 {
+    u32::from_be_bytes(core::array::from_fn(|byte| bytes[4 * at + byte]))
 }
 
 /// Condition code 3: not operational.
@@ -93,13 +107,14 @@ pub(super) fn stsch(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
 /// MODIFY SUBCHANNEL.
 pub(super) fn msch(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = operand(machine, instruction)?;
-    let words = u64::from_be_bytes(machine.read::<8>(address)?);
+    let mut words = [0; 16];
+    load_words(machine, address, &mut words[..8])?;
     let Some(number) = find(machine)? else {
         return not_operational(machine, instruction);
     };
     let is_pending = one(machine, number).is_pending();
     if !is_pending {
-        one(machine, number).modify([(words >> 32) as u32, words as u32]);
+        one(machine, number).modify([word(&words, 0), word(&words, 1)]);
     }
     machine.set_cc(is_pending.into());
     Ok(())
@@ -108,8 +123,9 @@ pub(super) fn msch(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
 /// START SUBCHANNEL.
 pub(super) fn ssch(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = operand(machine, instruction)?;
-    let orb = u128::from_be_bytes(machine.read::<16>(address)?);
-    let [parameter, flags, program] = [96, 64, 32].map(|shift| (orb >> shift) as u32);
+    let mut orb = [0; 16];
+    load_words(machine, address, &mut orb)?;
+    let [parameter, flags, program] = [0, 1, 2].map(|at| word(&orb, at));
     if program >> 31 != 0 {
         return Err(Trap::exception(program::OPERAND));
     }
@@ -172,17 +188,14 @@ pub(super) fn tpi(machine: &mut Machine<'_>, instruction: &Instruction) -> Resul
         machine.set_cc(0);
         return Ok(());
     };
-    // Both places before it is taken: what cannot be stored is pending still.
-    let low = offset_of!(Lowcore, io_subchannel) as u64;
-    match address {
-        0 => machine.write_real(low, &[0; 12])?,
-        _ => machine.write(address, &[0; 8])?,
+    let words = machine.guest.channel.identification(number);
+    if address == 0 {
+        let words = words.map(u32::to_be);
+        machine.write_real(offset_of!(Lowcore, io_subchannel) as u64, words.as_bytes())?;
+    } else {
+        store_words(machine, address, &words[..2])?;
     }
-    let words = machine.guest.channel.take(number).map(u32::to_be);
-    match address {
-        0 => machine.write_real(low, words.as_bytes())?,
-        _ => machine.write(address, words[..2].as_bytes())?,
-    }
+    machine.guest.channel.take(number);
     machine.set_cc(1);
     Ok(())
 }
@@ -202,9 +215,9 @@ fn run(
     };
     for _ in 0..MOST {
         let mut ccw = [0; 8];
-        match machine.load_absolute(program, &mut ccw)? {
-            true if program.is_multiple_of(8) => {}
-            _ => return Ok(ended),
+        let outcome = machine.load_absolute(program.into(), &mut ccw);
+        if !is_there(outcome)? || !program.is_multiple_of(8) {
+            return Ok(ended);
         }
         let word = u64::from_be_bytes(ccw);
         let (code, flags, count, data) = if orb & FORMAT_1 != 0 {
@@ -254,17 +267,17 @@ fn execute(
 ) -> Result<Option<(u8, u8, u16)>, Trap> {
     let mut data = [0; LONGEST];
     let length = usize::from(count).min(LONGEST);
-    if !machine.load_absolute(at, &mut data[..length])? {
+    let outcome = machine.load_absolute(at.into(), &mut data[..length]);
+    if !is_there(outcome)? {
         return Ok(None);
     }
     let virtio = &mut one(machine, number).virtio;
     let done = match virtio.command(code, &mut data, length) {
         Outcome::Took(done) => done,
         Outcome::Gave(done) => {
-            match Storage::store(machine, at.into(), &data[..done]) {
-                Ok(()) => {}
-                Err(AccessError::Fault(_)) => return Ok(None),
-                Err(error) => return Err(error.into()),
+            let outcome = machine.store_absolute(at.into(), &data[..done]);
+            if !is_there(outcome)? {
+                return Ok(None);
             }
             done
         }
@@ -274,14 +287,12 @@ fn execute(
     Ok(Some((ENDED, 0, count - done as u16)))
 }
 
-impl Machine<'_> {
-    /// Copies out of absolute storage; returns false if it is not there.
-    fn load_absolute(&mut self, at: u32, buffer: &mut [u8]) -> Result<bool, Trap> {
-        match Storage::load(self, at.into(), buffer) {
-            Ok(()) => Ok(true),
-            Err(AccessError::Fault(_)) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+/// Whether storage that was accessed exists.
+fn is_there(outcome: Result<(), AccessError>) -> Result<bool, Trap> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(AccessError::Fault(_)) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

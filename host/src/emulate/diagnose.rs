@@ -83,6 +83,7 @@ fn ipl(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), Tra
                 machine.order(cpu, Deed::InitialReset);
             }
             machine.guest.floating = Floating::default();
+            machine.guest.channel.reset();
             machine.vcpu_mut().is_operating = true;
             let mask = (short & !0x7fff_ffff) & !arch::PswMask::ESA390_FORMAT.bits();
             interruption::load_psw(

@@ -68,6 +68,12 @@ impl Evictor {
         self.mistake == Some(Mistake::WrongToken)
     }
 
+    /// Whether pages are spared that a CPU faulted on.
+    #[must_use]
+    pub fn spares(&self) -> bool {
+        self.policy == Policy::StealSpare
+    }
+
     /// What the policy does after an exit of a CPU of one guest, whether frames run short or not.
     pub fn after_exit(
         &mut self,
@@ -187,6 +193,7 @@ impl Evictor {
 }
 
 /// Takes all that may be taken, but what a CPU of the guest faulted on and has not used yet.
+#[inline(never)]
 fn steal_but_spare(guest: &mut Guest, cpu: usize, pool: &mut FramePool) {
     let at = guest.vcpus[cpu].at();
     guest.vcpus[cpu].spared.leave(at);

@@ -18,6 +18,8 @@ pub(super) struct Delay {
 
 impl Delay {
     /// Takes notice of how many have arrived by now; returns how many of them had `delay` ago.
+    // One policy of many.
+    #[inline(never)]
     pub(super) fn look(&mut self, now: u64, delay: u64, arrived: u64) -> u64 {
         let (last, known) = self.marks.back().copied().unwrap_or((0, self.ripe));
         if arrived != known && now - last >= GRAIN {

@@ -4,10 +4,13 @@
 //! brought it back. So a page that a CPU faulted on stays until the CPU has executed the instruction: it is
 //! entered at the instruction, and comes out somewhere else.
 
-use alloc::collections::VecDeque;
-
 /// Most pages of a CPU that are spared: so many one instruction needs.
 const MOST: usize = 8;
+/// No page.
+const NONE: u32 = u32::MAX;
+
+/// Where a CPU is: its PSW's address, and whether it is in the problem state.
+pub type At = (u64, bool);
 
 /// A page that an instruction faulted on.
 #[derive(Clone, Copy, Debug)]
@@ -19,46 +22,71 @@ struct Page {
     is_next: bool,
 }
 
-/// Where a CPU is: its PSW's address, and whether it is in the problem state.
-pub type At = (u64, bool);
+/// The pages that a CPU faulted on last.
+#[derive(Debug)]
+pub struct Spared {
+    pages: [Page; MOST],
+    /// The place of the oldest.
+    oldest: usize,
+}
 
-/// The pages that a CPU faulted on, the oldest first.
-#[derive(Default, Debug)]
-pub struct Spared(VecDeque<Page>);
+impl Default for Spared {
+    fn default() -> Self {
+        let none = Page {
+            number: NONE,
+            at: (0, false),
+            is_next: false,
+        };
+        Self {
+            pages: [none; MOST],
+            oldest: 0,
+        }
+    }
+}
 
 impl Spared {
     /// Whether a page is spared.
     #[must_use]
     pub fn contains(&self, page: u32) -> bool {
-        self.0.iter().any(|spared| spared.number == page)
+        self.pages.iter().any(|spared| spared.number == page)
     }
 
     /// An instruction gets a discard fault for a page, and is not executed.
+    #[inline(never)]
     pub fn fault(&mut self, page: u32, at: At) {
-        self.0.retain(|spared| spared.number != page);
-        for spared in self.0.iter_mut().filter(|spared| spared.at == at) {
-            spared.is_next = false;
+        let mut place = self.oldest;
+        for (number, spared) in self.pages.iter_mut().enumerate() {
+            if spared.at == at {
+                spared.is_next = false;
+            }
+            if spared.number == page {
+                place = number;
+            }
         }
-        if self.0.len() == MOST {
-            self.0.pop_front();
+        if place == self.oldest {
+            self.oldest = (self.oldest + 1) % MOST;
         }
-        self.0.push_back(Page {
+        self.pages[place] = Page {
             number: page,
             at,
             is_next: false,
-        });
+        };
     }
 
     /// The CPU is going to execute the instruction there.
     pub fn enter(&mut self, at: At) {
-        for spared in &mut self.0 {
+        for spared in &mut self.pages {
             spared.is_next = spared.at == at;
         }
     }
 
     /// The CPU has come out and stands there: what it was entered at is executed, unless it still is.
     pub fn leave(&mut self, at: At) {
-        self.0.retain(|spared| !spared.is_next || spared.at == at);
+        for spared in &mut self.pages {
+            if spared.is_next && spared.at != at {
+                spared.number = NONE;
+            }
+        }
     }
 }
 

@@ -257,8 +257,10 @@ impl Host {
             .min(self.operator_due);
         let vcpu = &mut self.guests[id.guest].vcpus[id.cpu];
         let timer = external::timer(vcpu, now).unwrap_or(u64::MAX);
-        let at = vcpu.at();
-        vcpu.spared.enter(at);
+        if self.evictor.spares() {
+            let at = vcpu.at();
+            vcpu.spared.enter(at);
+        }
         vcpu.sync_to_real();
         Next::Enter(vcpu.context, timer.min(until))
     }

@@ -203,12 +203,15 @@ pub fn restart(machine: &mut Machine<'_>) {
 }
 
 /// Delivers the pending I/O interruption that comes first, if the CPU is enabled for any.
+// Rare, and not to make the way to the guest longer.
+#[inline(never)]
 pub fn io(machine: &mut Machine<'_>) {
     let (vcpu, channel) = (machine.vcpu(), &machine.guest.channel);
     let Some(at) = channel.due(&vcpu.psw, vcpu.control[6]) else {
         return;
     };
-    let details = machine.guest.channel.take(at).map(u32::to_be);
+    let details = machine.guest.channel.identification(at).map(u32::to_be);
+    machine.guest.channel.take(at);
     let result = interrupt(
         machine,
         &[(offset_of!(Lowcore, io_subchannel), details.as_bytes())],

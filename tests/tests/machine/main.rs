@@ -24,6 +24,7 @@ mod paging;
 mod policies;
 mod random;
 mod registers;
+mod rival;
 mod runs;
 mod shadow;
 mod streams;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         paging::tests(),
         policies::tests(),
         registers::tests(),
+        rival::tests(),
         streams::tests(),
         tasks::tests(),
         toolchains::tests(),

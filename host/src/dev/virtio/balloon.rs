@@ -110,7 +110,7 @@ impl Balloon {
     /// The target is not the guest's to write.
     pub(super) fn write_config(&mut self, bytes: &[u8]) {
         if let Some(actual) = bytes.get(4..8) {
-            self.actual = u32::from_le_bytes(actual.try_into().expect("four bytes"));
+            self.actual = le32(actual);
         }
     }
 
@@ -169,6 +169,11 @@ impl Balloon {
     }
 }
 
+/// The word at the beginning.
+fn le32(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
 /// The bytes of a request that the driver has written.
 fn contents(storage: &mut dyn Storage, request: &Request) -> Result<Vec<u8>, Broken> {
     let mut bytes = Vec::new();
@@ -190,7 +195,7 @@ fn release_each(storage: &mut dyn Storage, request: &Request) -> Result<u64, Bro
     let mut count = 0;
     let mut run = 0..0;
     for word in bytes.chunks_exact(NUMBER) {
-        let page = u64::from(u32::from_le_bytes(word.try_into().expect("four bytes")));
+        let page = u64::from(le32(word));
         if page == run.end {
             run.end += 1;
             continue;
@@ -222,7 +227,5 @@ fn release_all(storage: &mut dyn Storage, pieces: &[Piece]) -> Result<u64, Broke
 fn statistic(bytes: &[u8], tag: u16) -> Option<u64> {
     let mut all = bytes.chunks_exact(STATISTIC);
     let found = all.find(|one| one[..2] == tag.to_le_bytes())?;
-    Some(u64::from_le_bytes(
-        found[2..].try_into().expect("eight bytes"),
-    ))
+    Some(u64::from(le32(&found[2..])) | u64::from(le32(&found[6..])) << 32)
 }

@@ -5,7 +5,8 @@ use core::ops::Range;
 
 use arch::{PAGE_SHIFT, clock, program};
 
-use super::Storage;
+use super::{Broken, Storage};
+use crate::dev::channel::Channel;
 use crate::guest::Machine;
 use crate::mem::{AccessError, GuestFault, pieces};
 
@@ -14,8 +15,61 @@ const NOTIFY: u64 = 3;
 /// What a driver gets whose device or queue is not there.
 const INVALID: i64 = -22;
 
-impl Storage for Machine<'_> {
-    fn load(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), AccessError> {
+/// A guest's memory as a device uses it.
+struct Memory<'a, 'b> {
+    machine: &'a mut Machine<'b>,
+    /// What the host, not the driver, has to do about the last access.
+    error: AccessError,
+}
+
+impl Memory<'_, '_> {
+    /// Remembers what only the host needs to know.
+    fn outcome(&mut self, outcome: Result<(), AccessError>) -> Result<(), Broken> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(AccessError::Fault(_)) => Err(Broken::Driver),
+            Err(error) => {
+                self.error = error;
+                Err(Broken::Storage)
+            }
+        }
+    }
+}
+
+impl Storage for Memory<'_, '_> {
+    fn load(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), Broken> {
+        let outcome = self.machine.load_absolute(at, buffer);
+        self.outcome(outcome)
+    }
+
+    fn store(&mut self, at: u64, bytes: &[u8]) -> Result<(), Broken> {
+        let outcome = self.machine.store_absolute(at, bytes);
+        self.outcome(outcome)
+    }
+
+    fn release(&mut self, pages: Range<u64>) -> u64 {
+        let all = self.pages();
+        let (first, end) = (pages.start.min(all) as u32, pages.end.min(all) as u32);
+        if first < end {
+            let machine = &mut self.machine;
+            machine.guest.memory.release(machine.pool, first..end);
+        }
+        end.saturating_sub(first).into()
+    }
+
+    fn pages(&self) -> u64 {
+        self.machine.guest.memory.size() >> PAGE_SHIFT
+    }
+}
+
+impl Machine<'_> {
+    /// Copies out of absolute storage.
+    ///
+    /// # Errors
+    /// As for real storage.
+    // Called from many places, as the next one.
+    #[inline(never)]
+    pub fn load_absolute(&mut self, at: u64, buffer: &mut [u8]) -> Result<(), AccessError> {
         for (at, range) in pieces(at, buffer.len()) {
             // The same way back: two areas change places.
             let real = self.guest.memory.absolute(self.cpu, at);
@@ -24,26 +78,32 @@ impl Storage for Machine<'_> {
         Ok(())
     }
 
-    fn store(&mut self, at: u64, bytes: &[u8]) -> Result<(), AccessError> {
+    /// Copies into absolute storage.
+    ///
+    /// # Errors
+    /// As for real storage; part of it may be stored then.
+    #[inline(never)]
+    pub fn store_absolute(&mut self, at: u64, bytes: &[u8]) -> Result<(), AccessError> {
         for (at, range) in pieces(at, bytes.len()) {
             let real = self.guest.memory.absolute(self.cpu, at);
             self.copy_in(real, &bytes[range])?;
         }
         Ok(())
     }
+}
 
-    fn release(&mut self, pages: Range<u64>) -> u64 {
-        let all = self.pages();
-        let (first, end) = (pages.start.min(all) as u32, pages.end.min(all) as u32);
-        if first < end {
-            self.guest.memory.release(self.pool, first..end);
-        }
-        end.saturating_sub(first).into()
-    }
-
-    fn pages(&self) -> u64 {
-        self.guest.memory.size() >> PAGE_SHIFT
-    }
+/// Does something to a guest's devices that uses its memory.
+fn with_channel<T>(
+    machine: &mut Machine<'_>,
+    action: impl FnOnce(&mut Channel, &mut dyn Storage) -> Result<T, Broken>,
+) -> Result<T, AccessError> {
+    let mut channel = mem::take(&mut machine.guest.channel);
+    let error = AccessError::Exhausted;
+    let mut memory = Memory { machine, error };
+    let outcome = action(&mut channel, &mut memory);
+    let Memory { machine, error } = memory;
+    machine.guest.channel = channel;
+    outcome.map_err(|_| error)
 }
 
 /// X'500': registers 2 and 3 are subchannel and queue, register 2 is the result. Serves one request; returns
@@ -65,8 +125,8 @@ pub fn diagnose(machine: &mut Machine<'_>) -> Result<bool, AccessError> {
             // What an earlier time could not tell comes first.
             tell(machine, at)?;
             let queue = gprs[3] as usize;
-            let more = with_channel(machine, |machine, channel| {
-                channel.0[at].virtio.serve(queue, machine)
+            let more = with_channel(machine, |channel, memory| {
+                channel.0[at].virtio.serve(queue, memory)
             })?;
             tell(machine, at)?;
             if more {
@@ -80,17 +140,6 @@ pub fn diagnose(machine: &mut Machine<'_>) -> Result<bool, AccessError> {
     Ok(false)
 }
 
-/// Does something to a guest's devices that uses its memory.
-fn with_channel<T>(
-    machine: &mut Machine<'_>,
-    action: impl FnOnce(&mut Machine<'_>, &mut crate::dev::channel::Channel) -> T,
-) -> T {
-    let mut channel = mem::take(&mut machine.guest.channel);
-    let result = action(machine, &mut channel);
-    machine.guest.channel = channel;
-    result
-}
-
 /// Tells a guest that its balloon should have so many pages, and asks how it uses its memory.
 ///
 /// # Errors
@@ -99,9 +148,7 @@ pub fn set_target(machine: &mut Machine<'_>, at: usize, pages: u32) -> Result<()
     let virtio = &mut machine.guest.channel.0[at].virtio;
     if virtio.balloon().target() != pages {
         virtio.set_target(pages);
-        with_channel(machine, |machine, channel| {
-            channel.0[at].virtio.ask(machine)
-        })?;
+        with_channel(machine, |channel, memory| channel.0[at].virtio.ask(memory))?;
     }
     tell(machine, at)
 }
@@ -110,12 +157,14 @@ pub fn set_target(machine: &mut Machine<'_>, at: usize, pages: u32) -> Result<()
 ///
 /// # Errors
 /// A page of the guest has to be waited for: it is to be done again.
+// Called from several places.
+#[inline(never)]
 fn tell(machine: &mut Machine<'_>, at: usize) -> Result<(), AccessError> {
     if !machine.guest.channel.0[at].virtio.has_news() {
         return Ok(());
     }
-    let (is_any, is_configuration) = with_channel(machine, |machine, channel| {
-        channel.0[at].virtio.publish(machine)
+    let (is_any, is_configuration) = with_channel(machine, |channel, memory| {
+        channel.0[at].virtio.publish(memory)
     })?;
     if is_any {
         let one = &mut machine.guest.channel.0[at];

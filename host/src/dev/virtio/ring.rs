@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::Storage;
-use crate::mem::AccessError;
 
 /// Flags of a descriptor.
 const NEXT: u16 = 1;
@@ -15,20 +14,10 @@ const NO_INTERRUPT: u16 = 1;
 /// Why a request is not served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Broken {
-    /// The driver does not keep to the protocol.
+    /// The driver does not keep to the protocol, or names what is not there.
     Driver,
-    /// Something has to be waited for, or the host has run out of something.
-    Host(AccessError),
-}
-
-impl From<AccessError> for Broken {
-    fn from(error: AccessError) -> Self {
-        match error {
-            // What the driver names is not there.
-            AccessError::Fault(_) => Self::Driver,
-            _ => Self::Host(error),
-        }
-    }
+    /// The storage knows what has to be waited for, or that the host has run out of something.
+    Storage,
 }
 
 /// A piece of storage in a request.
