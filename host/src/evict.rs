@@ -3,12 +3,14 @@
 #[cfg(target_os = "none")]
 mod apply;
 mod random;
+mod turns;
 
 use core::fmt;
 
 #[cfg(target_os = "none")]
 pub use apply::Evictor;
 pub use random::Gaps;
+pub use turns::Turns;
 
 /// When pages are evicted that cost no I/O.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,11 +1,12 @@
 //! Taking pages away from guests by policy.
 
+use alloc::vec::Vec;
+
 use arch::clock::UNITS_PER_MICROSECOND;
-use cmm::Usage;
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
-use super::{Gaps, Policy};
+use super::{Gaps, Policy, Turns};
 #[cfg(feature = "controls")]
 use crate::control::Mistake;
 use crate::guest::Guest;
@@ -28,8 +29,7 @@ const LATE: u64 = 200 * TICK;
 pub struct Evictor {
     policy: Policy,
     random: Pcg64Mcg,
-    /// The guest whose queue is looked at next.
-    turn: usize,
+    turns: Turns,
     #[cfg(feature = "controls")]
     mistake: Option<Mistake>,
 }
@@ -41,7 +41,7 @@ impl Evictor {
         Self {
             policy,
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
-            turn: 0,
+            turns: Turns::default(),
             #[cfg(feature = "controls")]
             mistake: None,
         }
@@ -89,7 +89,7 @@ impl Evictor {
     }
 
     /// Frees frames without I/O if they run short: there is no other way, so it does all it can.
-    pub fn replenish(&mut self, guests: &mut [Guest], pool: &mut FramePool) {
+    pub fn replenish(&mut self, guests: &mut Vec<Guest>, pool: &mut FramePool) {
         if self.is_short(pool) {
             let goal = (RESERVE + BATCH).min(pool.total());
             let patience = guests.iter().map(|guest| 2 * guest.memory.queued()).sum();
@@ -128,29 +128,15 @@ impl Evictor {
         }
     }
 
-    /// Frees frames without I/O until `goal` are free: of all guests in turn, the oldest first, a referenced
-    /// page gets a second chance; looks at so many pages at most.
+    /// Frees frames without I/O until `goal` are free: see [`Turns::reclaim`].
     pub fn reclaim(
         &mut self,
-        guests: &mut [Guest],
+        guests: &mut Vec<Guest>,
         pool: &mut FramePool,
         goal: usize,
-        mut patience: usize,
+        patience: usize,
     ) {
-        while pool.free() < goal && patience > 0 {
-            self.turn = (self.turn + 1) % guests.len();
-            patience -= 1;
-            let memory = &mut guests[self.turn].memory;
-            let Some(page) = memory.next_discardable() else {
-                continue;
-            };
-            let entry = memory.page(page).expect("the queue names pages that exist");
-            if entry.state.usage() != Usage::Unused && memory.age_page(page) {
-                memory.reset_reference_of_host(page);
-                memory.requeue(page);
-            } else {
-                memory.evict(pool, page);
-            }
-        }
+        let count = guests.len();
+        self.turns.reclaim(guests, count, pool, goal, patience);
     }
 }

@@ -3,6 +3,7 @@
 use cmm::{HostEvent, Usage};
 
 use super::super::entry::PageFlags;
+use super::super::notifier::{BATCH, Right};
 use super::GuestMemory;
 use crate::memory::FramePool;
 
@@ -74,26 +75,72 @@ impl GuestMemory {
     /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz. Returns false if
     /// the page is pinned.
     pub fn evict(&mut self, pool: &mut FramePool, page: u32) -> bool {
-        let entry = self.pages[page as usize];
-        debug_assert!(entry.is_discardable(self.hinting));
-        // A potentially volatile page that is clean is mapped read-only: nobody changes it meanwhile.
-        let changed = entry.state.usage() == Usage::PotentiallyVolatile && self.is_changed(page);
-        if self.drop_frame(pool, page).is_err() {
-            return false;
+        self.evict_batch(pool, &[page]) == 0
+    }
+
+    /// As [`GuestMemory::evict`] for each of some pages: their users are told of all at once. Returns a bit for each
+    /// that is pinned.
+    fn evict_batch(&mut self, pool: &mut FramePool, pages: &[u32]) -> u64 {
+        let pinned = self.notifiers.invalidate_batch(pages, Right::Access);
+        // From here on nobody gets at the others.
+        for (at, page) in pages.iter().enumerate() {
+            if pinned >> at & 1 == 0 {
+                self.discard(pool, *page);
+            }
         }
+        pinned
+    }
+
+    /// Drops a discardable page that nobody uses any more.
+    fn discard(&mut self, pool: &mut FramePool, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        debug_assert!(entry.is_discardable(self.hinting));
         match entry.state.usage() {
             Usage::Unused => self.counters.evicted_unused += 1,
             Usage::Volatile => self.counters.evicted_volatile += 1,
             Usage::PotentiallyVolatile => self.counters.evicted_potentially_volatile += 1,
             Usage::Stable => unreachable!("a stable page is not discardable"),
         }
-        self.give_slot(pool, page);
-        let entry = &mut self.pages[page as usize];
+        // A potentially volatile page that is discardable was mapped read-only: nobody has changed it.
+        let changed = false;
         entry.state = cmm::apply(entry.state, HostEvent::Evict { changed })
             .expect("a discardable page can be evicted");
-        entry
+        pool.give(entry.frame);
+        if entry.slot.is_some() {
+            self.give_slot(pool, page);
+        }
+        self.pages[page as usize]
             .flags
             .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
-        true
+    }
+
+    /// Discards pages of the queue, the oldest first, until so many frames are free: at most a batch, and with so
+    /// many looks. A page that was referenced gets a second chance; of an unused one nobody asks. Returns how
+    /// many pages it has looked at.
+    pub fn reclaim(&mut self, pool: &mut FramePool, goal: usize, looks: usize) -> usize {
+        let most = goal.saturating_sub(pool.free()).min(BATCH);
+        let (mut batch, mut count, mut looked) = ([0; BATCH], 0, 0);
+        while count < most && looked < looks {
+            let Some(page) = self.next_discardable() else {
+                break;
+            };
+            looked += 1;
+            let is_unused = self.pages[page as usize].state.usage() == Usage::Unused;
+            if !is_unused && self.is_frame_referenced(page) {
+                self.give_second_chance(page);
+            } else {
+                batch[count] = page;
+                count += 1;
+            }
+        }
+        let pages = &batch[..count];
+        // What a device uses now is pinned, too, and is put back by whoever uses it.
+        self.evict_batch(pool, pages);
+        looked
+    }
+
+    fn give_second_chance(&mut self, page: u32) {
+        self.reset_reference_of_host(page);
+        self.requeue(page);
     }
 }
