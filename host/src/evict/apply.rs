@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use arch::clock::UNITS_PER_MICROSECOND;
+use arch::clock::{self, UNITS_PER_MICROSECOND};
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
@@ -10,12 +10,13 @@ use super::{Gaps, Policy, Turns};
 #[cfg(feature = "controls")]
 use crate::control::Mistake;
 use crate::guest::Guest;
+use crate::mem::notifier::BATCH;
 use crate::memory::FramePool;
 
 /// Free frames that every exit can count on.
 const RESERVE: usize = 128;
-/// How many free frames a round of reclaim goes for, beyond the reserve.
-const BATCH: usize = 64;
+/// How many free frames a round of reclaim goes for: when the first of the reserve is gone, a batch.
+const GOAL: usize = RESERVE - 1 + BATCH;
 
 /// What a CPU that got a discard fault is held for, in TOD units: 10 ms.
 const TICK: u64 = 10_000 * UNITS_PER_MICROSECOND;
@@ -30,6 +31,10 @@ pub struct Evictor {
     policy: Policy,
     random: Pcg64Mcg,
     turns: Turns,
+    /// Pages that it has taken because frames ran short.
+    pub reclaimed: u64,
+    /// How long that took, in TOD units.
+    pub reclaim_time: u64,
     #[cfg(feature = "controls")]
     mistake: Option<Mistake>,
 }
@@ -42,6 +47,8 @@ impl Evictor {
             policy,
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
             turns: Turns::default(),
+            reclaimed: 0,
+            reclaim_time: 0,
             #[cfg(feature = "controls")]
             mistake: None,
         }
@@ -91,7 +98,7 @@ impl Evictor {
     /// Frees frames without I/O if they run short: there is no other way, so it does all it can.
     pub fn replenish(&mut self, guests: &mut Vec<Guest>, pool: &mut FramePool) {
         if self.is_short(pool) {
-            let goal = (RESERVE + BATCH).min(pool.total());
+            let goal = GOAL.min(pool.total());
             let patience = guests.iter().map(|guest| 2 * guest.memory.queued()).sum();
             self.reclaim(guests, pool, goal, patience);
         }
@@ -136,7 +143,9 @@ impl Evictor {
         goal: usize,
         patience: usize,
     ) {
-        let count = guests.len();
+        let (began, free, count) = (clock::now(), pool.free(), guests.len());
         self.turns.reclaim(guests, count, pool, goal, patience);
+        self.reclaimed += (pool.free() - free) as u64;
+        self.reclaim_time += clock::now() - began;
     }
 }

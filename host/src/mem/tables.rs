@@ -80,7 +80,9 @@ impl PageTable {
     }
 
     fn map(&self, page: u32, frame: Frame, protected: bool) {
-        self.unmap(page, &Invalidations::begin());
+        if self.get(page).frame().is_some() {
+            self.unmap(page, &Invalidations::begin());
+        }
         // SAFETY: an entry of our table; an invalid one may be changed at any time.
         unsafe {
             self.entry(page)
@@ -90,6 +92,7 @@ impl PageTable {
 
     /// Takes the translation of a guest real page away, from the TLB of every CPU too: when the invalidations
     /// are over, no guest can use it any more.
+    #[inline(always)]
     fn unmap(&self, page: u32, invalidations: &Invalidations) {
         if self.get(page).frame().is_none() {
             return;
@@ -150,6 +153,8 @@ pub(super) struct Tables {
     views: Vec<View>,
     /// By segment: whether some CPU has a page table of its own for it.
     is_split: Vec<bool>,
+    /// Whether that is so anywhere.
+    has_prefixes: bool,
 }
 
 impl Tables {
@@ -160,6 +165,7 @@ impl Tables {
         let views = (0..cpus).map(|_| View::new(&shared)).collect();
         Self {
             is_split: alloc::vec![false; shared.len()],
+            has_prefixes: false,
             shared,
             views,
         }
@@ -190,6 +196,7 @@ impl Tables {
             self.shared[segment(page)].unmap(page, &invalidations);
         }
         self.is_split.fill(false);
+        self.has_prefixes = self.views.iter().any(|view| view.prefix != 0);
         for view in self.views.iter().filter(|view| view.prefix != 0) {
             for segment in view.prefixed_segments() {
                 self.is_split[segment] = true;
@@ -221,12 +228,7 @@ impl Tables {
 
     /// Where else than in the shared table an absolute page may be mapped: page table and real page.
     fn own_places(&self, page: u32) -> impl Iterator<Item = (&PageTable, u32)> {
-        // A prefix area and what changes places with it are in segments that are split.
-        let views = match self.is_split[segment(page)] {
-            true => &self.views[..],
-            false => &[],
-        };
-        views.iter().filter_map(move |view| {
+        self.views.iter().filter_map(move |view| {
             let real = prefix::swap(view.prefix, page);
             Some((view.own(segment(real))?, real))
         })
@@ -237,8 +239,10 @@ impl Tables {
         let invalidations = Invalidations::begin();
         for page in pages {
             self.shared[segment(*page)].unmap(*page, &invalidations);
-            self.own_places(*page)
-                .for_each(|(table, real)| table.unmap(real, &invalidations));
+            if self.has_prefixes && self.is_split[segment(*page)] {
+                self.own_places(*page)
+                    .for_each(|(table, real)| table.unmap(real, &invalidations));
+            }
         }
     }
 
@@ -251,6 +255,7 @@ impl Tables {
 
     /// Makes all translations of an absolute page read-only.
     pub(super) fn protect(&mut self, page: u32) {
+        // A prefix area and what changes places with it are in segments that are split.
         let shared = core::iter::once((&self.shared[segment(page)], page));
         for (table, real) in shared.chain(self.own_places(page)) {
             let entry = table.get(real);

@@ -107,11 +107,9 @@ impl Notifier for Mutex<Shadow> {
 
     fn invalidate_batch(&self, pages: &[u32], right: Right) -> u64 {
         let mut shadow = lock(self);
-        for page in pages {
-            match right {
-                Right::Store => shadow.protect(*page),
-                Right::Access => shadow.unmap(*page),
-            }
+        match right {
+            Right::Store => pages.iter().for_each(|page| shadow.protect(*page)),
+            Right::Access => shadow.unmap_batch(pages),
         }
         0
     }

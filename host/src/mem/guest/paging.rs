@@ -69,7 +69,7 @@ impl GuestMemory {
     }
 
     /// Whether the reference bit of a resident page's frame is on.
-    pub(super) fn is_frame_referenced(&self, page: u32) -> bool {
+    fn is_frame_referenced(&self, page: u32) -> bool {
         key::get(self.pages[page as usize].frame) & key::REFERENCE != 0
     }
 
