@@ -7,6 +7,7 @@
 mod bad_input;
 mod balloon;
 mod controls;
+mod cost;
 mod cpus;
 mod fake;
 mod files;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         bad_input::tests(),
         balloon::tests(),
         controls::tests(),
+        cost::tests(),
         cpus::tests(),
         fake::tests(),
         foreign::tests(),
