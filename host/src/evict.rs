@@ -6,6 +6,7 @@ mod apply;
 mod delay;
 mod random;
 mod spare;
+mod turns;
 
 use core::fmt;
 
@@ -13,6 +14,7 @@ use core::fmt;
 pub use apply::Evictor;
 pub use random::Gaps;
 pub use spare::{At, Spared};
+pub use turns::Turns;
 
 /// Longest time after which pages are taken, in milliseconds.
 const MOST_DELAY: u32 = 10_000;

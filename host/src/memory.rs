@@ -72,6 +72,12 @@ impl FramePool {
         self.free.push(frame);
     }
 
+    /// Gives some frames back.
+    pub fn give_all(&mut self, frames: impl Iterator<Item = Frame>) {
+        self.free.extend(frames);
+        debug_assert!(self.free.len() <= self.total);
+    }
+
     /// Gives the slot of a page back; one that is not good any more is for nobody.
     pub fn give_slot(&mut self, slot: Slot, is_good: bool) {
         match &mut self.ledger {

@@ -78,6 +78,8 @@ struct Host {
     page_read_errors: u64,
     page_write_errors: u64,
     idle_us: u64,
+    reclaimed: u64,
+    reclaim_ns: u64,
     guests: Vec<GuestSummary>,
 }
 
@@ -200,6 +202,8 @@ pub fn host(host: &sched::Host) -> bool {
             page_read_errors: pager.map_or(0, |pager| pager.read_errors),
             page_write_errors: pager.map_or(0, |pager| pager.write_errors),
             idle_us: host.idle_time / UNITS_PER_MICROSECOND,
+            reclaimed: host.evictor.reclaimed,
+            reclaim_ns: host.evictor.reclaim_time * 1000 / UNITS_PER_MICROSECOND,
             guests: guests.iter().map(summary).collect(),
         },
     );

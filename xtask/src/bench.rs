@@ -2,6 +2,7 @@
 
 mod allocators;
 mod cpus;
+mod exits;
 mod pages;
 mod serve;
 mod source;
@@ -41,6 +42,7 @@ pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     figures.extend(boot(options)?);
     figures.extend(main_job(options)?);
     figures.extend(paths(options)?);
+    figures.extend(exits::figures(options)?);
     figures.extend(cpus::figures(options)?);
     figures.extend(allocators::figures(options)?);
     figures.extend(steps::figures()?);

@@ -105,10 +105,10 @@ impl Collector {
         self.host_boot.as_ref()
     }
 
-    /// How long CPUs of the machine were idle, in microseconds.
+    /// What the host has said at its end.
     #[must_use]
-    pub fn host_idle_us(&self) -> Option<u64> {
-        self.host.as_ref().map(|host| host.idle_us)
+    pub fn host(&self) -> Option<&events::Host> {
+        self.host.as_ref()
     }
 
     /// What the host counted for a guest.

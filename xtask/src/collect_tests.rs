@@ -93,7 +93,7 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
             guest
         })
         .collect();
-    json!({"kind":"host","seq":seq,"status":"ok","reason":null,"frames":10,"frames_free":7,"expanded":0,"expanded_free":0,"slots":0,"slots_free":0,"slots_retired":0,"page_read_errors":0,"page_write_errors":0,"idle_us":4,
+    json!({"kind":"host","seq":seq,"status":"ok","reason":null,"frames":10,"frames_free":7,"expanded":0,"expanded_free":0,"slots":0,"slots_free":0,"slots_retired":0,"page_read_errors":0,"page_write_errors":0,"idle_us":4,"reclaimed":6,"reclaim_ns":300,
         "guests":guests})
     .to_string()
 }

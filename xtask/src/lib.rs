@@ -23,6 +23,7 @@ pub mod machine;
 pub mod pack;
 pub mod packages;
 pub mod parameters;
+pub mod probe;
 pub mod process;
 pub mod progress;
 pub mod record;

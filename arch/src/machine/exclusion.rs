@@ -17,17 +17,33 @@ const PATIENCE: u64 = 1_000_000 * clock::UNITS_PER_MICROSECOND;
 /// Invalidations under way, and [`ORDERING`].
 static STATE: AtomicU32 = AtomicU32::new(0);
 
+/// Invalidations are under way on this CPU until this is dropped.
+pub(super) struct Invalidating(());
+
+impl Invalidating {
+    /// Begins, when nobody orders.
+    pub(super) fn begin() -> Self {
+        let more = |state: u32| (state & ORDERING == 0).then_some(state + 1);
+        while STATE
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, more)
+            .is_err()
+        {
+            core::hint::spin_loop();
+        }
+        Self(())
+    }
+}
+
+impl Drop for Invalidating {
+    fn drop(&mut self) {
+        STATE.fetch_sub(1, Ordering::Release);
+    }
+}
+
 /// Executes an invalidation.
 pub(super) fn invalidate(invalidation: impl FnOnce()) {
-    let more = |state: u32| (state & ORDERING == 0).then_some(state + 1);
-    while STATE
-        .fetch_update(Ordering::Acquire, Ordering::Relaxed, more)
-        .is_err()
-    {
-        core::hint::spin_loop();
-    }
+    let _invalidating = Invalidating::begin();
     invalidation();
-    STATE.fetch_sub(1, Ordering::Release);
 }
 
 /// Executes an order.

@@ -5,28 +5,55 @@ use core::arch::asm;
 use super::exclusion;
 use crate::addr::Absolute;
 
-/// Marks a page-table entry invalid and flushes the translation of `virtual_address` from the TLBs
-/// of all CPUs.
-///
-/// Emulators flush by the complete address, and on other CPUs only when this CPU has left its
-/// block of instructions, which the mask-setting instruction at the end makes it do.
+/// Invalidations of page-table entries that are over together: when this is dropped.
+pub struct Invalidations {
+    _invalidating: exclusion::Invalidating,
+}
+
+impl Invalidations {
+    /// Begins them.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self {
+            _invalidating: exclusion::Invalidating::begin(),
+        }
+    }
+
+    /// Marks a page-table entry invalid and flushes the translation of `virtual_address` from the TLBs
+    /// of all CPUs; emulators flush by the complete address.
+    ///
+    /// # Safety
+    /// `page_table` must be the origin of a page table that stays allocated, and nobody may rely on the
+    /// translation.
+    pub unsafe fn page(&self, page_table: Absolute, virtual_address: u64) {
+        // SAFETY: changes one entry of a table that the caller owns.
+        unsafe {
+            asm!(
+                "ipte {table}, {address}",
+                table = in(reg) page_table.0,
+                address = in(reg) virtual_address,
+                options(nostack),
+            );
+        }
+    }
+}
+
+impl Drop for Invalidations {
+    fn drop(&mut self) {
+        let mut old = 0_u8;
+        // SAFETY: the mask is or-ed with nothing. Emulators flush on other CPUs only when this one has left its
+        // block of instructions, which that makes it do.
+        unsafe { asm!("stosm 0({old}), 0x00", old = in(reg_addr) &raw mut old, options(nostack)) }
+    }
+}
+
+/// Marks a page-table entry invalid and flushes its translation, as [`Invalidations`] do.
 ///
 /// # Safety
-/// `page_table` must be the origin of a page table that stays allocated, and nobody may rely on the
-/// translation.
+/// As for [`Invalidations::page`].
 pub unsafe fn invalidate_page(page_table: Absolute, virtual_address: u64) {
-    let mut old = 0_u8;
-    // SAFETY: changes one entry of a table that the caller owns; the mask is or-ed with nothing.
-    exclusion::invalidate(|| unsafe {
-        asm!(
-            "ipte {table}, {address}",
-            "stosm 0({old}), 0x00",
-            table = in(reg) page_table.0,
-            address = in(reg) virtual_address,
-            old = in(reg_addr) &raw mut old,
-            options(nostack),
-        );
-    });
+    // SAFETY: the caller's promise.
+    unsafe { Invalidations::begin().page(page_table, virtual_address) }
 }
 
 /// Marks a region- or segment-table entry invalid and flushes all translations by way of it from the

@@ -19,6 +19,26 @@ pub enum UserFault {
     Discarded(Absolute),
 }
 
+/// Invalidations, each of which is over at once here.
+pub struct Invalidations(());
+
+impl Invalidations {
+    /// Begins them.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self(())
+    }
+
+    /// Marks an entry invalid.
+    ///
+    /// # Safety
+    /// As on the machine: the table must be one.
+    pub unsafe fn page(&self, page_table: Absolute, virtual_address: u64) {
+        // SAFETY: the caller's promise.
+        unsafe { invalidate_page(page_table, virtual_address) }
+    }
+}
+
 /// Marks an entry invalid.
 ///
 /// # Safety

@@ -49,6 +49,16 @@ impl Notifier for Buffers {
         Ok(())
     }
 
+    fn invalidate_batch(&self, pages: &[u32], _: Right) -> u64 {
+        match self.0.load(Ordering::SeqCst) {
+            NONE => 0,
+            pinned => pages
+                .iter()
+                .position(|page| *page == pinned)
+                .map_or(0, |at| 1 << at),
+        }
+    }
+
     fn release(&self) {
         // A transfer ends by itself, whoever has the host's lock.
         while self.0.load(Ordering::SeqCst) != NONE {

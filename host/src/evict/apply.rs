@@ -3,21 +3,21 @@
 use alloc::vec::Vec;
 
 use arch::clock::{self, UNITS_PER_MICROSECOND};
-use cmm::Usage;
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
 use super::delay::Delay;
-use super::{Gaps, Policy};
+use super::{Gaps, Policy, Turns};
 #[cfg(feature = "controls")]
 use crate::control::Mistake;
 use crate::guest::Guest;
+use crate::mem::notifier::BATCH;
 use crate::memory::FramePool;
 
 /// Free frames that every exit can count on.
 const RESERVE: usize = 128;
-/// How many free frames a round of reclaim goes for, beyond the reserve.
-const BATCH: usize = 64;
+/// How many free frames a round of reclaim goes for: when the first of the reserve is gone, a batch.
+const GOAL: usize = RESERVE - 1 + BATCH;
 
 /// In TOD units.
 const SECOND: u32 = 1_000_000 * UNITS_PER_MICROSECOND as u32;
@@ -33,10 +33,13 @@ const LATE: u64 = 200 * TICK;
 pub struct Evictor {
     policy: Policy,
     random: Pcg64Mcg,
-    /// The guest whose queue is looked at next.
-    turn: usize,
+    turns: Turns,
     /// By guest: how long its pages have been discardable, where that counts.
     delays: Vec<Delay>,
+    /// Pages that it has taken because frames ran short.
+    pub reclaimed: u64,
+    /// How long that took, in TOD units.
+    pub reclaim_time: u64,
     #[cfg(feature = "controls")]
     mistake: Option<Mistake>,
 }
@@ -48,8 +51,10 @@ impl Evictor {
         Self {
             policy,
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
-            turn: 0,
+            turns: Turns::default(),
             delays: Vec::new(),
+            reclaimed: 0,
+            reclaim_time: 0,
             #[cfg(feature = "controls")]
             mistake: None,
         }
@@ -122,9 +127,9 @@ impl Evictor {
     }
 
     /// Frees frames without I/O if they run short: there is no other way, so it does all it can.
-    pub fn replenish(&mut self, guests: &mut [Guest], pool: &mut FramePool) {
+    pub fn replenish(&mut self, guests: &mut Vec<Guest>, pool: &mut FramePool) {
         if self.is_short(pool) {
-            let goal = (RESERVE + BATCH).min(pool.total());
+            let goal = GOAL.min(pool.total());
             let patience = guests.iter().map(|guest| 2 * guest.memory.queued()).sum();
             self.reclaim(guests, pool, goal, patience);
         }
@@ -165,30 +170,18 @@ impl Evictor {
         }
     }
 
-    /// Frees frames without I/O until `goal` are free: of all guests in turn, the oldest first, a referenced
-    /// page gets a second chance; looks at so many pages at most.
+    /// Frees frames without I/O until `goal` are free: see [`Turns::reclaim`].
     pub fn reclaim(
         &mut self,
-        guests: &mut [Guest],
+        guests: &mut Vec<Guest>,
         pool: &mut FramePool,
         goal: usize,
-        mut patience: usize,
+        patience: usize,
     ) {
-        while pool.free() < goal && patience > 0 {
-            self.turn = (self.turn + 1) % guests.len();
-            patience -= 1;
-            let memory = &mut guests[self.turn].memory;
-            let Some(page) = memory.next_discardable() else {
-                continue;
-            };
-            let entry = memory.page(page).expect("the queue names pages that exist");
-            if entry.state.usage() != Usage::Unused && memory.age_page(page) {
-                memory.reset_reference_of_host(page);
-                memory.requeue(page);
-            } else {
-                memory.evict(pool, page);
-            }
-        }
+        let (began, free, count) = (clock::now(), pool.free(), guests.len());
+        self.turns.reclaim(guests, count, pool, goal, patience);
+        self.reclaimed += (pool.free() - free) as u64;
+        self.reclaim_time += clock::now() - began;
     }
 }
 

@@ -32,6 +32,15 @@ impl Hinting {
         }
     }
 
+    /// A bit for each usage whose pages may go without I/O.
+    const fn discards(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Unused => 1 << Usage::Unused.encoding(),
+            Self::Full | Self::Extended => !(1 << Usage::Stable.encoding()),
+        }
+    }
+
     /// The dialect in which page states are kept.
     #[must_use]
     pub const fn dialect(self) -> Dialect {
@@ -106,19 +115,13 @@ impl PageEntry {
 
     /// Whether the host may take the frame without any I/O.
     #[must_use]
+    #[inline(always)]
     pub fn is_discardable(&self, hinting: Hinting) -> bool {
-        if self.resident().is_none() {
-            return false;
-        }
-        match (hinting, self.state.usage()) {
-            (Hinting::None, _) | (_, Usage::Stable) => false,
-            (_, Usage::Unused) => true,
-            (Hinting::Unused, _) => false,
-            (Hinting::Full | Hinting::Extended, Usage::Volatile) => true,
-            (Hinting::Full | Hinting::Extended, Usage::PotentiallyVolatile) => {
-                !self.flags.contains(PageFlags::CHANGED)
-            }
-        }
+        let usage = self.state.usage();
+        let is_kept =
+            usage == Usage::PotentiallyVolatile && self.flags.contains(PageFlags::CHANGED);
+        let is_meant = hinting.discards() >> usage.encoding() & 1 != 0;
+        self.state.content() == Content::Resident && is_meant && !is_kept
     }
 
     /// Whether the page must be mapped read-only, so that a change of it is noticed: the change bit is

@@ -18,10 +18,10 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use arch::{Frame, PAGE_SHIFT, program, storage};
-use cmm::{Access, Effect, EssaResult, HostEvent, Orc};
+use cmm::{Access, Effect, EssaResult, HostEvent, Orc, PageState};
 
 use super::entry::{Hinting, PageEntry, PageFlags};
-use super::notifier::{Notifier, Notifiers, Pinned, Right};
+use super::notifier::{Notifier, Notifiers, Right};
 use super::translations::Translations;
 use super::{AccessError, GuestFault, Want};
 use crate::memory::FramePool;
@@ -169,6 +169,11 @@ impl GuestMemory {
             .pages
             .get_mut(page as usize)
             .ok_or(GuestFault::plain(program::ADDRESSING))?;
+        let is_protected = entry.is_write_protected();
+        if entry.state == PageState::SR && !(store && is_protected) {
+            // Most are so, and nothing about them changes.
+            return Ok((entry.frame, is_protected));
+        }
         let access = cmm::access(entry.state, dialect);
         match access {
             Access::Ok => {}
@@ -213,7 +218,7 @@ impl GuestMemory {
         let entry = &mut self.pages[page as usize];
         let transition = cmm::essa(entry.state, changed, orc, self.hinting.dialect());
         #[cfg(feature = "controls")]
-        if (entry.state, transition.new) == (cmm::PageState::VR, cmm::PageState::SR) {
+        if (entry.state, transition.new) == (PageState::VR, PageState::SR) {
             self.made_stable = Some(page);
         }
         entry.state = transition.new;
@@ -254,24 +259,13 @@ impl GuestMemory {
     #[cfg(feature = "controls")]
     pub fn lose_stable_page(&mut self, pool: &mut FramePool) {
         if let Some(page) = self.made_stable.take()
-            && self.pages[page as usize].state == cmm::PageState::SR
-            && self.drop_frame(pool, page).is_ok()
+            && self.pages[page as usize].state == PageState::SR
+            && self.notifiers.invalidate_page(page, Right::Access).is_ok()
         {
+            self.give_frame(pool, page);
             self.give_slot(pool, page);
-            self.pages[page as usize].state = cmm::PageState::SZ;
+            self.pages[page as usize].state = PageState::SZ;
         }
-    }
-
-    /// Takes the frame of a page from all who use it, and gives it back to the pool. The state is the
-    /// caller's to change next: only that tells a page without a frame.
-    ///
-    /// # Errors
-    /// The page is pinned.
-    fn drop_frame(&mut self, pool: &mut FramePool, page: u32) -> Result<(), Pinned> {
-        // From here on nobody gets at it.
-        self.notifiers.invalidate_page(page, Right::Access)?;
-        self.give_frame(pool, page);
-        Ok(())
     }
 
     /// Gives the frame of a page that nobody uses any more back to the pool.

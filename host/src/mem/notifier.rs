@@ -57,9 +57,30 @@ pub trait Notifier: Send + Sync {
         self.invalidate_range(page..page + 1, right)
     }
 
+    /// As [`Notifier::age_page`] for each of some pages, at most 64: a bit for each that it has used, the first
+    /// one's on the right.
+    fn age_batch(&self, pages: &[u32]) -> u64 {
+        let each = pages.iter().enumerate();
+        each.fold(0, |used, (at, page)| {
+            used | u64::from(self.age_page(*page)) << at
+        })
+    }
+
+    /// As [`Notifier::invalidate_page`] for each of some pages, at most 64: a bit for each that is pinned. All of it is
+    /// over when this returns, so what that takes is done once.
+    fn invalidate_batch(&self, pages: &[u32], right: Right) -> u64 {
+        let each = pages.iter().enumerate();
+        each.fold(0, |pinned, (at, page)| {
+            pinned | u64::from(self.invalidate_page(*page, right).is_err()) << at
+        })
+    }
+
     /// Gives up all pages, waiting for pinned ones: the memory goes.
     fn release(&self);
 }
+
+/// Most pages of a batch: a bit for each.
+pub const BATCH: usize = u64::BITS as usize;
 
 /// The users of one guest's memory. Walks through them take no lock and wait for nobody who comes or goes: they
 /// reach who was there when they began.
@@ -121,6 +142,19 @@ impl Notifiers {
         let all = self.0.read();
         all.iter()
             .try_for_each(|one| one.invalidate_range(pages.clone(), right))
+    }
+
+    /// See [`Notifier::age_batch`].
+    pub fn age_batch(&self, pages: &[u32]) -> u64 {
+        let all = self.0.read();
+        all.iter().fold(0, |used, one| used | one.age_batch(pages))
+    }
+
+    /// See [`Notifier::invalidate_batch`]: who is behind somebody who has pinned a page gives it up, too.
+    pub fn invalidate_batch(&self, pages: &[u32], right: Right) -> u64 {
+        let all = self.0.read();
+        all.iter()
+            .fold(0, |pinned, one| pinned | one.invalidate_batch(pages, right))
     }
 
     /// See [`Notifier::release`]. There are none afterwards.

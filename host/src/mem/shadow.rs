@@ -329,6 +329,19 @@ impl Shadow {
         self.purge(&|_| true);
     }
 
+    /// Takes all translations to some guest absolute pages away.
+    pub fn unmap_batch(&mut self, pages: &[u32]) {
+        if self.spaces.is_empty() {
+            // The guest has never turned DAT on.
+            return;
+        }
+        for page in pages {
+            if self.tables.chains.first(*page).is_some() {
+                self.unmap(*page);
+            }
+        }
+    }
+
     /// Makes all translations to a guest absolute page read-only.
     pub fn protect(&mut self, page: u32) {
         let mut next = self.tables.chains.first(page);

@@ -11,25 +11,55 @@ use core::cell::UnsafeCell;
 
 use arch::dat::{
     PAGE_TABLE_ENTRIES, PageEntry, SEGMENT_SIZE, SEGMENT_TABLE_ENTRIES, SegmentEntry,
-    segment_table_asce,
+    short_segment_table_asce,
 };
+use arch::translation::Invalidations;
 use arch::{Absolute, Frame, translation};
 
 use super::prefix;
 
-#[repr(C, align(16384))]
-struct SegmentTable(UnsafeCell<[SegmentEntry; SEGMENT_TABLE_ENTRIES]>);
+/// Entries of a quarter of a segment table, which fills a page.
+const QUARTER: usize = SEGMENT_TABLE_ENTRIES / 4;
+
+#[repr(C, align(4096))]
+struct Quarter(UnsafeCell<[SegmentEntry; QUARTER]>);
+
+/// A segment table with as many quarters as the guest's storage needs.
+struct SegmentTable(Box<[Quarter]>);
 
 #[repr(C, align(2048))]
 struct PageTable(UnsafeCell<[PageEntry; PAGE_TABLE_ENTRIES]>);
 
 impl SegmentTable {
-    /// A table that maps nothing; it never is on the stack, of which it would be a large part.
-    fn new() -> Box<Self> {
-        // SAFETY: zeroes are entries.
-        let mut table = unsafe { Box::<Self>::new_zeroed().assume_init() };
-        table.0.get_mut().fill(SegmentEntry::INVALID);
-        table
+    /// A table that maps nothing, for so many segments.
+    fn new(segments: usize) -> Self {
+        let quarter = |_| Quarter(UnsafeCell::new([SegmentEntry::INVALID; QUARTER]));
+        Self((0..segments.div_ceil(QUARTER)).map(quarter).collect())
+    }
+
+    /// What control register 1 must hold for it.
+    fn asce(&self) -> u64 {
+        short_segment_table_asce(Absolute::of(self.0[0].0.get())) | (self.0.len() - 1) as u64
+    }
+
+    /// Makes an entry name a page table.
+    fn link(&self, segment: usize, table: &PageTable) {
+        let entries = self.0[segment / QUARTER].0.get().cast::<SegmentEntry>();
+        let entry = SegmentEntry::new(Absolute::of(table.0.get()));
+        // SAFETY: an entry of our table, which names page tables that map what they map rightly; see
+        // `Tables::set_prefix` for when the CPU uses another one.
+        unsafe {
+            entries
+                .wrapping_add(segment % QUARTER)
+                .write_volatile(entry);
+        }
+    }
+
+    /// Makes it map nothing.
+    fn clear(&mut self) {
+        let entries = self.0.iter_mut().flat_map(|quarter| quarter.0.get_mut());
+        entries.for_each(|entry| *entry = SegmentEntry::INVALID);
+        translation::flush_space(self.asce());
     }
 }
 
@@ -50,7 +80,9 @@ impl PageTable {
     }
 
     fn map(&self, page: u32, frame: Frame, protected: bool) {
-        self.unmap(page);
+        if self.get(page).frame().is_some() {
+            self.unmap(page, &Invalidations::begin());
+        }
         // SAFETY: an entry of our table; an invalid one may be changed at any time.
         unsafe {
             self.entry(page)
@@ -58,15 +90,16 @@ impl PageTable {
         }
     }
 
-    /// Takes the translation of a guest real page away, from the TLB of every CPU too: when this
-    /// returns, no guest can use it any more.
-    fn unmap(&self, page: u32) {
+    /// Takes the translation of a guest real page away, from the TLB of every CPU too: when the invalidations
+    /// are over, no guest can use it any more.
+    #[inline(always)]
+    fn unmap(&self, page: u32, invalidations: &Invalidations) {
         if self.get(page).frame().is_none() {
             return;
         }
         let table = Absolute::of(self.0.get());
         // SAFETY: a page table of ours, which lives as long as the guest.
-        unsafe { translation::invalidate_page(table, u64::from(page) << arch::PAGE_SHIFT) }
+        unsafe { invalidations.page(table, u64::from(page) << arch::PAGE_SHIFT) }
     }
 }
 
@@ -76,7 +109,7 @@ fn segment(page: u32) -> usize {
 
 /// A guest's storage as one of its CPUs sees it.
 struct View {
-    segments: Box<SegmentTable>,
+    segments: SegmentTable,
     /// For the first segment and for that of the prefix area; not used without a prefix.
     own: Box<[PageTable; 2]>,
     prefix: u32,
@@ -84,9 +117,9 @@ struct View {
 
 impl View {
     fn new(shared: &[PageTable]) -> Self {
-        let mut segments = SegmentTable::new();
-        for (entry, table) in segments.0.get_mut().iter_mut().zip(shared) {
-            *entry = SegmentEntry::new(Absolute::of(table.0.get()));
+        let segments = SegmentTable::new(shared.len());
+        for (number, table) in shared.iter().enumerate() {
+            segments.link(number, table);
         }
         Self {
             segments,
@@ -110,11 +143,7 @@ impl View {
     /// Makes the segment table name the page table that counts now.
     fn link(&self, segment: usize, shared: &[PageTable]) {
         let table = self.own(segment).unwrap_or(&shared[segment]);
-        let entries = self.segments.0.get().cast::<SegmentEntry>();
-        let entry = SegmentEntry::new(Absolute::of(table.0.get()));
-        // SAFETY: an entry of our table. Both tables map what they map rightly; see `set_prefix`
-        // for when the CPU uses the other one.
-        unsafe { entries.wrapping_add(segment).write_volatile(entry) }
+        self.segments.link(segment, table);
     }
 }
 
@@ -122,6 +151,10 @@ impl View {
 pub(super) struct Tables {
     shared: Box<[PageTable]>,
     views: Vec<View>,
+    /// By segment: whether some CPU has a page table of its own for it.
+    is_split: Vec<bool>,
+    /// Whether that is so anywhere.
+    has_prefixes: bool,
 }
 
 impl Tables {
@@ -130,21 +163,28 @@ impl Tables {
         let count = bytes.div_ceil(SEGMENT_SIZE) as usize;
         let shared: Box<[PageTable]> = (0..count).map(|_| PageTable::new()).collect();
         let views = (0..cpus).map(|_| View::new(&shared)).collect();
-        Self { shared, views }
+        Self {
+            is_split: alloc::vec![false; shared.len()],
+            has_prefixes: false,
+            shared,
+            views,
+        }
     }
 
     /// What control register 1 must hold while a CPU of the guest runs.
     pub(super) fn asce(&self, cpu: usize) -> u64 {
-        segment_table_asce(Absolute::of(self.views[cpu].segments.0.get()))
+        self.views[cpu].segments.asce()
     }
 
     /// Sets the prefix of a CPU that does not run now. Whoever lets it run must purge the TLB first:
     /// what it has of the segment table is out of date.
     pub(super) fn set_prefix(&mut self, cpu: usize, new: u32) {
+        let invalidations = Invalidations::begin();
         let view = &mut self.views[cpu];
         for (segment, table) in view.prefixed_segments().into_iter().zip(view.own.iter()) {
             let first = (segment * PAGE_TABLE_ENTRIES) as u32;
-            (first..first + PAGE_TABLE_ENTRIES as u32).for_each(|page| table.unmap(page));
+            (first..first + PAGE_TABLE_ENTRIES as u32)
+                .for_each(|page| table.unmap(page, &invalidations));
         }
         let before = view.prefixed_segments();
         view.prefix = new;
@@ -153,7 +193,14 @@ impl Tables {
         }
         // This CPU may have used these by the shared tables; other CPUs get them again when they ask.
         for page in prefix::pages(new) {
-            self.shared[segment(page)].unmap(page);
+            self.shared[segment(page)].unmap(page, &invalidations);
+        }
+        self.is_split.fill(false);
+        self.has_prefixes = self.views.iter().any(|view| view.prefix != 0);
+        for view in self.views.iter().filter(|view| view.prefix != 0) {
+            for segment in view.prefixed_segments() {
+                self.is_split[segment] = true;
+            }
         }
     }
 
@@ -179,32 +226,38 @@ impl Tables {
         }
     }
 
-    /// Everywhere where an absolute page may be mapped: page table and real page.
-    fn places(&self, page: u32) -> impl Iterator<Item = (&PageTable, u32)> {
-        let own = self.views.iter().filter_map(move |view| {
+    /// Where else than in the shared table an absolute page may be mapped: page table and real page.
+    fn own_places(&self, page: u32) -> impl Iterator<Item = (&PageTable, u32)> {
+        self.views.iter().filter_map(move |view| {
             let real = prefix::swap(view.prefix, page);
             Some((view.own(segment(real))?, real))
-        });
-        core::iter::once((&self.shared[segment(page)], page)).chain(own)
+        })
     }
 
-    /// Takes all translations of an absolute page away.
-    pub(super) fn unmap(&mut self, page: u32) {
-        self.places(page)
-            .for_each(|(table, real)| table.unmap(real));
+    /// Takes all translations of some absolute pages away; they are gone everywhere when this returns.
+    pub(super) fn unmap(&mut self, pages: &[u32]) {
+        let invalidations = Invalidations::begin();
+        for page in pages {
+            self.shared[segment(*page)].unmap(*page, &invalidations);
+            if self.has_prefixes && self.is_split[segment(*page)] {
+                self.own_places(*page)
+                    .for_each(|(table, real)| table.unmap(real, &invalidations));
+            }
+        }
     }
 
     /// Takes all translations away: the guest has ended. Its CPUs leave when they fault.
     pub(super) fn clear(&mut self) {
         for view in &mut self.views {
-            view.segments.0.get_mut().fill(SegmentEntry::INVALID);
-            translation::flush_space(segment_table_asce(Absolute::of(view.segments.0.get())));
+            view.segments.clear();
         }
     }
 
     /// Makes all translations of an absolute page read-only.
     pub(super) fn protect(&mut self, page: u32) {
-        for (table, real) in self.places(page) {
+        // A prefix area and what changes places with it are in segments that are split.
+        let shared = core::iter::once((&self.shared[segment(page)], page));
+        for (table, real) in shared.chain(self.own_places(page)) {
             let entry = table.get(real);
             if let Some(frame) = entry.frame().filter(|_| !entry.is_protected()) {
                 table.map(real, frame, true);

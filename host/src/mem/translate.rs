@@ -142,11 +142,11 @@ impl GuestMemory {
             space: access.space,
         };
         let protected = protected || to.protected;
+        let mut shadow = self.translations.shadow();
+        // It does not run now, and there is more room without what it ran by.
+        shadow.leave(cpu);
         // Without room the access is done again, until other CPUs have left theirs.
-        let _is_done =
-            self.translations
-                .shadow()
-                .map(&key, access.address, &to, page, frame, protected);
+        let _is_done = shadow.map(&key, access.address, &to, page, frame, protected);
         Ok(())
     }
 

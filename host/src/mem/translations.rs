@@ -59,13 +59,26 @@ impl Notifier for Mutex<Tables> {
         false
     }
 
+    fn age_batch(&self, _: &[u32]) -> u64 {
+        0
+    }
+
     fn invalidate_range(&self, pages: Range<u32>, right: Right) -> Result<(), Pinned> {
         let mut tables = lock(self);
-        pages.for_each(|page| match right {
-            Right::Store => tables.protect(page),
-            Right::Access => tables.unmap(page),
-        });
+        match right {
+            Right::Store => pages.for_each(|page| tables.protect(page)),
+            Right::Access => pages.for_each(|page| tables.unmap(&[page])),
+        }
         Ok(())
+    }
+
+    fn invalidate_batch(&self, pages: &[u32], right: Right) -> u64 {
+        let mut tables = lock(self);
+        match right {
+            Right::Store => pages.iter().for_each(|page| tables.protect(*page)),
+            Right::Access => tables.unmap(pages),
+        }
+        0
     }
 
     fn release(&self) {
@@ -79,6 +92,10 @@ impl Notifier for Mutex<Shadow> {
         false
     }
 
+    fn age_batch(&self, _: &[u32]) -> u64 {
+        0
+    }
+
     fn invalidate_range(&self, pages: Range<u32>, right: Right) -> Result<(), Pinned> {
         let mut shadow = lock(self);
         pages.for_each(|page| match right {
@@ -86,6 +103,15 @@ impl Notifier for Mutex<Shadow> {
             Right::Access => shadow.unmap(page),
         });
         Ok(())
+    }
+
+    fn invalidate_batch(&self, pages: &[u32], right: Right) -> u64 {
+        let mut shadow = lock(self);
+        match right {
+            Right::Store => pages.iter().for_each(|page| shadow.protect(*page)),
+            Right::Access => shadow.unmap_batch(pages),
+        }
+        0
     }
 
     fn release(&self) {

@@ -303,21 +303,16 @@ impl Host {
         let vcpu = machine.vcpu_mut();
         vcpu.context = *context;
         vcpu.sync_from_real();
-        let is_by_shadow = vcpu.has_dat();
-        // Whoever has no page needs room for translations, and gets more of it without its own.
-        let leaves_first = is_by_shadow && !run::is_instruction(class);
-        if leaves_first {
-            machine.guest.memory.leave(id.cpu);
-        }
+        let (mask, is_by_shadow) = (vcpu.psw.mask, vcpu.has_dat());
         // Another CPU of it may have ended it meanwhile.
-        let is_plain = machine.guest.end.is_none() && run::handle(&mut machine, class);
+        let is_same = machine.guest.end.is_none() && run::handle(&mut machine, class);
         // What is done for a guest is done in its time.
         let now = clock::now();
         machine.charge(ran + (now - began));
-        if is_plain && self.goes_on(id, context, now) {
+        if is_same && self.goes_on(id, context, mask, now) {
             return true;
         }
-        if is_by_shadow && !leaves_first {
+        if is_by_shadow {
             self.guests[id.guest].memory.leave(id.cpu);
         }
         if !self.guests[id.guest].is_end_known {

@@ -22,8 +22,8 @@ pub unsafe fn enter(context: &mut Context) -> Class {
     unsafe { cpu::run(context) }
 }
 
-/// Handles what interrupted a CPU of a guest. Returns whether that was a plain instruction, behind which the CPU goes on
-/// as it was.
+/// Handles what interrupted a CPU of a guest. Returns true if nothing of the CPU has changed but its registers and
+/// its PSW: it runs by the same tables, and its timers are what they were.
 pub fn handle(machine: &mut Machine<'_>, class: Class) -> bool {
     match class {
         Class::Program => return program_exit(machine),
@@ -31,6 +31,7 @@ pub fn handle(machine: &mut Machine<'_>, class: Class) -> bool {
             machine.guest.count_exit(Exit::SupervisorCall);
             let (length, number) = (lowcore_field!(svc_ilc), lowcore_field!(svc_code));
             interruption::supervisor_call(machine, length, number);
+            return true;
         }
         Class::External => machine.guest.count_exit(Exit::External),
         Class::Io => machine.guest.count_exit(Exit::Io),
@@ -43,21 +44,6 @@ pub fn handle(machine: &mut Machine<'_>, class: Class) -> bool {
     false
 }
 
-/// Whether a CPU came out for an instruction that the host is to execute.
-#[must_use]
-pub fn is_instruction(class: Class) -> bool {
-    class == Class::Program
-        && matches!(
-            program_code(),
-            program::OPERATION | program::PRIVILEGED_OPERATION
-        )
-}
-
-/// The code of the program interruption that ended the guest's run.
-fn program_code() -> u16 {
-    lowcore_field!(program_code) & !program::PER_EVENT
-}
-
 /// Handles what is the host's own business: its time slice is over, or another CPU signals.
 pub fn handle_own(class: Class) {
     if matches!(class, Class::External | Class::Io) {
@@ -67,53 +53,54 @@ pub fn handle_own(class: Class) {
 
 /// Handles a program interruption; as [`handle`].
 fn program_exit(machine: &mut Machine<'_>) -> bool {
-    let code = program_code();
+    let code = lowcore_field!(program_code) & !program::PER_EVENT;
     let length = (lowcore_field!(program_ilc) & 6) as u8;
     match code {
         program::OPERATION => {
             machine.guest.count_exit(Exit::Operation);
-            return emulate::instruction(machine, length);
+            emulate::instruction(machine, length)
         }
         program::PRIVILEGED_OPERATION => {
             machine.guest.count_exit(Exit::Privileged);
-            return emulate::instruction(machine, length);
+            emulate::instruction(machine, length)
         }
         program::SEGMENT_TRANSLATION
         | program::PAGE_TRANSLATION
         | program::ASCE_TYPE..=program::REGION_THIRD_TRANSLATION => {
             machine.guest.count_exit(Exit::Translation);
-            missing_page(machine, length);
+            missing_page(machine, length)
         }
         program::PROTECTION => {
             machine.guest.count_exit(Exit::Protection);
             let access = faulting_access(machine, true);
             if is_low_address(machine, &access) {
                 interruption::program(machine, access.low_address_protection(), length);
+                true
             } else {
-                protected_page(machine, length);
+                protected_page(machine, length)
             }
         }
         program::ADDRESSING | program::SPECIAL_OPERATION => {
             match emulate::is_at(machine, length, MVCOS) {
                 Ok(true) => {
                     machine.guest.count_exit(Exit::Mvcos);
-                    return emulate::instruction(machine, length);
+                    emulate::instruction(machine, length)
                 }
                 Ok(false) => reflect(machine, code, length),
                 // It is executed again, and interrupted again.
                 Err(want) => {
                     back_up(machine, length);
                     machine.wait_for(want);
+                    false
                 }
             }
         }
         _ => reflect(machine, code, length),
     }
-    false
 }
 
 /// Gives the guest an exception that is none of the host's business.
-fn reflect(machine: &mut Machine<'_>, code: u16, length: u8) {
+fn reflect(machine: &mut Machine<'_>, code: u16, length: u8) -> bool {
     machine.guest.count_exit(Exit::Reflected);
     let identification = lowcore_field!(translation_exception);
     let fault = GuestFault {
@@ -121,6 +108,7 @@ fn reflect(machine: &mut Machine<'_>, code: u16, length: u8) {
         identification: (code == program::PROTECTION).then_some(identification),
     };
     interruption::program(machine, fault, length);
+    true
 }
 
 /// Lets the instruction be executed again that ended just before the PSW address.
@@ -133,9 +121,9 @@ fn back_up(machine: &mut Machine<'_>, length: u8) {
 ///
 /// The exception that brought us here nullified the instruction. An addressing exception suppresses,
 /// so its old PSW points behind the instruction.
-fn missing_page(machine: &mut Machine<'_>, length: u8) {
+fn missing_page(machine: &mut Machine<'_>, length: u8) -> bool {
     let store = lowcore_field!(translation_exception) & 0xc00 == 0x400;
-    access(machine, store, length);
+    access(machine, store, length)
 }
 
 /// A store to a page that is mapped read-only: because it is clean, and now it is changed, or because
@@ -144,25 +132,32 @@ fn missing_page(machine: &mut Machine<'_>, length: u8) {
 ///
 /// The page may be another one by now, for another CPU of the guest was faster: it may be changed
 /// already, or discarded.
-fn protected_page(machine: &mut Machine<'_>, length: u8) {
+fn protected_page(machine: &mut Machine<'_>, length: u8) -> bool {
     back_up(machine, length);
-    access(machine, true, length);
+    access(machine, true, length)
 }
 
 /// Makes the access of the instruction at the PSW address possible, or interrupts it.
-fn access(machine: &mut Machine<'_>, store: bool, length: u8) {
+fn access(machine: &mut Machine<'_>, store: bool, length: u8) -> bool {
     let fault = match bring_in(machine, store) {
-        Ok(()) => return,
+        // With DAT on, its tables may begin elsewhere now.
+        Ok(()) => return !machine.vcpu().has_dat(),
         Err(AccessError::Fault(fault)) => fault,
-        Err(AccessError::Wait(want)) => return machine.wait_for(want),
-        Err(AccessError::Exhausted) => return machine.guest.finish(End::MemoryExhausted),
-        Err(AccessError::Unreadable) => return machine.guest.finish(End::PageLost),
+        Err(other) => {
+            match other {
+                AccessError::Wait(want) => machine.wait_for(want),
+                AccessError::Unreadable => machine.guest.finish(End::PageLost),
+                _ => machine.guest.finish(End::MemoryExhausted),
+            }
+            return false;
+        }
     };
     if !program::is_nullifying(fault.code) {
         let psw = &mut machine.vcpu_mut().psw;
         psw.address = psw.address.wrapping_add(u64::from(length));
     }
     interruption::program(machine, fault, length);
+    true
 }
 
 /// The access that the translation-exception identification tells of, at the start of its page.

@@ -9,6 +9,7 @@ mod balloon;
 mod beside;
 mod containment;
 mod controls;
+mod cost;
 mod cpus;
 mod emulation;
 mod fake;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         balloon::tests(),
         containment::tests(),
         controls::tests(),
+        cost::tests(),
         cpus::tests(),
         emulation::tests(),
         fake::tests(),

@@ -93,7 +93,7 @@ fn instructions(options: &BenchOptions) -> Result<Vec<Figure>> {
         let more = ["--cpus", cpus, "--files", &files];
         let finished = run_quietly(options, &[INSTRUCTIONS, &more].concat())?;
         let guest = guest(&finished)?;
-        let idle = finished.collector.host_idle_us().unwrap_or(0);
+        let idle = finished.collector.host().map_or(0, |host| host.idle_us);
         let busy = guest.work_us.saturating_sub(idle) as f64 * 1000.0;
         let each = (busy / reads(guest)).round();
         let name = format!("verify, {cpus} virtual CPUs on one: instructions a read");

@@ -84,6 +84,10 @@ records! {
         page_write_errors: u64,
         /// Time that CPUs of the machine waited for something to do, in microseconds.
         idle_us: u64,
+        /// Pages that were taken without I/O because frames ran short.
+        reclaimed: u64,
+        /// How long that took, in nanoseconds: instructions, if they are counted.
+        reclaim_ns: u64,
         /// One entry a guest.
         guests: Vec<HostGuest>,
     }

@@ -1,8 +1,10 @@
 //! Pages whose content may go without I/O.
 
-use cmm::{HostEvent, Usage};
+use arch::key;
+use cmm::{HostEvent, PageState, Usage};
 
-use super::super::entry::{Hinting, PageFlags};
+use super::super::entry::{Hinting, PageEntry, PageFlags};
+use super::super::notifier::{BATCH, Right};
 use super::GuestMemory;
 use crate::memory::FramePool;
 
@@ -98,32 +100,180 @@ impl GuestMemory {
     /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz. In the extended
     /// mode Vr becomes Vp if there is room. Returns false if the page is pinned.
     pub fn evict(&mut self, pool: &mut FramePool, page: u32) -> bool {
-        let entry = self.pages[page as usize];
-        debug_assert!(entry.is_discardable(self.hinting));
-        if self.hinting == Hinting::Extended
-            && entry.state.usage() == Usage::Volatile
-            && self.keep_volatile(pool, page)
-        {
-            return true;
+        let state = self.pages[page as usize].state;
+        self.evict_run(pool, &[page], state) == 1
+    }
+
+    /// As [`GuestMemory::evict`] for each of some pages of one state, at most a batch. Returns how many were not
+    /// pinned.
+    fn evict_run(&mut self, pool: &mut FramePool, pages: &[u32], state: PageState) -> usize {
+        if self.hinting != Hinting::Extended || state.usage() != Usage::Volatile {
+            return self.discard_run(pool, pages, state);
         }
-        // A potentially volatile page that is clean is mapped read-only: nobody changes it meanwhile.
-        let changed = entry.state.usage() == Usage::PotentiallyVolatile && self.is_changed(page);
-        if self.drop_frame(pool, page).is_err() {
-            return false;
+        let mut is_evicted = |page: u32| {
+            self.keep_volatile(pool, page) || self.discard_run(pool, &[page], state) == 1
+        };
+        pages.iter().filter(|page| is_evicted(**page)).count()
+    }
+
+    /// As [`GuestMemory::evict_run`], keeping nothing: the users of all pages are told at once.
+    fn discard_run(&mut self, pool: &mut FramePool, pages: &[u32], state: PageState) -> usize {
+        let pinned = self.notifiers.invalidate_batch(pages, Right::Access);
+        if pinned == 0 {
+            self.discard(pool, pages, state);
+            return pages.len();
         }
-        match entry.state.usage() {
-            Usage::Unused => self.counters.evicted_unused += 1,
-            Usage::Volatile => self.counters.evicted_volatile += 1,
-            Usage::PotentiallyVolatile => self.counters.evicted_potentially_volatile += 1,
+        let is_free = |at: &usize| pinned >> at & 1 == 0;
+        let free = (0..pages.len()).filter(is_free);
+        free.map(|at| self.discard(pool, &pages[at..=at], state))
+            .count()
+    }
+
+    /// Drops discardable pages of one state that nobody uses any more.
+    fn discard(&mut self, pool: &mut FramePool, pages: &[u32], state: PageState) {
+        let counters = &mut self.counters;
+        let (count, new) = match state.usage() {
+            Usage::Unused => (&mut counters.evicted_unused, WAS_UNUSED),
+            Usage::Volatile => (&mut counters.evicted_volatile, WAS_VOLATILE),
+            Usage::PotentiallyVolatile => (
+                &mut counters.evicted_potentially_volatile,
+                WAS_POTENTIALLY_VOLATILE,
+            ),
             Usage::Stable => unreachable!("a stable page is not discardable"),
+        };
+        *count += pages.len() as u64;
+        if pool.ledger.is_some() {
+            pages.iter().for_each(|page| self.give_slot(pool, *page));
         }
-        self.give_slot(pool, page);
-        let entry = &mut self.pages[page as usize];
-        entry.state = cmm::apply(entry.state, HostEvent::Evict { changed })
-            .unwrap_or_else(|_| unreachable!("a discardable page can be evicted"));
-        entry
-            .flags
-            .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
-        true
+        let all = &mut self.pages;
+        pool.give_all(pages.iter().map(|page| {
+            let entry = &mut all[*page as usize];
+            debug_assert!(entry.state == state && entry.resident().is_some());
+            entry.state = new;
+            entry
+                .flags
+                .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
+            entry.frame
+        }));
+    }
+
+    /// Discards pages of the queue, the oldest first, until so many frames are free: looks at a batch of pages of one
+    /// state, at most at so many. A page that was referenced gets a second chance; of an unused one nobody asks. Returns
+    /// how many pages it has looked at.
+    pub fn reclaim(&mut self, pool: &mut FramePool, goal: usize, looks: usize) -> usize {
+        let most = goal.saturating_sub(pool.free()).min(looks).min(BATCH);
+        let mut run = Run::EMPTY;
+        let front = self.queue.as_slices().0;
+        let seen = run.gather(front, &mut self.pages, self.hinting, most);
+        self.queue.drain(..seen);
+        for page in &run.used[..run.kept] {
+            self.reset_reference_of_host(*page);
+            self.requeue(*page);
+        }
+        if let Some(state) = run.state
+            && run.taken > 0
+        {
+            // What a device uses now is pinned, and is put back by whoever has pinned it.
+            self.evict_run(pool, &run.pages[..run.taken], state);
+        }
+        run.taken + run.kept
+    }
+}
+
+/// Discardable pages of one state that follow one another in the queue.
+struct Run {
+    /// There is none without a page.
+    state: Option<PageState>,
+    /// Those that can go.
+    pages: [u32; BATCH],
+    taken: usize,
+    /// Those that were referenced.
+    used: [u32; BATCH],
+    kept: usize,
+}
+
+impl Run {
+    const EMPTY: Self = Self {
+        state: None,
+        pages: [0; BATCH],
+        taken: 0,
+        used: [0; BATCH],
+        kept: 0,
+    };
+
+    /// Gathers at most so many from the front of the queue, and marks them as being there no more; returns how many have
+    /// left it.
+    fn gather(
+        &mut self,
+        queue: &[u32],
+        pages: &mut [PageEntry],
+        hinting: Hinting,
+        most: usize,
+    ) -> usize {
+        let mut seen = 0;
+        while self.taken + self.kept < most {
+            if let Some(state) = self.state {
+                let room = &mut self.pages[self.taken..most - self.kept];
+                let same = take_same(&queue[seen..], pages, state, room);
+                (self.taken, seen) = (self.taken + same, seen + same);
+            }
+            let Some(page) = queue.get(seen) else {
+                break;
+            };
+            let entry = &mut pages[*page as usize];
+            let is_discardable = entry.is_discardable(hinting);
+            if is_discardable && self.state.is_none_or(|state| state == entry.state) {
+                let is_new = self.state.replace(entry.state).is_none();
+                if is_new || self.taken + self.kept == most {
+                    continue;
+                }
+                self.used[self.kept] = *page;
+                self.kept += 1;
+            } else if is_discardable {
+                break;
+            }
+            // One that is not discardable any more costs no look: it has come here once.
+            entry.flags.remove(PageFlags::QUEUED);
+            seen += 1;
+        }
+        seen
+    }
+}
+
+/// Takes pages from the front of the queue as long as they are in a state, and can go at once; returns how many.
+// Not inlined: short as it is, it keeps all in registers, and this is done for each page.
+#[inline(never)]
+fn take_same(queue: &[u32], pages: &mut [PageEntry], state: PageState, room: &mut [u32]) -> usize {
+    let is_unused = state == PageState::UR;
+    let is_kept = match state {
+        PageState::PR => PageFlags::CHANGED,
+        _ => PageFlags::empty(),
+    };
+    let mut count = 0;
+    for (page, place) in queue.iter().zip(room) {
+        let entry = &mut pages[*page as usize];
+        if entry.state != state
+            || !is_unused
+                && (entry.flags.intersects(is_kept) || key::get(entry.frame) & key::REFERENCE != 0)
+        {
+            break;
+        }
+        entry.flags.remove(PageFlags::QUEUED);
+        *place = *page;
+        count += 1;
+    }
+    count
+}
+
+/// What becomes of the states of discardable pages. Potentially volatile ones were mapped read-only since they were
+/// found unchanged, so they still are when their translations are gone.
+const WAS_UNUSED: PageState = evicted(PageState::UR);
+const WAS_VOLATILE: PageState = evicted(PageState::VR);
+const WAS_POTENTIALLY_VOLATILE: PageState = evicted(PageState::PR);
+
+const fn evicted(state: PageState) -> PageState {
+    match cmm::apply(state, HostEvent::Evict { changed: false }) {
+        Ok(new) => new,
+        Err(_) => panic!("a discardable page can be evicted"),
     }
 }

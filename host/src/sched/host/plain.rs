@@ -1,23 +1,34 @@
-//! The short way back into a guest: most exits are for one instruction that changes nothing that the scheduler
-//! looks at.
+//! The short way back into a guest: most exits are for something that changes nothing that the scheduler looks at.
 
+use arch::PswMask;
 use arch::interruption::Context;
 
 use super::super::queue::Id;
 use super::Host;
 use crate::vcpu::external;
 
+/// Whether a CPU with one PSW mask is entered as it was with another one: by the same tables, not waiting, and enabled
+/// for no timer that was not looked at.
+const fn is_as_before(new: u64, old: u64) -> bool {
+    let has_other_tables = (new ^ old) & PswMask::DAT.bits() != 0;
+    let opens = new & !old & PswMask::EXTERNAL.bits() != 0;
+    !has_other_tables && !opens && new & PswMask::WAIT.bits() == 0
+}
+
 impl Host {
-    /// Whether a virtual CPU goes on behind a plain instruction without anything else being done: nothing is
-    /// pending for it or its guest, and frames are plenty. Its context is up to date then.
+    /// Whether a virtual CPU goes on without anything else being done, where only registers and PSW have changed,
+    /// which had the old mask: nothing is pending for it or its guest, and frames are plenty. Its context is up to
+    /// date then.
     #[inline(always)]
-    pub(super) fn goes_on(&mut self, id: Id, context: &mut Context, now: u64) -> bool {
+    pub(super) fn goes_on(&mut self, id: Id, context: &mut Context, old: u64, now: u64) -> bool {
         let has_work = self.is_over || self.has_work();
         let guest = &mut self.guests[id.guest];
         let vcpu = &mut guest.vcpus[id.cpu];
         let is_calm = guest.end.is_none()
             && guest.alerts == 0
             && vcpu.order.is_none()
+            && vcpu.wants.is_none()
+            && is_as_before(vcpu.psw.mask, old)
             && !has_work
             && external::due(vcpu, &guest.floating, now).is_none();
         if is_calm {
