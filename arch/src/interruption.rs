@@ -30,6 +30,7 @@ impl Class {
     /// # Panics
     /// On a number that the entry code never passes.
     #[must_use]
+    #[inline]
     pub const fn from_number(number: u64) -> Self {
         match number {
             0 => Self::Restart,

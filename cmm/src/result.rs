@@ -41,6 +41,7 @@ impl EssaResult {
     }
 
     /// Returns the content state; `None` for the reserved encoding 1.
+    #[inline]
     pub const fn content(self) -> Option<Content> {
         Content::from_encoding(self.content_code())
     }
@@ -64,6 +65,7 @@ impl EssaResult {
     }
 
     /// Tells whether the page was discarded (V and z) and the result says anything at all.
+    #[inline]
     pub const fn is_discarded(self) -> bool {
         matches!(self.state(), Ok(state) if state.is_discarded())
     }

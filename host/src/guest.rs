@@ -208,11 +208,13 @@ pub struct Machine<'a> {
 impl Machine<'_> {
     /// The CPU.
     #[must_use]
+    #[inline]
     pub fn vcpu(&self) -> &Vcpu {
         &self.guest.vcpus[self.cpu]
     }
 
     /// The CPU, to change it.
+    #[inline]
     pub fn vcpu_mut(&mut self) -> &mut Vcpu {
         &mut self.guest.vcpus[self.cpu]
     }

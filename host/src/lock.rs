@@ -99,6 +99,7 @@ fn next_after(own: u16, waiting: u64) -> u16 {
 }
 
 /// Sends a CPU an emergency signal: it comes out of its guest, or stops waiting.
+#[inline]
 pub fn signal(cpu: u16) {
     // SAFETY: all CPUs of the host handle emergency signals, by looking at what there is to do.
     while unsafe { sigp::signal(cpu, Order::EmergencySignal, 0) } == Answer::Busy {}
@@ -126,6 +127,7 @@ impl<T> DerefMut for Guard<'_, T> {
 }
 
 impl<T> Drop for Guard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.lock.unlock();
     }

@@ -212,6 +212,7 @@ impl Vcpu {
     }
 
     /// Brings the real PSW in line with the guest's, before the guest runs.
+    #[inline]
     pub fn sync_to_real(&mut self) {
         // Disabled for I/O: the interruption belongs to the CPU that waits for its disk request.
         let enabled = PswMask::EXTERNAL.union(PswMask::MACHINE_CHECK);
@@ -223,6 +224,7 @@ impl Vcpu {
     }
 
     /// Takes over what the guest changed in the real PSW while it ran.
+    #[inline]
     pub fn sync_from_real(&mut self) {
         let live = self.live();
         self.psw.mask = (self.psw.mask & !live) | (self.context.psw.mask & live);
@@ -237,6 +239,7 @@ impl Vcpu {
 
     /// The address space that an address-space control names: 0 primary, 2 secondary, 3 home.
     #[must_use]
+    #[inline]
     pub fn space(&self, control: u8) -> Space {
         let register = match control {
             2 => 7,
@@ -267,6 +270,7 @@ impl Vcpu {
 
     /// Whether stores into the first 512 bytes of the first two pages of a space are forbidden.
     #[must_use]
+    #[inline]
     pub fn is_low_protected(&self, control: u8) -> bool {
         self.has_low_protection() && !(self.has_dat() && self.space(control).is_private())
     }
@@ -320,6 +324,7 @@ impl Vcpu {
 
     /// An address computed by the guest, wrapped to its addressing mode.
     #[must_use]
+    #[inline]
     pub fn wrap(&self, address: u64) -> u64 {
         let amode = self.psw.flags() & PswMask::AMODE64;
         if amode == PswMask::AMODE64 {

@@ -70,6 +70,7 @@ pub fn let_others_run() {
 /// The number of the running CPU, from 0: among those of this kernel, whatever their addresses.
 #[cfg(target_os = "none")]
 #[must_use]
+#[inline]
 pub fn this_cpu() -> usize {
     crate::smp::Cpu::current().number
 }

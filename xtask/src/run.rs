@@ -83,6 +83,7 @@ pub fn execute(options: &QemuOptions, show: Show) -> Result<Finished> {
     let variant = Variant {
         controls: options.control.is_some(),
         plain: options.plain,
+        inlines: false,
         quiet: show != Show::People,
     };
     let images = images::build(&toolchain, variant)?;

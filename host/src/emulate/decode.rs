@@ -11,6 +11,7 @@ pub struct Instruction {
 
 /// Length of an instruction by its first byte, in bytes.
 #[must_use]
+#[inline]
 pub const fn length(first: u8) -> usize {
     match first >> 6 {
         0 => 2,
@@ -40,6 +41,7 @@ const NIBBLE: u8 = 0x80;
 impl Instruction {
     /// The instruction that a doubleword of storage begins with, at an address.
     #[must_use]
+    #[inline]
     pub const fn new(bytes: u64, at: u64) -> Self {
         let behind = u64::BITS as usize - 8 * length((bytes >> 56) as u8);
         Self {
@@ -65,6 +67,7 @@ impl Instruction {
 
     /// The operation code: the first byte, then what the format has as its second part or zero.
     #[must_use]
+    #[inline]
     pub fn opcode(&self) -> u16 {
         let first = self.first();
         let opcode = u16::from(first) << 8;
@@ -122,6 +125,7 @@ impl Instruction {
 
     /// Base register and unsigned displacement of the operand whose halfword starts at `byte`.
     #[must_use]
+    #[inline]
     pub const fn base(&self, byte: usize) -> (usize, u64) {
         (
             self.high(byte),
@@ -131,6 +135,7 @@ impl Instruction {
 
     /// Base register and signed long displacement of the RSY and RXY formats.
     #[must_use]
+    #[inline]
     pub const fn long_base(&self) -> (usize, u64) {
         let (base, low) = self.base(2);
         (base, (((self.byte(4) as i8) as i64) << 12) as u64 | low)

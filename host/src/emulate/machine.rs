@@ -64,6 +64,7 @@ impl From<GuestFault> for Trap {
 }
 
 impl Machine<'_> {
+    #[inline]
     pub(super) fn gpr(&self, number: usize) -> u64 {
         self.vcpu().context.gprs[number]
     }
@@ -73,6 +74,7 @@ impl Machine<'_> {
     }
 
     /// Replaces the right half of a register.
+    #[inline]
     pub(super) fn set_gpr_low(&mut self, number: usize, value: u32) {
         let old = self.gpr(number) & !u64::from(u32::MAX);
         self.set_gpr(number, old | u64::from(value));

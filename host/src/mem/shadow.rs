@@ -158,6 +158,7 @@ impl Shadow {
         }
     }
 
+    #[inline]
     fn is_loaded(&self, number: u16) -> bool {
         let mut running = self
             .loaded

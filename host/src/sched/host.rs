@@ -146,6 +146,7 @@ impl Host {
         (guest.memory.enter(id.cpu, vcpu.spaces()), vcpu.spaces)
     }
 
+    #[inline]
     fn machine(&mut self, id: Id) -> Machine<'_> {
         Machine {
             guest: &mut self.guests[id.guest],

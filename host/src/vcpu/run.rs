@@ -112,6 +112,7 @@ fn reflect(machine: &mut Machine<'_>, code: u16, length: u8) -> bool {
 }
 
 /// Lets the instruction be executed again that ended just before the PSW address.
+#[inline]
 fn back_up(machine: &mut Machine<'_>, length: u8) {
     let psw = &mut machine.vcpu_mut().psw;
     psw.address = psw.address.wrapping_sub(u64::from(length));

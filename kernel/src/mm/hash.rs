@@ -74,6 +74,7 @@ impl CacheHash {
         }
     }
 
+    #[inline]
     pub(super) fn find(&self, pages: &[Page], key: Key) -> Option<Frame> {
         let number = self.link_to(pages, key).load(Relaxed);
         (number != NOWHERE).then_some(Frame(number))

@@ -226,6 +226,7 @@ impl Page {
     ///
     /// # Panics
     /// If there is none: somebody has dropped what was not his.
+    #[inline]
     pub(super) fn put(&self) -> bool {
         let before = self.count.fetch_sub(1, Ordering::SeqCst);
         assert!(before > 0, "a reference is dropped that nobody has");

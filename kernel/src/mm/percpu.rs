@@ -56,10 +56,12 @@ impl PageLists {
         }
     }
 
+    #[inline]
     fn of(&self, cpu: usize) -> &Mutex<PageList> {
         &self.0[cpu % MOST_CPUS].0
     }
 
+    #[inline]
     fn own(&self) -> &Mutex<PageList> {
         self.of(sync::this_cpu())
     }

@@ -97,6 +97,7 @@ impl Cpu {
 
     /// The running CPU.
     #[must_use]
+    #[inline]
     pub fn current() -> &'static Self {
         let at = with_exposed_provenance::<Self>(lowcore_field!(this_cpu) as usize);
         // SAFETY: null until `become_current` has stored the address of a static there.

@@ -40,6 +40,8 @@ pub struct Variant {
     pub controls: bool,
     /// The kernel without the feature that hints, for benchmarks.
     pub plain: bool,
+    /// Inlines what the compiler likes, to be fair to code that is not ours.
+    pub inlines: bool,
     /// Says nothing unless it fails.
     pub quiet: bool,
 }
@@ -95,6 +97,7 @@ pub fn build(toolchain: &Toolchain, variant: Variant) -> Result<Images> {
 /// As [`build`].
 pub fn build_allocators(toolchain: &Toolchain) -> Result<Image> {
     let variant = Variant {
+        inlines: true,
         quiet: true,
         ..Variant::default()
     };
@@ -107,6 +110,7 @@ fn build_packages(toolchain: &Toolchain, variant: Variant, packages: &[&str]) ->
     let suffix = match variant {
         Variant { controls: true, .. } => "-controls",
         Variant { plain: true, .. } => "-plain",
+        Variant { inlines: true, .. } => "-inlined",
         _ => "",
     };
     let folder = workspace::target().join(format!("s390x-{}{suffix}", toolchain.name));
@@ -188,13 +192,21 @@ fn describe(
     command
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", &toolchain.rustc);
-    command.env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain).join("\x1f"));
+    command.env(
+        "CARGO_ENCODED_RUSTFLAGS",
+        flags(toolchain, variant).join("\x1f"),
+    );
 }
 
 /// Compiler flags: the oldest machine to run on, and paths that do not tell where it was built.
-fn flags(toolchain: &Toolchain) -> Vec<String> {
+fn flags(toolchain: &Toolchain, variant: Variant) -> Vec<String> {
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
     let mut flags = vec!["-Ctarget-cpu=z10".to_owned()];
+    if !variant.inlines {
+        // Of what could be copied to where it is called only what is marked `#[inline]`, or is no larger for
+        // it, is: what runs often is marked, and all the rest makes images smaller.
+        flags.push("-Cllvm-args=-inline-threshold=5".to_owned());
+    }
     let registry = cargo_home().join("registry/src");
     // The last one that matches counts, and Debian's sysroot is all of /usr.
     flags.push(remap(&toolchain.sysroot, "/rust"));

@@ -26,6 +26,7 @@ impl Arena {
     }
 
     /// Where a page is in storage.
+    #[inline]
     pub(super) fn address(&self, page: u32) -> u64 {
         Absolute::of(self.0[page as usize].0.get()).0
     }
