@@ -30,6 +30,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         trial("emulation::every_emulated_instruction_has_cases", complete),
         trial("emulation::as_on_the_bare_emulator", same),
+        trial("emulation::operands_in_a_discarded_page", discarded),
     ]
 }
 
@@ -49,7 +50,7 @@ fn same() -> Verdict {
     let path = folder.path().join("guest.img");
     fs::write(&path, case::image(&cases)).map_err(|error| error.to_string())?;
     let bare = results(bare_lines(&path)?, cases.len())?;
-    let hosted = results(hosted(&path)?, cases.len())?;
+    let hosted = results(hosted(&path, "lru")?, cases.len())?;
     let (mut told, mut used) = (Vec::new(), vec![false; DIFFERENCES.len()]);
     for ((case, bare), hosted) in cases.iter().zip(&bare).zip(&hosted) {
         let differing = bare.differing(hosted);
@@ -82,8 +83,34 @@ fn same() -> Verdict {
     Ok(())
 }
 
+/// Who gets at a page that has been discarded gets a discard fault with its address, and nothing has changed.
+fn discarded() -> Verdict {
+    let cases = case::lost();
+    let folder = folder();
+    let path = folder.path().join("guest.img");
+    fs::write(&path, case::image_of_lost(&cases)).map_err(|error| error.to_string())?;
+    let results = results(hosted(&path, "steal")?, cases.len())?;
+    for (case, result) in cases.iter().zip(results) {
+        let (registers, psw) = case.untouched();
+        let expected: [(&str, &[u8]); 4] = [
+            ("program-interruption code", &[0, 0x1a]),
+            (
+                "translation-exception identification",
+                &[0, 0, 0, 0, 0, 2, 0xe0, 0],
+            ),
+            ("general registers", &registers),
+            ("program old PSW", &psw),
+        ];
+        for (part, bytes) in expected {
+            let found = result.part(part);
+            check!(found == bytes, "{}: {part} {found:x?}", case.name);
+        }
+    }
+    Ok(())
+}
+
 /// What the image prints inside the host.
-fn hosted(path: &Path) -> Result<Vec<String>, Failed> {
+fn hosted(path: &Path, policy: &'static str) -> Result<Vec<String>, Failed> {
     let path = leak(path.to_str().ok_or("a directory name that is no text")?);
     let arguments = [
         "--guests",
@@ -93,7 +120,7 @@ fn hosted(path: &Path) -> Result<Vec<String>, Failed> {
         "--guest",
         path,
         "--evict",
-        "lru",
+        policy,
     ];
     let files = ["--files", crate::files::directory()];
     let run = run(&[&arguments[..], &files[..]].concat())?;

@@ -6,8 +6,8 @@ use crate::vcpus::{SUCCESS, put};
 
 /// Where the image has its parts.
 const AFTER: usize = 0x1200;
-const GOT: u64 = 0x1284;
-const NEXT: u64 = 0x128a;
+const GOT: u64 = 0x128e;
+const NEXT: u64 = 0x1294;
 const DIGITS: usize = 0x3000;
 const MESSAGE: usize = 0x4000;
 /// What the storage of a case, which is at 0x20000, is at the start of each.
@@ -110,6 +110,13 @@ impl Case {
         self.code.resize(TARGET, 0);
         self.code.extend(target);
         self
+    }
+
+    /// What a discard fault that leaves no trace is to this case: all general registers, the old PSW.
+    pub(super) fn untouched(&self) -> (Vec<u8>, [u8; 16]) {
+        let registers = self.registers.map(u64::to_be_bytes).concat();
+        let psw = u128::from(self.mask) << 64 | u128::from(CODE);
+        (registers, psw.to_be_bytes())
     }
 
     fn record(&self) -> Vec<u8> {
@@ -216,6 +223,53 @@ fn of(spec: &Spec) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// A page that is discarded as soon as it is volatile.
+const LOST: u64 = 0x2_e000;
+
+/// Cases with operands in a page that has been discarded.
+pub(super) fn lost() -> Vec<Case> {
+    /// They look at no content of their operands.
+    const NO_ACCESS: &[&str] = &[
+        "TRACE", "TRACG", "IVSK", "ISKE", "RRBE", "SSKE", "IPTE", "STSCH", "TSCH", "TPI",
+    ];
+    let specs = SPECS.iter().filter(|spec| !NO_ACCESS.contains(&spec.name));
+    let cases = specs.flat_map(|spec| {
+        let operands = spec.operands.iter().enumerate();
+        let operands = operands.filter(|(number, _)| (spec.name, *number) != ("STRAG", 1));
+        operands.map(|(number, operand)| {
+            let mask = if operand.1 == By::Logical { DAT } else { 0 };
+            let what = format!("operand {} discarded", number + 1);
+            let case = Case::new(spec, &what).masked(mask).at(operand, LOST);
+            Case {
+                prepare: PREPARE_LOST,
+                ..case
+            }
+        })
+    });
+    cases.collect()
+}
+
+/// The discarded page becomes volatile.
+#[rustfmt::skip]
+const PREPARE_LOST: &[u8] = &[
+    0xc0, 0x5f, 0x00, 0x02, 0xe0, 0x00, // llilf %r5,0x2e000
+    0xb9, 0xab, 0x30, 0x75,             // essa  %r7,%r5,3
+    0x07, 0xfe,                         // br    %r14
+];
+
+/// As [`image`], for cases with a page that is discarded: it is stable before all is looked at.
+pub(super) fn image_of_lost(cases: &[Case]) -> Vec<u8> {
+    let mut image = image(cases);
+    let room = AFTER + 6;
+    assert_eq!(
+        image[room..room + 4],
+        [0x07, 0x07, 0x07, 0x07],
+        "there is room"
+    );
+    put(&mut image, room, &[0xb9, 0xab, 0x10, 0x35]); // essa %r3,%r5,1
+    image
 }
 
 /// All cases.

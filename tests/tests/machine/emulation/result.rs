@@ -54,6 +54,13 @@ impl Result {
         u16::from_be_bytes([self.0[14], self.0[15]])
     }
 
+    /// A part.
+    pub(super) fn part(&self, name: &str) -> &[u8] {
+        let field = FIELDS.iter().find(|field| field.0 == name);
+        let (_, start, length) = field.expect("the part has this name");
+        &self.0[*start..start + length]
+    }
+
     /// The parts in which two results differ.
     pub(super) fn differing(&self, other: &Self) -> Vec<&'static str> {
         let differs = |(_, start, length): &&Field| {
