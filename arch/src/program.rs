@@ -44,6 +44,7 @@ pub const PER_EVENT: u16 = 0x80;
 
 /// Whether the instruction is nullified: the old PSW points to it and not behind it.
 #[must_use]
+#[inline]
 pub const fn is_nullifying(code: u16) -> bool {
     matches!(
         code,

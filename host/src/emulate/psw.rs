@@ -92,6 +92,7 @@ pub(super) fn spka(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
 }
 
 /// The problem state may use the access keys that control register 3 names.
+#[inline]
 pub(super) fn check_key(machine: &Machine<'_>, key: u64) -> Result<(), Trap> {
     let vcpu = machine.vcpu();
     if vcpu.is_problem_state() && (vcpu.control[3] as u32) << key >> 31 == 0 {
