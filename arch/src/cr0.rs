@@ -6,6 +6,8 @@ pub const SSM_SUPPRESSION: u64 = 1 << (63 - 33);
 pub const LOW_ADDRESS_PROTECTION: u64 = 1 << (63 - 35);
 /// Bit 36: the problem state may ask for keys and spaces.
 pub const EXTRACTION_AUTHORITY: u64 = 1 << (63 - 36);
+/// Bit 37: the secondary space may be used.
+pub const SECONDARY_SPACE: u64 = 1 << (63 - 37);
 /// Bit 40: enhanced DAT.
 pub const ENHANCED_DAT: u64 = 1 << (63 - 40);
 /// Bit 45: AFP registers may be used.

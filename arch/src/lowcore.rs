@@ -116,8 +116,10 @@ pub struct Lowcore {
     pub start_function: u64,
     /// 0x2c0, ours: the function's argument.
     pub start_argument: u64,
-    /// 0x2c8.
-    pub reserved_2c8: [u8; 0x11b8 - 0x2c8],
+    /// 0x2c8, ours: what the host calls a page by that the task waits for which runs.
+    pub page_fault_token: u64,
+    /// 0x2d0.
+    pub reserved_2d0: [u8; 0x11b8 - 0x2d0],
     /// 0x11b8: 64-bit parameter of external interruption 0x2603 (DIAGNOSE X'250', X'258').
     pub block_io_parameter: u64,
     /// 0x11c0.

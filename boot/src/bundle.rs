@@ -35,7 +35,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub use error::Error;
 
 /// The first eight bytes of every bundle.
-pub const MAGIC: [u8; 8] = *b"CMMBUNDL";
+pub const MAGIC: [u8; 8] = *MAGIC_TEXT
+    .as_bytes()
+    .first_chunk()
+    .expect("it is that long");
+const MAGIC_TEXT: &str = "CMMBUNDL";
 /// The version that this module reads and writes.
 pub const VERSION: u32 = 1;
 /// Alignment of an entry's data and of the bundle's length, in bytes.

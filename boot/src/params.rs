@@ -295,7 +295,7 @@ pub fn parse_size(text: &str) -> Result<u64, ValueError> {
         .bytes()
         .position(|byte| !byte.is_ascii_digit())
         .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
+    let (number, unit) = text.split_at_checked(digits).ok_or(ValueError::NotASize)?;
     let shift = match unit {
         "" => 0,
         "K" | "KiB" => 10,

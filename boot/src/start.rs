@@ -34,6 +34,17 @@ static BOOT_STACK: Stack<STACK_SIZE> = Stack(core::cell::UnsafeCell::new([0; STA
 static EMERGENCY_STACK: Stack<EMERGENCY_STACK_SIZE> =
     Stack(core::cell::UnsafeCell::new([0; EMERGENCY_STACK_SIZE]));
 
+/// Whether the boot CPU has never come near the end of its stack: what was cleared there still is.
+#[must_use]
+pub fn is_stack_intact() -> bool {
+    /// How much of the end of the stack nobody ever needs.
+    const MARGIN: usize = 2048;
+    let end = BOOT_STACK.0.get().cast::<u64>();
+    let words = MARGIN / size_of::<u64>();
+    // SAFETY: the end of our stack, which the caller does not stand on either if it is as it should be.
+    (0..words).all(|word| unsafe { end.add(word).read_volatile() } == 0)
+}
+
 /// What the loader left for the image.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {

@@ -39,11 +39,11 @@ fn errors_are_one_line_and_name_the_key() {
         ("a=1 b=2 a=3", "parameter a is given twice"),
         (
             "käse=1",
-            "parameter k\\u{e4}se=1: only printable ASCII characters are allowed",
+            "parameter k\\xc3\\xa4se=1: only printable ASCII characters are allowed",
         ),
         (
             "a=\x1b[0m",
-            "parameter a=\\u{1b}[0m: only printable ASCII characters are allowed",
+            "parameter a=\\x1b[0m: only printable ASCII characters are allowed",
         ),
     ] {
         assert_eq!(pairs(line).unwrap_err().to_string(), text);

@@ -204,10 +204,29 @@ impl PageState {
     }
 }
 
+impl PageState {
+    /// Returns the name: the letters of both halves, such as "Vz".
+    pub const fn name(self) -> &'static str {
+        match (self.usage, self.content) {
+            (Usage::Stable, Content::Resident) => "Sr",
+            (Usage::Stable, Content::Preserved) => "Sp",
+            (Usage::Stable, Content::Zero) => "Sz",
+            (Usage::Unused, Content::Resident) => "Ur",
+            (Usage::Unused, Content::Preserved) => "Up",
+            (Usage::Unused, Content::Zero) => "Uz",
+            (Usage::PotentiallyVolatile, Content::Resident) => "Pr",
+            (Usage::PotentiallyVolatile, Content::Preserved) => "Pp",
+            (Usage::PotentiallyVolatile, Content::Zero) => "Pz",
+            (Usage::Volatile, Content::Resident) => "Vr",
+            (Usage::Volatile, Content::Preserved) => "Vp",
+            (Usage::Volatile, Content::Zero) => "Vz",
+        }
+    }
+}
+
 impl fmt::Display for PageState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = [self.usage.letter() as u8, self.content.letter() as u8];
-        f.pad(str::from_utf8(&name).expect("the letters of both halves are ASCII"))
+        f.pad(self.name())
     }
 }
 

@@ -9,8 +9,11 @@ use core::fmt::{self, Write};
 use core::mem;
 use core::sync::atomic::{AtomicU8, Ordering};
 
+use alloc::vec::Vec;
+
 use crate::sclp;
-use crate::sclp::block::{self as sccb, ASCII, MESSAGE, MOST_ASCII, MOST_LINE, mask_bit};
+use crate::sclp::block::{self as sccb, ASCII, COMMAND, MESSAGE, MOST_ASCII, MOST_LINE, mask_bit};
+use crate::{ebcdic, line_mode};
 
 /// Which console the machine offers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +39,9 @@ impl Kind {
     }
 }
 
+/// Events that this program sends: text for either console.
+const SENDS: u32 = mask_bit(ASCII) | mask_bit(MESSAGE);
+
 static KIND: AtomicU8 = AtomicU8::new(Kind::None as u8);
 
 /// Which console was found.
@@ -52,7 +58,7 @@ pub fn kind() -> Kind {
 /// # Errors
 /// There is no service processor, or it offers no console.
 pub fn init() -> Result<Kind, sclp::Error> {
-    let receives = sclp::write_event_mask(mask_bit(ASCII) | mask_bit(MESSAGE))?;
+    let receives = sclp::write_event_mask(SENDS, 0)?;
     let kind = if receives & mask_bit(ASCII) != 0 {
         Kind::Ascii
     } else if receives & mask_bit(MESSAGE) != 0 {
@@ -62,6 +68,31 @@ pub fn init() -> Result<Kind, sclp::Error> {
     };
     KIND.store(kind as u8, Ordering::Release);
     Ok(kind)
+}
+
+/// Lets people type; see [`typed`].
+///
+/// # Errors
+/// The service processor does not take the request.
+pub fn listen() -> Result<(), sclp::Error> {
+    sclp::write_event_mask(SENDS, mask_bit(ASCII) | mask_bit(COMMAND)).map(drop)
+}
+
+/// What was typed since the last time, in ASCII; a command in line mode ends its line.
+pub fn typed() -> Vec<u8> {
+    let mut text = Vec::new();
+    // Whoever does not answer has nothing to say.
+    let _ = sclp::read_events(|kind, data| match kind {
+        // The first byte says that text follows.
+        ASCII => text.extend_from_slice(data.get(1..).unwrap_or_default()),
+        COMMAND => {
+            let command = line_mode::command(data).unwrap_or_default();
+            text.extend(command.iter().map(|code| ebcdic::to_ascii(*code)));
+            text.push(b'\n');
+        }
+        _ => {}
+    });
+    text
 }
 
 /// What a sender holds back: as much as either console takes at once.

@@ -23,6 +23,12 @@ struct Line<'a, T: Serialize> {
 /// that is larger than all else here.
 pub struct Counts<K>(Vec<(K, u64)>);
 
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<K> FromIterator<(K, u64)> for Counts<K> {
     fn from_iter<I: IntoIterator<Item = (K, u64)>>(counts: I) -> Self {
         Self(counts.into_iter().collect())
@@ -43,7 +49,7 @@ impl<K: Serialize> Serialize for Counts<K> {
 pub fn line(kind: &str, body: &impl Serialize) -> String {
     let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
     serde_json::to_string(&Line { kind, seq, body })
-        .expect("records are structures of plain fields")
+        .unwrap_or_else(|_| panic!("records are structures of plain fields"))
 }
 
 /// Prints a record on the console.

@@ -11,4 +11,4 @@ pub use block::Machine;
 #[cfg(target_os = "none")]
 pub use call::{Error, exclusively, read_info, seize};
 #[cfg(target_os = "none")]
-pub(crate) use call::{write_event, write_event_mask};
+pub(crate) use call::{read_events, write_event, write_event_mask};

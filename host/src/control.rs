@@ -8,7 +8,9 @@ use boot::params::{Params, Route, parse_size, route};
 
 use crate::dev::console::Offer;
 use crate::evict::Policy;
+use crate::limits::Limits;
 use crate::mem::{Hinting, shadow};
+use crate::monitor::Settings;
 use crate::paging::Timing;
 
 /// Least memory of a guest, in bytes.
@@ -42,12 +44,22 @@ pub struct Control {
     pub console: Offer,
     /// Which hints count.
     pub hinting: Hinting,
+    /// Whether guests have balloons.
+    pub balloon: bool,
+    /// Whether a monitor drives them.
+    pub is_monitored: bool,
+    /// What it goes by.
+    pub monitor: Settings,
     /// Which pages are taken when.
     pub policy: Policy,
     /// Where pages go that must be kept.
     pub paging: Paging,
     /// Bytes of the frames for guests that are expanded storage instead, where pages go first.
     pub expanded: u64,
+    /// Whether the console is listened to, for commands of an operator.
+    pub operator: bool,
+    /// What guests may use before they are stopped.
+    pub limits: Option<Limits>,
     /// Seed of what is random.
     pub seed: u64,
     /// What goes wrong on purpose.
@@ -104,6 +116,8 @@ pub enum Mistake {
     MuteCpu,
     /// A CPU that gets a discard fault is not dispatched for two seconds; once.
     LateCpu,
+    /// Pages that are there are called something else than when they were missing.
+    WrongToken,
 }
 
 impl Default for Control {
@@ -116,9 +130,14 @@ impl Default for Control {
             cpus: 1,
             console: Offer::Ascii,
             hinting: Hinting::Full,
+            balloon: false,
+            is_monitored: false,
+            monitor: Settings::DEFAULT,
             policy: Policy::Lru,
             paging: Paging::None,
             expanded: 0,
+            operator: false,
+            limits: None,
             seed: 1,
             #[cfg(feature = "controls")]
             mistake: None,
@@ -127,6 +146,22 @@ impl Default for Control {
 }
 
 impl Control {
+    /// Whether guests have a balloon device.
+    #[must_use]
+    pub fn has_balloon(&self) -> bool {
+        self.balloon || self.is_monitored
+    }
+
+    /// The word for what counts.
+    #[must_use]
+    pub fn hinting_name(&self) -> &'static str {
+        if self.is_monitored {
+            "balloon"
+        } else {
+            self.hinting.name()
+        }
+    }
+
     /// Most bytes of shadow tables of each guest.
     #[must_use]
     pub fn shadow(&self) -> u64 {
@@ -189,12 +224,23 @@ impl Control {
                     self.console = parameter.one_of("ascii|line", all).map_err(text)?;
                 }
                 "hinting" => {
-                    let all = [Hinting::None, Hinting::Unused, Hinting::Full];
-                    self.hinting = parameter.one_of("none|unused|full", all).map_err(text)?;
+                    let all = [
+                        Hinting::None,
+                        Hinting::Unused,
+                        Hinting::Full,
+                        Hinting::Extended,
+                        Hinting::None,
+                    ];
+                    let chosen = parameter.one_of("none|unused|full|full+extended|balloon", all);
+                    self.hinting = chosen.map_err(text)?;
+                    self.is_monitored = parameter.value == "balloon";
                 }
                 "evict" => {
                     self.policy = Policy::parse(parameter.value).ok_or_else(|| {
-                        format!("{}", parameter.expected("lru|random:RATE|steal|hold"))
+                        format!(
+                            "{}",
+                            parameter.expected("lru|random:RATE|steal[:spare|:MS]|hold")
+                        )
                     })?;
                 }
                 "paging" => {
@@ -209,11 +255,33 @@ impl Control {
                     }
                     self.expanded = size;
                 }
+                "operator" => {
+                    self.operator = parameter.one_of("on|off", [true, false]).map_err(text)?;
+                }
+                "balloon" => {
+                    self.balloon = parameter.one_of("off|on", [false, true]).map_err(text)?;
+                }
+                "monitor" => {
+                    self.monitor = Settings::parse(parameter.value)
+                        .ok_or_else(|| format!("{}", parameter.expected("MS[:STEP[:FLOOR]]")))?;
+                }
+                "limits" => {
+                    let limits = Limits::parse(parameter.value);
+                    self.limits =
+                        Some(limits.ok_or_else(|| {
+                            format!("{}", parameter.expected("EXITS:MS[:FIRST]"))
+                        })?);
+                }
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
                 "control" => {
-                    let all = [Mistake::DiscardStable, Mistake::MuteCpu, Mistake::LateCpu];
-                    let choices = "discard-stable|mute-cpu|late-cpu";
+                    let all = [
+                        Mistake::DiscardStable,
+                        Mistake::MuteCpu,
+                        Mistake::LateCpu,
+                        Mistake::WrongToken,
+                    ];
+                    let choices = "discard-stable|mute-cpu|late-cpu|wrong-token";
                     self.mistake = Some(parameter.one_of(choices, all).map_err(text)?);
                 }
                 _ => return Err(format!("{}", parameter.unknown())),
@@ -243,6 +311,25 @@ mod tests {
     }
 
     #[test]
+    fn a_balloon_is_no_hint() {
+        let mut control = Control::default();
+        control.read("hinting=balloon monitor=50:10").unwrap();
+        assert_eq!(control.hinting, Hinting::None);
+        assert!(control.is_monitored && control.has_balloon());
+        let expected = Settings {
+            interval_ms: 50,
+            step: 10,
+            ..Settings::DEFAULT
+        };
+        assert_eq!(control.monitor, expected);
+        assert_eq!(control.hinting_name(), "balloon");
+        control.read("hinting=full").unwrap();
+        assert!(!control.is_monitored && !control.has_balloon());
+        control.read("balloon=on").unwrap();
+        assert!(control.has_balloon());
+    }
+
+    #[test]
     fn a_modelled_device_has_a_size_and_two_times() {
         let mut control = Control::default();
         assert_eq!(control.paging, Paging::None);
@@ -265,15 +352,21 @@ mod tests {
             ("guest-memory=1", "guest-memory"),
             ("shadow=1K", "shadow"),
             ("evict=fifo", "evict"),
+            ("evict=steal:0", "evict"),
             ("expanded=1", "expanded"),
             ("paging=tape", "paging"),
             ("paging=model:0", "paging"),
             ("paging=model:4097", "paging"),
             ("paging=model:1M:x", "paging"),
             ("paging=model:1M:1:2:3", "paging"),
+            ("limits=5", "limits"),
             ("colour=blue", "colour"),
             ("hinting=some", "hinting"),
             ("console=green", "console"),
+            ("operator=maybe", "operator"),
+            ("balloon=half", "balloon"),
+            ("monitor=0", "monitor"),
+            ("monitor=100:101", "monitor"),
         ] {
             let error = Control::default().read(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

@@ -1,7 +1,9 @@
 //! Devices that guests see.
 
 pub mod buffers;
+pub mod channel;
 pub mod console;
 pub mod message;
+pub mod virtio;
 #[cfg(target_os = "none")]
 pub mod x250;

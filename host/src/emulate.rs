@@ -14,6 +14,8 @@ mod diagnose;
 mod essa;
 #[cfg(target_os = "none")]
 mod facility;
+#[cfg(target_os = "none")]
+mod handshake;
 mod instructions;
 #[cfg(target_os = "none")]
 mod key;

@@ -1,19 +1,25 @@
 //! One guest: virtual CPUs, memory, devices, counters.
 
+mod waiting;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use arch::{Absolute, clock};
+use arch::Absolute;
 
+use crate::dev::channel::Channel;
 use crate::dev::console::GuestConsole;
 use crate::dev::x250::Disks;
-use crate::mem::{AccessError, GuestMemory, Virtual, Want, address_space_control};
+use crate::limits::Allowance;
+use crate::mem::{AccessError, GuestMemory, Virtual, address_space_control};
 use crate::memory::FramePool;
 use crate::paging::Memories;
 use crate::vcpu::exit::{Exit, Exits};
 use crate::vcpu::external::{self, External};
 use crate::vcpu::orders::Deed;
 use crate::vcpu::{End, Floating, Place, Vcpu, signal};
+
+pub use waiting::Missing;
 
 /// What happened to a guest, beside its memory's counters.
 #[derive(Clone, Default, Debug)]
@@ -30,10 +36,12 @@ pub struct Counters {
     pub addressing_faults: u64,
     /// Time that its CPUs ran, in TOD units.
     pub cpu_time: u64,
-    /// How often a CPU waited for a page, or for a frame for one.
+    /// How often a CPU waited for a page, or for a frame for one, or was told of one.
     pub page_waits: u64,
-    /// How long all of them did, in TOD units.
+    /// How long it took in all until they were there, in TOD units.
     pub page_wait_time: u64,
+    /// How often a CPU was told of a page, and did not wait.
+    pub page_faults_told: u64,
 }
 
 /// Low addresses that can be protected: so many at the start of the first two pages.
@@ -53,6 +61,8 @@ pub struct Guest {
     pub console: GuestConsole,
     /// Its block devices.
     pub disks: Disks,
+    /// Its other devices.
+    pub channel: Channel,
     /// What waits to interrupt any of its CPUs.
     pub floating: Floating,
     /// CPUs that the scheduler must look at, a bit for each: something has become pending for them.
@@ -61,10 +71,14 @@ pub struct Guest {
     pub last_wait: u64,
     /// What happened to it.
     pub counters: Counters,
-    /// Whether the CPU that was handled last waits for a page now.
-    pub is_wanting: bool,
+    /// What was missing for the CPU that was handled last.
+    pub missing: Option<Missing>,
     /// CPU time at which the next random eviction is due, in TOD units.
     pub next_eviction: u64,
+    /// Whether its CPUs rest until the operator resumes it.
+    pub is_paused: bool,
+    /// What is left of what it may use.
+    pub allowance: Allowance,
     /// Set when it has ended.
     pub end: Option<End>,
     /// Whether the scheduler has acted on that.
@@ -88,25 +102,33 @@ impl Guest {
         external::due(&self.vcpus[cpu], &self.floating, now)
     }
 
+    /// Whether an interruption is pending that a CPU would take now.
+    #[must_use]
+    pub fn is_due(&self, cpu: usize, now: u64) -> bool {
+        let vcpu = &self.vcpus[cpu];
+        self.due(cpu, now).is_some() || self.channel.due(&vcpu.psw, vcpu.control[6]).is_some()
+    }
+
     /// Whether a CPU can be dispatched: it neither waits for what is not there, nor is it held.
     #[must_use]
     pub fn can_run(&self, cpu: usize, now: u64) -> bool {
         let vcpu = &self.vcpus[cpu];
         self.end.is_none()
+            && !self.is_paused
             && vcpu.is_operating
             && vcpu.wants.is_none()
             && now >= vcpu.held_until
-            && (!vcpu.is_waiting() || self.due(cpu, now).is_some())
+            && (!vcpu.is_waiting() || self.is_due(cpu, now))
     }
 
     /// When the clock will make a CPU runnable that is not now.
     #[must_use]
     pub fn wakes_at(&self, cpu: usize, now: u64) -> Option<u64> {
         let vcpu = &self.vcpus[cpu];
-        if self.end.is_some() || !vcpu.is_operating || vcpu.wants.is_some() {
+        if self.end.is_some() || self.is_paused || !vcpu.is_operating || vcpu.wants.is_some() {
             return None;
         }
-        let ready = !vcpu.is_waiting() || self.due(cpu, now).is_some();
+        let ready = !vcpu.is_waiting() || self.is_due(cpu, now);
         let ready_at = if ready {
             Some(now)
         } else {
@@ -120,10 +142,11 @@ impl Guest {
     pub fn alert_for_floating(&mut self, busy: usize, now: u64) {
         let is_taker = |cpu: &usize| {
             let due = self.due(*cpu, now);
+            let vcpu = &self.vcpus[*cpu];
             matches!(
                 due,
-                Some(External::ServiceSignal(_) | External::BlockIo(..))
-            )
+                Some(External::ServiceSignal(_) | External::PageIsThere(_))
+            ) || self.channel.due(&vcpu.psw, vcpu.control[6]).is_some()
         };
         let takers = core::iter::once(busy).chain(0..self.vcpus.len());
         if let Some(cpu) = takers.into_iter().find(is_taker) {
@@ -137,9 +160,12 @@ impl Guest {
         let all = || 0..self.vcpus.len();
         let is_alive = |cpu: usize| {
             let vcpu = &self.vcpus[cpu];
-            vcpu.place != Place::Off || vcpu.wants.is_some() || self.wakes_at(cpu, now).is_some()
+            vcpu.place != Place::Off
+                || vcpu.wants.is_some()
+                || self.expects_page(cpu)
+                || self.wakes_at(cpu, now).is_some()
         };
-        if all().any(is_alive) {
+        if self.is_paused || all().any(is_alive) {
             return None;
         }
         let mut operating = self
@@ -201,22 +227,40 @@ impl Machine<'_> {
     /// # Errors
     /// As for [`Machine::real`].
     pub fn real_in(&mut self, control: u8, address: u64, store: bool) -> Result<u64, AccessError> {
+        if store {
+            self.check_low(control, address)?;
+        }
         let vcpu = self.vcpu();
+        if !vcpu.has_dat() {
+            return Ok(address);
+        }
         let access = Virtual {
             space: vcpu.space(control),
             control,
             address,
             store,
         };
-        // Whoever stores behind these begins no page there.
-        if store && address & !PAGE_SIZE < LOW && vcpu.is_low_protected(control) {
-            return Err(access.low_address_protection().into());
-        }
-        if !vcpu.has_dat() {
-            return Ok(address);
-        }
         let to = self.guest.memory.translate(self.pool, &access)?;
         Ok(to.real)
+    }
+
+    /// Low-address protection of a store by real address, or by one of an address space. Whoever stores
+    /// behind what is protected begins no page there.
+    ///
+    /// # Errors
+    /// The protection exception.
+    pub fn check_low(&self, control: u8, address: u64) -> Result<(), AccessError> {
+        let vcpu = self.vcpu();
+        if address & !PAGE_SIZE >= LOW || !vcpu.is_low_protected(control) {
+            return Ok(());
+        }
+        let access = Virtual {
+            space: vcpu.space(control),
+            control,
+            address,
+            store: true,
+        };
+        Err(access.low_address_protection().into())
     }
 
     /// Copies out of real storage.
@@ -247,15 +291,11 @@ impl Machine<'_> {
     #[inline(always)]
     pub fn charge(&mut self, used: u64) {
         self.guest.counters.cpu_time += used;
+        if !self.guest.allowance.take(used) {
+            self.guest.finish(End::UsedUp);
+        }
         let vcpu = self.vcpu_mut();
         vcpu.cpu_timer = vcpu.cpu_timer.wrapping_sub_unsigned(used);
-    }
-
-    /// The CPU waits, and then goes on at its PSW address: what it could not do left no trace.
-    pub fn wait_for(&mut self, want: Want) {
-        self.vcpu_mut().wants = Some((want, clock::now()));
-        self.guest.is_wanting = true;
-        self.guest.counters.page_waits += 1;
     }
 
     /// Waits for the prefix area at an address if it is paged out: interruptions, which cannot wait,

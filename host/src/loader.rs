@@ -107,7 +107,7 @@ fn write(
 
 fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u64, String> {
     let file = ElfBytes::<AnyEndian>::minimal_parse(image)
-        .map_err(|error| format!("not an ELF file: {error}"))?;
+        .map_err(|_| "not an ELF file, or one that contradicts itself")?;
     if file.ehdr.e_machine != EM_S390 {
         return Err(format!(
             "an image for another architecture (ELF machine {})",
@@ -115,10 +115,11 @@ fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u
         ));
     }
     let segments = file.segments().ok_or("an ELF file without segments")?;
+    let mut behind = 0;
     for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
         let bytes = file
             .segment_data(&segment)
-            .map_err(|error| format!("a segment is cut short: {error}"))?;
+            .map_err(|_| "a segment is cut short")?;
         let end = segment.p_paddr.checked_add(segment.p_memsz);
         if end.is_none_or(|end| end > memory.size()) {
             return Err(format!(
@@ -126,6 +127,11 @@ fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u
                 memory.size()
             ));
         }
+        // They are in ascending order.
+        if segment.p_paddr < behind {
+            return Err("its segments overlap".to_string());
+        }
+        behind = segment.p_paddr + segment.p_memsz;
         // What is not in the file reads as zero: nobody has touched those pages.
         write(memory, pool, segment.p_paddr, bytes)?;
     }

@@ -1,14 +1,17 @@
 //! What the host prints for programs.
 
+pub mod operator;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use arch::clock::UNITS_PER_MICROSECOND;
-use cmm::extended;
+use cmm::{PageState, extended};
 use drivers::record::{self, Counts};
 use serde::Serialize;
 
+use crate::dev::virtio::Balloon;
 use crate::guest::Guest;
 use crate::paging::{Expanded, Slots};
 use crate::sched;
@@ -94,11 +97,20 @@ struct GuestSummary {
     paged_out: u64,
     expanded_out: u64,
     expanded_in: u64,
+    expanded_volatile: u64,
     page_writes: u64,
     page_reads: u64,
     page_reads_ahead: u64,
     page_waits: u64,
     page_wait_us: u64,
+    page_faults_told: u64,
+    balloon_target: u64,
+    balloon_pages: u64,
+    balloon_available: u64,
+    balloon_inflated: u64,
+    balloon_deflated: u64,
+    balloon_reported: u64,
+    balloon_wake_ups: u64,
     exits: Counts<&'static str>,
     essa: Counts<usize>,
     diagnose: Counts<String>,
@@ -127,11 +139,13 @@ pub fn describe(end: Option<End>) -> (bool, String) {
         ),
         Some(End::NothingToWaitFor) => (false, "it waits for what cannot come".to_string()),
         Some(End::AllStopped) => (false, "its last CPU has stopped".to_string()),
+        Some(End::UsedUp) => (false, "it has used up its limits".to_string()),
         Some(End::Misbehaved(what)) => (false, what.to_string()),
         Some(End::MemoryExhausted) => (
             false,
             "memory is exhausted: no frame is left and nothing can be taken".to_string(),
         ),
+        Some(End::Stopped) => (false, "stopped by the operator".to_string()),
         Some(End::PageLost) => (
             false,
             "the paging device cannot read a page of it".to_string(),
@@ -166,7 +180,7 @@ pub fn host(host: &sched::Host) -> bool {
         .as_ref()
         .and_then(|ledger| ledger.expanded.as_ref());
     let pager = host.pager.as_ref();
-    // Who ran out of memory stopped all the others.
+    // Who ran out of memory may be why others failed.
     let exhausted = |guest: &&Guest| guest.end == Some(End::MemoryExhausted);
     let bad = guests
         .iter()
@@ -199,10 +213,13 @@ pub fn host(host: &sched::Host) -> bool {
 fn summary(guest: &Guest) -> GuestSummary {
     let (good, reason) = describe(guest.end);
     let (counters, memory) = (&guest.counters, guest.memory.counters);
+    let nothing = Balloon::default();
+    let balloon = guest.channel.balloon().unwrap_or(&nothing);
     let evicted = [
         ("Ur", memory.evicted_unused),
         ("Vr", memory.evicted_volatile),
         ("Pr", memory.evicted_potentially_volatile),
+        ("Vp", memory.discarded_expanded),
     ];
     let essa = counters
         .essa
@@ -213,7 +230,9 @@ fn summary(guest: &Guest) -> GuestSummary {
         id: guest.id,
         status: word(good),
         reason,
-        discards: memory.evicted_volatile + memory.evicted_potentially_volatile,
+        discards: memory.evicted_volatile
+            + memory.evicted_potentially_volatile
+            + memory.discarded_expanded,
         evicted: evicted.into_iter().collect(),
         discard_faults: counters.discard_faults,
         addressing_faults: counters.addressing_faults,
@@ -222,11 +241,20 @@ fn summary(guest: &Guest) -> GuestSummary {
         paged_out: memory.paged_out,
         expanded_out: memory.expanded_out,
         expanded_in: memory.expanded_in,
+        expanded_volatile: memory.expanded_volatile,
         page_writes: memory.page_writes,
         page_reads: memory.page_reads,
         page_reads_ahead: memory.reads_ahead,
         page_waits: counters.page_waits,
         page_wait_us: counters.page_wait_time / UNITS_PER_MICROSECOND,
+        page_faults_told: counters.page_faults_told,
+        balloon_target: balloon.target().into(),
+        balloon_pages: balloon.actual().into(),
+        balloon_available: balloon.available().unwrap_or(0),
+        balloon_inflated: balloon.counters.inflated,
+        balloon_deflated: balloon.counters.deflated,
+        balloon_reported: balloon.counters.reported,
+        balloon_wake_ups: balloon.counters.wake_ups,
         exits: counters.exits.iter().collect(),
         essa: essa.map(|(orc, count)| (orc, *count)).collect(),
         diagnose: counters
@@ -238,16 +266,19 @@ fn summary(guest: &Guest) -> GuestSummary {
     }
 }
 
+/// How many pages of a guest are in each state.
+fn page_states(guest: &Guest) -> impl Iterator<Item = (PageState, u64)> {
+    extended::ALL.into_iter().map(|state| {
+        let pages = guest.memory.pages();
+        let count = pages.filter(|page| page.state == state).count();
+        (state, count as u64)
+    })
+}
+
 /// How many pages of each state a guest has, for people: who holds what when memory is exhausted.
 #[must_use]
 pub fn histogram(guest: &Guest) -> String {
-    let count = |state| {
-        let pages = guest.memory.pages();
-        pages.filter(|page| page.state == state).count()
-    };
-    let counts = extended::ALL.map(|state| (state, count(state)));
-    let words: Vec<_> = counts
-        .iter()
+    let words: Vec<_> = page_states(guest)
         .filter(|(_, count)| *count > 0)
         .map(|(state, count)| format!("{state} {count}"))
         .collect();

@@ -6,9 +6,9 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use arch::{Absolute, Frame, PAGE_SIZE, cpu, key};
+use arch::{Absolute, Frame, PAGE_SIZE, clock, cpu, key};
 use boot::bundle::{Bundle, Kind};
-use boot::start::{Start, image_end};
+use boot::start::{Start, image_end, is_stack_intact};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
 use drivers::{console, logger, record, sclp};
 use linked_list_allocator::Heap;
@@ -17,13 +17,18 @@ use spin::Mutex;
 #[cfg(feature = "controls")]
 use crate::control::Mistake;
 use crate::control::{Control, Paging};
+use crate::dev::channel::{Channel, Subchannel};
 use crate::dev::console::GuestConsole;
+use crate::dev::virtio::{Balloon, Virtio};
 use crate::dev::x250::{Disks, Slice};
 use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
+use crate::limits::Limits;
 use crate::loader;
-use crate::mem::GuestMemory;
+use crate::mem::{GuestMemory, Hinting};
 use crate::memory::FramePool;
+use crate::monitor::Monitor;
+use crate::operator::{self, Operator};
 use crate::paging::{Expanded, Ledger, Model, Pager, PagingDevice, PagingDisk};
 use crate::report::{self, HostBoot};
 use crate::sched::{self, Host};
@@ -61,6 +66,9 @@ const HEAP_BASE: u64 = 4 << 20;
 const SHARED_DISK: u16 = 0x0100;
 const SLICED_DISKS: [u16; 2] = [0x0101, 0x0102];
 
+/// The balloon that a guest has.
+const BALLOON: u16 = 0x0110;
+
 /// The disk that pages go to.
 const PAGING_DISK: u16 = 0x0200;
 
@@ -89,7 +97,11 @@ pub fn main(start: Start) -> ! {
         Ok(end) => end,
         Err(reason) => boot::fatal::stop_with(format_args!("{reason}")),
     };
-    match run(&start, machine, end) {
+    let outcome = run(&start, machine, end);
+    if !is_stack_intact() {
+        boot::fatal::stop_with(format_args!("the stack has come to its end"));
+    }
+    match outcome {
         Ok(true) => boot::fatal::succeed(),
         Ok(false) => boot::fatal::fail(),
         Err(reason) => {
@@ -193,7 +205,7 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
             guests: control.guests,
             vcpus: control.cpus,
             evict: control.policy.to_string(),
-            hinting: control.hinting.name(),
+            hinting: control.hinting_name(),
             paging: pager.as_ref().map_or("none", Pager::name),
             expanded: frames_of(control.expanded),
             slots: pool
@@ -206,11 +218,30 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
     let guests: Result<Vec<_>, _> = (0..control.guests)
         .map(|id| guest(&control, &bundle, line, id, &disks, &mut pool))
         .collect();
-    let host = Host::new(guests?, pool, evictor(&control), pager, &cpus);
+    let operator = operator(&control, &bundle)?;
+    let mut host = Host::new(guests?, pool, evictor(&control), pager, operator, &cpus);
+    host.monitor = control
+        .is_monitored
+        .then(|| Monitor::new(control.monitor, control.guests.into()));
     // From here on the guests have all references to them.
     drop(disks);
     let host = sched::run(host, &cpus)?;
     Ok(report::host(&host))
+}
+
+/// Who operates the host: a script in the bundle, whoever types, both or neither.
+fn operator(control: &Control, bundle: &Bundle<'_>) -> Result<Operator, String> {
+    let steps = match bundle.find(Kind::Script, 0) {
+        Some(entry) => {
+            let text = entry.text().map_err(|error| error.to_string())?;
+            operator::parse(text).map_err(|error| format!("script: {error}"))?
+        }
+        None => Vec::new(),
+    };
+    if control.operator {
+        console::listen().map_err(|error| error.to_string())?;
+    }
+    Ok(Operator::new(steps, control.operator, clock::now()))
 }
 
 fn evictor(control: &Control) -> Evictor {
@@ -252,6 +283,9 @@ fn frames(control: &Control, memory: u64, end: u64) -> Result<(FramePool, Frame)
             "expanded={}: a part of memory={wanted}, in front of a paging device",
             control.expanded
         ));
+    }
+    if control.expanded == 0 && control.hinting == Hinting::Extended {
+        return Err("hinting=full+extended: there is no expanded storage".to_string());
     }
     // The first key instruction makes emulators record references and changes from now on.
     key::set(Absolute(end).frame(), 0);
@@ -324,6 +358,10 @@ fn guest(
     let cpus = usize::from(control.cpus);
     let (bytes, shadow) = (control.guest_memory, control.shadow());
     let mut memory = GuestMemory::new(id, bytes, control.hinting, cpus, shadow);
+    if control.is_monitored {
+        memory.watch();
+    }
+    let balloon = || Subchannel::new(BALLOON, Virtio::new(Balloon::default().into()));
     let entry = loader::load(bundle, id, line, &mut memory, pool)?;
     let slice = |(number, disk): &(u16, Rc<Disk>)| {
         let parts = if *number == SHARED_DISK {
@@ -348,12 +386,15 @@ fn guest(
         memory,
         console: GuestConsole::new(control.console),
         disks: Disks::new(disks.iter().map(slice)),
+        channel: Channel(control.has_balloon().then(balloon).into_iter().collect()),
         floating: Floating::default(),
         alerts: 0,
-        is_wanting: false,
+        missing: None,
         last_wait: 0,
         counters: Counters::default(),
         next_eviction: 0,
+        is_paused: false,
+        allowance: Limits::of(control.limits, id),
         end: None,
         is_end_known: false,
     })

@@ -2,6 +2,7 @@
 
 pub mod exit;
 pub mod external;
+pub mod handshake;
 #[cfg(target_os = "none")]
 pub mod interruption;
 pub mod orders;
@@ -18,8 +19,10 @@ use arch::interruption::Context;
 use arch::registers::{Extent, Registers};
 use arch::{Psw, PswMask, cr0};
 
+use crate::evict::{At, Spared};
 use crate::mem::Want;
 use crate::mem::walk::Space;
+use handshake::{Handshake, PageFault};
 use orders::Deed;
 
 /// Bits of the PSW that the guest changes without the host's help: condition code, program mask,
@@ -37,21 +40,25 @@ pub enum End {
     NothingToWaitFor,
     /// Its last CPU has stopped.
     AllStopped,
+    /// It has used what it may use.
+    UsedUp,
     /// It did what this host does not offer, or what would loop for ever.
     Misbehaved(&'static str),
     /// It wants a page and there is none.
     MemoryExhausted,
     /// It wants a page that the paging device has lost.
     PageLost,
+    /// The operator wants it so.
+    Stopped,
 }
 
 /// Interruptions that any CPU of the guest may take that is enabled for them.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Floating {
     /// Parameter of a service signal.
     pub service_signal: Option<u32>,
-    /// 64-bit parameter of a completed asynchronous block I/O request, with its subcode.
-    pub block_io: Option<(u16, u64)>,
+    /// Pages that CPUs were told of, until one is told that they are there.
+    pub page_faults: Vec<PageFault>,
 }
 
 /// Signals of other CPUs that wait for this one to be enabled.
@@ -115,6 +122,8 @@ pub struct Vcpu {
     pub yields: Option<Yield>,
     /// Where the scheduler has it.
     pub place: Place,
+    /// Whether it is told of pages that it must wait for.
+    pub handshake: Option<Handshake>,
     /// What it waits for to execute its instruction again, and since when.
     pub wants: Option<(Want, u64)>,
     /// Outcomes of the entries of a list for a disk that are done, and where the list is: the instruction
@@ -124,6 +133,8 @@ pub struct Vcpu {
     pub held_until: u64,
     /// Set when a discard fault was delivered, for the policy that cares.
     pub is_discard_delivered: bool,
+    /// Pages that it got discard faults for, for the policy that cares.
+    pub spared: Spared,
     /// How often its real addresses have changed their meaning: each time the TLB is out of date.
     pub spaces: u32,
 }
@@ -153,10 +164,12 @@ impl Vcpu {
             repeated: (0, 0, 0),
             yields: None,
             place: Place::Off,
+            handshake: None,
             wants: None,
             transferred: (0, Vec::new()),
             held_until: 0,
             is_discard_delivered: false,
+            spared: Spared::default(),
             spaces: 0,
         }
     }
@@ -171,6 +184,7 @@ impl Vcpu {
     pub fn reset(&mut self) {
         self.is_operating = false;
         self.signals = Signals::default();
+        self.handshake = None;
     }
 
     /// Initial CPU reset: PSW, control registers, floating-point control and timers as at the start, too.
@@ -261,6 +275,12 @@ impl Vcpu {
     #[must_use]
     pub fn has_low_protection(&self) -> bool {
         self.control[0] & cr0::LOW_ADDRESS_PROTECTION != 0
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn at(&self) -> At {
+        (self.psw.address, self.is_problem_state())
     }
 
     /// Whether the guest is in its problem state.

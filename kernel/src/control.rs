@@ -180,6 +180,8 @@ pub struct Control {
     pub left_out: Parts,
     /// Most pages of files that are read by one request; 0 is each page for itself.
     pub read_ahead: u32,
+    /// Whether other tasks run while the host brings in the page of one.
+    pub pfault: bool,
     /// What the balloon device is used for.
     pub balloon: BalloonControl,
     /// The guard that a negative test takes out.
@@ -204,6 +206,7 @@ impl Control {
             disk: DiskChoice::Auto,
             left_out: Parts::empty(),
             read_ahead: MOST_AT_ONCE as u32,
+            pfault: true,
             balloon: BalloonControl::DEFAULT,
             #[cfg(feature = "controls")]
             take_out: None,
@@ -253,6 +256,7 @@ impl Control {
                 ];
                 self.disk = parameter.one_of("auto|virtio|diag250|memory", all)?;
             }
+            "pfault" => self.pfault = parameter.one_of("off|on", [false, true])?,
             "without" => self.left_out = parts(parameter)?,
             "readahead" => {
                 self.read_ahead = within(parameter, 0, MOST_AT_ONCE as u64)? as u32;
@@ -284,6 +288,7 @@ mod tests {
         assert_eq!((control.work, control.seed), (Work::Verify, 1));
         assert_eq!(control.read_ahead, MOST_AT_ONCE as u32);
         assert_eq!(Control::read("readahead=0").unwrap().read_ahead, 0);
+        assert!(control.pfault && !Control::read("pfault=off").unwrap().pfault);
     }
 
     #[test]
@@ -341,6 +346,7 @@ mod tests {
             ("reporting-ms=0", "reporting-ms=0: the value is too small"),
             ("reporting-ms=3600001", "too large"),
             ("balloon=half", "balloon"),
+            ("pfault=1", "pfault"),
             ("readahead=33", "readahead=33: the value is too large"),
         ] {
             let error = Control::read(line).unwrap_err();

@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod control;
 pub mod fs;
+pub mod handshake;
 pub mod mm;
 pub mod sync;
 pub mod work;

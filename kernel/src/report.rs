@@ -45,6 +45,8 @@ pub struct Boot {
     pub files: usize,
     /// Their size, in bytes.
     pub bytes: u64,
+    /// Whether the host says which pages it brings in.
+    pub pfault: bool,
 }
 
 #[derive(Serialize)]
@@ -143,6 +145,8 @@ struct Guest<'a> {
     spin_us: u64,
     switches: u64,
     cpus_taken_off: u64,
+    page_faults_waited: u64,
+    page_faults_late: u64,
     swapped_in: u64,
     pages_written: u64,
     write_errors: u64,
@@ -350,6 +354,8 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>, account: &Account) {
             spin_us: sum(|counters| counters.spun.get()) / UNITS_PER_MICROSECOND,
             switches: sum(|counters| counters.switches.get()),
             cpus_taken_off: smp::hotplug::TAKEN_OFF.get(),
+            page_faults_waited: sum(|counters| counters.page_faults_waited.get()),
+            page_faults_late: sum(|counters| counters.page_faults_late.get()),
             swapped_in: stats.swapped_in.get(),
             pages_written: stats.pages_written.get(),
             write_errors: stats.write_errors.get(),

@@ -172,6 +172,9 @@ fn prepare(
 
     smp::share(mm);
     time::install();
+    if control.pfault {
+        task::page_fault::install();
+    }
     smp::start(machine.cpus, control.cpus)?;
     Ok((control, found))
 }
@@ -203,6 +206,7 @@ fn run(prepared: &Prepared) -> Result<bool, String> {
         disk: archive.disk_name(),
         files: archive.index().len(),
         bytes: archive.index().total_size(),
+        pfault: task::page_fault::is_offered(),
     });
     if let Some(balloon) = balloon {
         balloon.start();

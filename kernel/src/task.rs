@@ -5,6 +5,7 @@
 //! own, which decides what becomes of it when nobody runs on its stack any more.
 
 mod lock;
+pub mod page_fault;
 mod queue;
 mod sleep;
 mod thread;
@@ -28,12 +29,26 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
 /// Lets a thread run, on a CPU that is idle if there is one.
 fn make_runnable(thread: Arc<Thread>) {
     QUEUE.lock().push(thread);
+    wake_idle();
+}
+
+/// As [`make_runnable`], before all others: the thread has waited in the middle of its turn. If no CPU is
+/// idle, this one is to let it go on soon.
+fn resume(thread: Arc<Thread>) {
+    QUEUE.lock().push_first(thread);
+    if !wake_idle() {
+        let cpu = Cpu::current();
+        cpu.preempted.store(true, Ordering::Relaxed);
+        cpu.yield_wanted.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Wakes a CPU that is idle, if there is one, because a thread can run.
+fn wake_idle() -> bool {
     // Whoever goes idle from now on looks at the queue after it has said so.
     let idle = mm().idle_cpus();
     let sleeper = smp::all().find(|cpu| idle >> cpu.number & 1 != 0);
-    if let Some(cpu) = sleeper {
-        smp::wake(cpu);
-    }
+    sleeper.inspect(|cpu| smp::wake(cpu)).is_some()
 }
 
 /// Whether any thread waits for a CPU.
@@ -64,8 +79,19 @@ fn run(cpu: &Cpu, thread: Arc<Thread>) {
     *cpu.thread.lock() = Some(thread.clone());
     let disposition = thread.run_on(cpu);
     cpu.thread.lock().take();
+    let is_preempted = cpu.preempted.swap(false, Ordering::Relaxed);
     if disposition == Disposition::Runnable {
-        make_runnable(thread);
+        if is_preempted {
+            // It goes on behind the one that resumes: pages that come and go starve nobody.
+            let mut queue = QUEUE.lock();
+            let resumed = queue.pop();
+            queue.push_first(thread);
+            resumed
+                .into_iter()
+                .for_each(|first| queue.push_first(first));
+        } else {
+            make_runnable(thread);
+        }
     }
 }
 
@@ -97,6 +123,7 @@ pub fn poll() {
     if time::is_tick_due(cpu) {
         time::take_tick(cpu);
     }
+    page_fault::look();
     // The tick may have been taken by its interruption, while a task ran.
     let wanted = cpu.yield_wanted.load(Ordering::Relaxed);
     if wanted || cpu.offline_wanted.load(Ordering::SeqCst) {

@@ -27,6 +27,7 @@ use spin::Once;
 use crate::mm::{Area, MapError, Mm, OutOfMemory, Space, StableRef, UserSpace};
 use crate::smp::Cpu;
 use crate::sync;
+use crate::task::page_fault::Token;
 
 /// Pages of a task's stack, the first of its space.
 pub const STACK_PAGES: usize = 16;
@@ -58,6 +59,8 @@ pub struct Task {
     space: Arc<Space>,
     segments: SegmentTable,
     context: Context,
+    /// What it calls a page that the host brings in.
+    token: Token,
     /// The PSW address of the instruction that took the latest discard fault.
     discarded_at: Option<u64>,
     /// Pages that the instruction got which was interrupted by discard faults again and again.
@@ -107,8 +110,10 @@ impl Task {
         let segments = window
             .and_then(|window| SegmentTable::new([window, space.tables()]).ok_or(OutOfMemory));
         let segments = segments.inspect_err(|_| mm.end_space(&space))?;
+        let number = LATEST.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Self {
-            number: LATEST.fetch_add(1, Ordering::Relaxed) + 1,
+            number,
+            token: Token::new(number),
             segments,
             space,
             context,
@@ -158,13 +163,17 @@ impl Task {
     pub fn run(&mut self, mm: &'static Mm<'static>) -> Event {
         loop {
             self.load_space();
+            self.token.load();
             // SAFETY: threads run with interruptions disabled; the space maps the image, which may be
             // read, and pages of the task.
             let class = unsafe { cpu::run(&mut self.context) };
             match class {
                 Class::External | Class::Io => {
                     handler::dispatch(class);
-                    self.held.clear();
+                    // The instruction that waits for a page keeps those that it has got.
+                    if class == Class::Io || !self.token.wait() {
+                        self.held.clear();
+                    }
                 }
                 Class::SupervisorCall => return Event::Call(lowcore_field!(svc_code)),
                 Class::Program => {

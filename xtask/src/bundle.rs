@@ -16,6 +16,8 @@ pub struct Contents {
     pub image: Option<(Vec<u8>, Format)>,
     /// Each guest's parameter line.
     pub guest_parameters: Vec<String>,
+    /// Commands for the host's operator.
+    pub script: Option<String>,
     /// The files, where they are not on a disk.
     pub disk: Option<Vec<u8>>,
 }
@@ -44,6 +46,9 @@ impl Contents {
                 line.as_bytes(),
             )?;
         }
+        if let Some(script) = &self.script {
+            writer.add(Kind::Script, Owner::All, "script", script.as_bytes())?;
+        }
         if let Some(disk) = &self.disk {
             writer.add(Kind::Disk, Owner::All, "files", disk.as_slice())?;
         }
@@ -63,6 +68,7 @@ mod tests {
         let contents = Contents {
             image: Some((b"image".to_vec(), Format::Elf)),
             guest_parameters: vec!["seed=1".to_owned(), "seed=2".to_owned()],
+            script: Some("op=list".to_owned()),
             disk: Some(vec![7; 5000]),
         };
         let length = contents.write(file.path()).unwrap();
@@ -81,6 +87,8 @@ mod tests {
             bundle.find(Kind::Elf, 1).unwrap().verify().unwrap(),
             b"image"
         );
+        let script = bundle.find(Kind::Script, 1).unwrap();
+        assert_eq!(script.text().unwrap(), "op=list");
         assert_eq!(
             bundle.find(Kind::Disk, 0).unwrap().verify().unwrap(),
             [7; 5000]

@@ -129,6 +129,11 @@ pub enum Hinting {
     Unused,
     /// All page states.
     Full,
+    /// As that, and a volatile page goes to expanded storage before it is discarded.
+    #[value(name = "full+extended")]
+    Extended,
+    /// None of them: a monitor of the host's drives each guest's balloon instead.
+    Balloon,
 }
 
 impl Hinting {
@@ -139,6 +144,8 @@ impl Hinting {
             Self::None => "none",
             Self::Unused => "unused",
             Self::Full => "full",
+            Self::Extended => "full+extended",
+            Self::Balloon => "balloon",
         }
     }
 
@@ -146,9 +153,9 @@ impl Hinting {
     #[must_use]
     pub fn kernel_word(self) -> &'static str {
         match self {
-            Self::None => "off",
+            Self::None | Self::Balloon => "off",
             Self::Unused => "unused",
-            Self::Full => "full",
+            Self::Full | Self::Extended => "full",
         }
     }
 }
@@ -246,6 +253,8 @@ pub enum Control {
     MuteCpu,
     /// The host leaves a CPU alone for two seconds, once.
     LateCpu,
+    /// The host calls a page something else when it is there than when it was missing.
+    WrongToken,
 }
 
 impl Control {
@@ -259,13 +268,17 @@ impl Control {
             Self::DiscardStable => "discard-stable",
             Self::MuteCpu => "mute-cpu",
             Self::LateCpu => "late-cpu",
+            Self::WrongToken => "wrong-token",
         }
     }
 
     /// Whether the host makes the mistake; else the kernel does.
     #[must_use]
     pub fn is_of_host(self) -> bool {
-        matches!(self, Self::DiscardStable | Self::MuteCpu | Self::LateCpu)
+        matches!(
+            self,
+            Self::DiscardStable | Self::MuteCpu | Self::LateCpu | Self::WrongToken
+        )
     }
 }
 
@@ -280,8 +293,9 @@ pub struct QemuOptions {
     /// Which hints count: for host and kernel alike.
     #[arg(long, value_enum, default_value_t = Hinting::Full)]
     pub hinting: Hinting,
-    /// How the host chooses pages: lru, random:RATE (mean evictions a second and guest), steal,
-    /// hold (steal, and a CPU pauses after a discard fault).
+    /// How the host chooses pages: lru, random:RATE (mean evictions a second and guest), steal (all, at
+    /// every exit), steal:spare (but what a CPU faulted on and has not used yet), steal:MS (so many
+    /// milliseconds later), hold (steal, and a CPU pauses after a discard fault).
     #[arg(long, value_name = "POLICY", default_value = "random:6000", value_parser = policy)]
     pub evict: String,
     /// Number of guests.
@@ -329,6 +343,13 @@ pub struct QemuOptions {
     /// Run this s390x image (ELF or flat) in the guests instead of our kernel.
     #[arg(long, value_name = "IMAGE", conflicts_with = "bare")]
     pub guest: Option<PathBuf>,
+    /// Commands for the host's operator: a line each, op=COMMAND or op=wait MILLISECONDS.
+    #[arg(long, value_name = "FILE", conflicts_with = "bare")]
+    pub script: Option<PathBuf>,
+    /// Pass on what you type to the host's operator: list, states, evict, pause, resume, stop, dump, or the
+    /// first letter (x to stop), and a guest's number.
+    #[arg(long, conflicts_with = "bare")]
+    pub operator: bool,
     /// Where to leave run.jsonl and run.log. [default: target/run]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -344,9 +365,9 @@ pub struct QemuOptions {
     /// Make one instruction one nanosecond: exact and repeatable, but slower.
     #[arg(long)]
     pub icount: bool,
-    /// Give the bare kernel a balloon device, which it reports free pages to and whose target it
-    /// follows.
-    #[arg(long, requires = "bare")]
+    /// Give the bare kernel, or with a host each guest, a balloon device, which it reports free pages to
+    /// and whose target it follows.
+    #[arg(long)]
     pub balloon: bool,
     /// Which console the machine has, and each guest's.
     #[arg(long, value_enum, default_value_t)]
@@ -366,7 +387,7 @@ pub struct QemuOptions {
         long,
         value_name = "TEXT",
         hide = true,
-        requires = "balloon",
+        requires_all = ["balloon", "bare"],
         default_value = "free-page-reporting=on,deflate-on-oom=on"
     )]
     pub balloon_properties: String,
@@ -436,11 +457,14 @@ fn bad_block(text: &str) -> Result<BadBlock, String> {
 }
 
 fn policy(text: &str) -> Result<String, String> {
-    let rate = text.strip_prefix("random:").map(str::parse::<u32>);
-    match (text, rate) {
-        ("lru" | "steal" | "hold", _) | (_, Some(Ok(1..))) => Ok(text.to_owned()),
-        _ => Err("give lru, random:RATE (RATE at least 1 a second), steal or hold".to_owned()),
-    }
+    let number = |name| text.strip_prefix(name).and_then(|word| word.parse().ok());
+    let is_known = matches!(text, "lru" | "steal" | "steal:spare" | "hold")
+        || matches!(number("random:"), Some(1..=1_000_000_u32))
+        || matches!(number("steal:"), Some(1..=10_000_u32));
+    let all = "lru, random:RATE (1 to 1000000 a second), steal, steal:spare, steal:MS (1 to 10000) or hold";
+    is_known
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("give {all}"))
 }
 
 #[cfg(test)]
@@ -480,6 +504,7 @@ mod tests {
         for bad in [
             vec!["xtask", "qemu", "--evict", "random"],
             vec!["xtask", "qemu", "--evict", "random:0"],
+            vec!["xtask", "qemu", "--evict", "steal:0"],
             vec!["xtask", "qemu", "--guests", "0"],
             vec!["xtask", "qemu", "--cpus", "0"],
             vec!["xtask", "qemu", "--machine-cpus", "65"],
@@ -488,7 +513,6 @@ mod tests {
             vec!["xtask", "qemu", "--passes", "0"],
             vec!["xtask", "qemu", "--hinting", "most"],
             vec!["xtask", "qemu", "--bare", "--guest", "x"],
-            vec!["xtask", "qemu", "--balloon"],
             vec!["xtask", "qemu", "--paging", "model:"],
             vec!["xtask", "qemu", "--bare", "--paging", "1M"],
             vec!["xtask", "qemu", "--bare", "--expanded", "1M"],

@@ -177,7 +177,11 @@ impl Collector {
         *next = seq.unwrap_or(expected) + 1;
         let of_host = matches!(
             event,
-            Event::HostBoot(_) | Event::Console(_) | Event::GuestEnd(_) | Event::Host(_)
+            Event::HostBoot(_)
+                | Event::Console(_)
+                | Event::Operator(_)
+                | Event::GuestEnd(_)
+                | Event::Host(_)
         );
         let of_both = matches!(event, Event::Error(_));
         if seq != Some(expected) {

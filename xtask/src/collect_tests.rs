@@ -54,6 +54,8 @@ fn guest_line(seq: u64, status: &str) -> String {
         "user_copies",
         "user_copy_fix_ups",
         "user_copy_faults",
+        "page_faults_waited",
+        "page_faults_late",
     ] {
         line[field] = json!(0);
     }
@@ -71,11 +73,20 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
                 "paged_out",
                 "expanded_out",
                 "expanded_in",
+                "expanded_volatile",
                 "page_writes",
                 "page_reads",
                 "page_reads_ahead",
                 "page_waits",
                 "page_wait_us",
+                "page_faults_told",
+                "balloon_target",
+                "balloon_pages",
+                "balloon_available",
+                "balloon_inflated",
+                "balloon_deflated",
+                "balloon_reported",
+                "balloon_wake_ups",
             ] {
                 guest[field] = json!(0);
             }

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use host::{Console, GuestEnd, Host, HostBoot, HostGuest};
+pub use host::{Console, GuestEnd, Host, HostBoot, HostGuest, Operator};
 pub use kernel::{Boot, FileLeft, Guest, Measure, Mismatch, Progress, Tally, WorkStart};
 
 /// Counts by name or number, such as ESSA by operation request code.
@@ -84,6 +84,8 @@ kinds! {
     "host_boot" => HostBoot,
     /// Host: a line that a guest printed.
     "console" => Console,
+    /// Host: the answer to a command of its operator.
+    "operator" => Operator,
     /// Host: a guest has ended.
     "guest_end" => GuestEnd,
     /// Host: the outcome and all counters; its last line.
@@ -127,6 +129,7 @@ impl Event {
             Self::Error(event) => event.seq,
             Self::HostBoot(event) => event.seq,
             Self::Console(event) => event.seq,
+            Self::Operator(event) => event.seq,
             Self::GuestEnd(event) => event.seq,
             Self::Host(event) => event.seq,
             Self::Outcome(_) | Self::Image(_) | Self::Figure(_) => return None,

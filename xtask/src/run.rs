@@ -3,10 +3,12 @@
 mod left;
 mod scenario;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use serde::de::IgnoredAny;
 
 use crate::cli::QemuOptions;
 use crate::collect::{Collector, Seen};
@@ -66,6 +68,7 @@ pub(crate) fn command(options: &QemuOptions, json: bool) -> Result<()> {
 /// failed is not an error here: see [`Finished::outcome`].
 pub fn execute(options: &QemuOptions, show: Show) -> Result<Finished> {
     let guest = scenario::foreign_guest(options)?;
+    let script = scenario::script(options)?;
     let folder = options
         .out
         .clone()
@@ -87,6 +90,7 @@ pub fn execute(options: &QemuOptions, show: Show) -> Result<Finished> {
         options,
         images: &images,
         guest,
+        script,
         packed: &packed,
     };
     watch(&scenario, &qemu, folder, show)
@@ -114,7 +118,8 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
     let (start, mut until_work) = (Instant::now(), None);
     let timeout = (!options.gdb).then(|| Duration::from_secs(options.timeout));
     let mut pieces = Pieces::default();
-    let end = machine::run(&mut command, timeout, &mut |source, printed| {
+    let input = options.operator.then(io::stdin);
+    let end = machine::run(&mut command, input, timeout, &mut |source, printed| {
         let whole = match source {
             Source::Console => pieces.join(printed),
             Source::Emulator => Some(printed.to_owned()),
@@ -123,6 +128,11 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
             return Ok(());
         };
         recorder.log(line)?;
+        let line = if options.operator {
+            without_echo(line)
+        } else {
+            line
+        };
         if is_json(source, line) {
             recorder.event(line)?;
             if show == Show::Json {
@@ -133,6 +143,7 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
             Seen::Text(guest, text) => show_text(&display, guest.filter(|_| expected.host), &text),
             Seen::Event(guest, event) => match *event {
                 Event::Progress(progress) => display.update(guest.unwrap_or(0), &progress),
+                Event::Operator(answer) => display.text(&answer.to_string()),
                 Event::WorkStart(_) => {
                     until_work = until_work.or(Some(start.elapsed()));
                     Ok(())
@@ -165,6 +176,15 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
         wall,
         until_work,
     })
+}
+
+/// A line of the host without what was typed meanwhile, which QEMU's console in line mode echoes behind it.
+fn without_echo(line: &str) -> &str {
+    let mut values = serde_json::Deserializer::from_str(line).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) if line.starts_with('{') => &line[..values.byte_offset()],
+        _ => line,
+    }
 }
 
 /// Whether a line belongs into the file that holds nothing but JSON.
@@ -226,4 +246,22 @@ fn summary(finished: &Finished) -> String {
         sum(|guest| guest.mismatches),
         finished.wall.as_secs_f64(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_is_no_part_of_a_line() {
+        for (line, expected) in [
+            (r#"{"a":{}}pause 1"#, r#"{"a":{}}"#),
+            (r#"{"a":1}"#, r#"{"a":1}"#),
+            ("text {}", "text {}"),
+            ("{ no JSON", "{ no JSON"),
+            ("1 2", "1 2"),
+        ] {
+            assert_eq!(without_echo(line), expected);
+        }
+    }
 }

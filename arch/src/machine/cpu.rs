@@ -75,6 +75,20 @@ pub fn wait(mask: PswMask) {
     }
 }
 
+/// Takes external interruptions that are pending; they are disabled before and behind.
+pub fn take_external() {
+    let mut old = 0_u8;
+    // SAFETY: opens the external mask between two instructions, where handlers keep all registers.
+    unsafe {
+        asm!(
+            "stosm 0({old}), 0x01",
+            "stnsm 0({old}), 0xfe",
+            old = in(reg_addr) &raw mut old,
+            options(nostack),
+        );
+    }
+}
+
 /// Runs a problem-state context until it is interrupted; returns the class of the interruption.
 ///
 /// Details of the interruption stand in the lowcore. No control register is loaded here: the

@@ -5,6 +5,7 @@ use core::arch::asm;
 use crate::addr::Absolute;
 use crate::fault::Fault;
 use crate::machine::guard;
+use crate::psw::PswMask;
 
 /// DIAGNOSE X'10': releases the pages from `first` to `last`, both included; they read as zero afterwards.
 ///
@@ -51,6 +52,40 @@ pub fn yield_time_slice() -> Result<(), Fault> {
         );
     }
     guard::outcome(code, identification)
+}
+
+/// DIAGNOSE X'258', token: from now on this CPU, when it is in the problem state and enabled, is told of a
+/// page that the host has to bring in, and of its arrival, with the doubleword at a real address; or, if
+/// there is none, no more. Returns the return code: 0 is good, 8 was so already, 4 was not.
+///
+/// # Errors
+/// The program interruption that it was answered with: a specification exception where it is not offered.
+pub fn page_fault_handshake(token: Option<u64>) -> Result<u64, Fault> {
+    /// Diagnose code, function, length in doublewords and version.
+    const fn head(function: u64) -> u64 {
+        0x258 << 48 | function << 32 | 5 << 16 | 2
+    }
+    const PROBLEM: u64 = PswMask::PROBLEM.bits();
+    let block = match token {
+        Some(at) => [head(0), at, PROBLEM, PROBLEM, 1 << 63],
+        None => [head(1), 0, 0, 0, 0],
+    };
+    let (code, identification, result): (u64, u64, u64);
+    // SAFETY: reads the block, whose real address is its address, for the kernel runs with DAT off.
+    unsafe {
+        asm!(
+            "lghi %r0, 0",
+            "2: .insn rs,0x83000000,%r2,%r3,0x258   # diag 2,3,0x258",
+            "3:",
+            extable!("2b", "3b"),
+            in("r2") block.as_ptr(),
+            inout("r3") 0_u64 => result,
+            out("r0") code,
+            out("r1") identification,
+            options(nostack),
+        );
+    }
+    guard::outcome(code, identification).map(|()| result)
 }
 
 /// DIAGNOSE X'210': stores information about a virtual device into the block at `block`, which starts

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{MAGIC, VERSION};
+use super::{MAGIC_TEXT, VERSION};
 
 /// Why a bundle or one of its entries cannot be used; the text is one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl fmt::Display for Error {
             Self::Magic => write!(
                 f,
                 "the initial RAM disk is no bundle: it does not start with {}",
-                MAGIC.escape_ascii()
+                MAGIC_TEXT
             ),
             Self::Version(version) => write!(
                 f,

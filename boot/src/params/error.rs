@@ -1,6 +1,6 @@
 //! What can be wrong with a parameter line.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 /// Why a parameter line cannot be used; the text is one line and names the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +35,25 @@ pub enum Error<'a> {
     },
 }
 
+/// A word with its other bytes in hexadecimal. The library's way knows all of Unicode for it.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.bytes().try_for_each(|byte| match byte {
+            b' '..=b'~' => f.write_char(char::from(byte)),
+            _ => write!(f, "\\x{byte:02x}"),
+        })
+    }
+}
+
 impl fmt::Display for Error<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAscii(word) => write!(
                 f,
                 "parameter {}: only printable ASCII characters are allowed",
-                word.escape_default()
+                Escaped(word)
             ),
             Self::MissingEquals(word) => {
                 write!(f, "parameter {word}: `=` is missing, write {word}=VALUE")

@@ -15,9 +15,11 @@ pub(crate) const SIZE: usize = 4096;
 /// The bytes of a control block.
 pub(crate) type Block = [u8; SIZE];
 
+/// Event type of a command that somebody typed at a console in line mode.
+pub(crate) const COMMAND: u8 = 0x01;
 /// Event type of a line-mode message.
 pub(crate) const MESSAGE: u8 = 0x02;
-/// Event type of text for the ASCII console.
+/// Event type of text for the ASCII console, and from it.
 pub(crate) const ASCII: u8 = 0x1a;
 
 /// Most bytes of text in one event for the ASCII console.
@@ -182,12 +184,14 @@ pub(crate) fn machine(block: &Block) -> Machine {
     }
 }
 
-/// Fills a block for WRITE EVENT MASK: this program sends the events in `sends`, and receives none.
-pub(crate) fn put_event_mask(block: &mut Block, sends: u32) {
+/// Fills a block for WRITE EVENT MASK: this program sends the events in `sends`, and receives those in
+/// `receives`.
+pub(crate) fn put_event_mask(block: &mut Block, sends: u32, receives: u32) {
     let mut mask = EventMask::new_zeroed();
     mask.header.length = length(size_of::<EventMask>());
     mask.mask_length = length(size_of::<U32>());
     mask.program_sends = sends.into();
+    mask.program_receives = receives.into();
     put(block, 0, &mask);
 }
 
@@ -239,6 +243,28 @@ pub(crate) fn put_line(block: &mut Block, line: &[u8]) {
     let at = put(block, at, &text);
     for (to, from) in block[at..].iter_mut().zip(line) {
         *to = ebcdic::from_ascii(*from);
+    }
+}
+
+/// Fills a block for READ EVENT DATA: whatever there is.
+pub(crate) fn put_read_event(block: &mut Block) {
+    put(block, 0, &length(SIZE));
+}
+
+/// Gives the type and the data of each event in the answer to READ EVENT DATA to `take`.
+pub(crate) fn events(block: &Block, mut take: impl FnMut(u8, &[u8])) {
+    let end = usize::from(u16::from_be_bytes([block[0], block[1]])).min(SIZE);
+    let mut rest = block.get(size_of::<Header>()..end).unwrap_or_default();
+    while let Ok((event, _)) = Event::ref_from_prefix(rest) {
+        let length = usize::from(event.length.get());
+        let Some((whole, behind)) = rest.split_at_checked(length) else {
+            return;
+        };
+        let Some(data) = whole.get(size_of::<Event>()..) else {
+            return;
+        };
+        take(event.kind, data);
+        rest = behind;
     }
 }
 

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use arch::control::{self, cr0};
 use arch::handler::{self, external};
+use arch::sigp::{self, Order};
 use arch::{Absolute, PswMask, cpu, diagnose, lowcore_field};
 
 use super::block::{self as sccb, Block, Machine};
@@ -16,6 +17,8 @@ const READ_SCP_INFO_FORCED: u32 = 0x0012_0001;
 const READ_SCP_INFO: u32 = 0x0002_0001;
 /// Say which events this program sends and receives.
 const WRITE_EVENT_MASK: u32 = 0x0078_0005;
+/// Fetch events.
+const READ_EVENT_DATA: u32 = 0x0077_0005;
 /// Send events.
 const WRITE_EVENT_DATA: u32 = 0x0076_0005;
 
@@ -23,6 +26,8 @@ const WRITE_EVENT_DATA: u32 = 0x0076_0005;
 const READ_COMPLETE: u16 = 0x0010;
 /// Response code: the request is complete.
 const COMPLETE: u16 = 0x0020;
+/// Response code: no event waits to be read.
+const NO_EVENT: u16 = 0x60f0;
 
 /// Why a service call did not deliver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,6 +149,14 @@ fn on_service_signal() {
             request.under_way.store(false, Ordering::Release);
         }
     }
+    let owner = OWNER.load(Ordering::Relaxed);
+    if owner != u32::from(cpu::address()) + 1
+        && let Some(owner) = owner.checked_sub(1)
+    {
+        // It waits for the interruption that this CPU has taken.
+        // SAFETY: who is interrupted in its wait looks again.
+        unsafe { sigp::signal(owner as u16, Order::EmergencySignal, 0) };
+    }
 }
 
 /// Runs one request: `fill` writes the block, which is zero before, and `read` reads the answer.
@@ -153,10 +166,12 @@ fn request<T>(
     read: impl FnOnce(&Block) -> T,
 ) -> Result<T, Error> {
     exclusively(|| {
-        // Only here: another CPU that took the interruption would leave this one waiting.
-        control::enable_cr0(cr0::SERVICE_SIGNAL);
+        let was_enabled = control::get::<0>() & cr0::SERVICE_SIGNAL != 0;
+        if !was_enabled {
+            control::enable_cr0(cr0::SERVICE_SIGNAL);
+        }
         let outcome = request_alone(command, fill, read);
-        if DEPTH.load(Ordering::Relaxed) == 0 {
+        if !was_enabled {
             control::disable_cr0(cr0::SERVICE_SIGNAL);
         }
         outcome
@@ -207,11 +222,11 @@ pub fn read_info() -> Result<Machine, Error> {
     }
 }
 
-/// Says which events this program sends; returns those that the machine receives.
-pub(crate) fn write_event_mask(sends: u32) -> Result<u32, Error> {
+/// Says which events this program sends and receives; returns those that the machine receives.
+pub(crate) fn write_event_mask(sends: u32, receives: u32) -> Result<u32, Error> {
     request(
         WRITE_EVENT_MASK,
-        |block| sccb::put_event_mask(block, sends),
+        |block| sccb::put_event_mask(block, sends, receives),
         sccb::machine_receives,
     )
 }
@@ -219,4 +234,14 @@ pub(crate) fn write_event_mask(sends: u32) -> Result<u32, Error> {
 /// Sends the event that `fill` writes.
 pub(crate) fn write_event(fill: impl FnOnce(&mut Block)) -> Result<(), Error> {
     request(WRITE_EVENT_DATA, fill, |_| ())
+}
+
+/// Gives the type and the data of each event that waits for this program to `take`.
+pub(crate) fn read_events(take: impl FnMut(u8, &[u8])) -> Result<(), Error> {
+    match request(READ_EVENT_DATA, sccb::put_read_event, |block| {
+        sccb::events(block, take);
+    }) {
+        Err(Error::Response(NO_EVENT)) => Ok(()),
+        outcome => outcome,
+    }
 }

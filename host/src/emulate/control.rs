@@ -3,7 +3,7 @@
 use arch::{PAGE_SIZE, program, storage};
 
 use super::decode::Instruction;
-use super::machine::{Machine, Trap};
+use super::machine::{Machine, PRIMARY, Trap};
 use crate::vcpu::End;
 
 /// Registers of an RS operand: from the first to the last, wrapping at 15.
@@ -107,6 +107,7 @@ pub(super) fn stap(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
 /// TEST BLOCK: clears the frame; every frame is usable.
 pub(super) fn tb(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let address = machine.register_address(instruction.rre().1) & !(PAGE_SIZE as u64 - 1);
+    machine.check_low(PRIMARY, address)?;
     let page = machine.page(address)?;
     let (pool, cpu) = (&mut *machine.pool, machine.cpu);
     let memory = &mut machine.guest.memory;
@@ -143,6 +144,7 @@ pub(super) fn stura(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     let (register, at) = instruction.rre();
     let address = machine.register_address(at);
     check_alignment(address, 4)?;
+    machine.check_low(PRIMARY, address)?;
     let value = machine.gpr(register) as u32;
     machine.write_real(address, &value.to_be_bytes())
 }
@@ -152,6 +154,7 @@ pub(super) fn sturg(machine: &mut Machine<'_>, instruction: &Instruction) -> Res
     let (register, at) = instruction.rre();
     let address = machine.register_address(at);
     check_alignment(address, 8)?;
+    machine.check_low(PRIMARY, address)?;
     let value = machine.gpr(register);
     machine.write_real(address, &value.to_be_bytes())
 }

@@ -29,6 +29,14 @@ pub(super) fn diag(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         }
         0x250 => crate::dev::x250::diagnose(machine, first, second).map_err(Trap::from),
         0x210 => crate::dev::x250::device_class(machine, first).map_err(Trap::from),
+        0x258 => super::handshake::diagnose(machine, first, second),
+        0x500 => match crate::dev::virtio::diagnose(machine) {
+            Ok(true) => {
+                machine.vcpu_mut().psw.address = instruction.at;
+                Ok(())
+            }
+            outcome => outcome.map(drop).map_err(Trap::from),
+        },
         0x308 => ipl(machine, first, second),
         _ => Err(Trap::exception(program::SPECIFICATION)),
     };
@@ -66,8 +74,11 @@ fn ipl(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), Tra
     match machine.gpr(second) {
         0 | 1 => {
             // Subsystem reset, and the PSW at absolute 0. The other CPUs stop.
+            // It is looked at by the old prefix: what has to be waited for, or is an exception, changes none.
+            let real = machine.guest.memory.absolute(machine.cpu, 0);
+            let short = u64::from_be_bytes(machine.read_real::<8>(real)?);
+            machine.expect_prefix(0)?;
             machine.set_prefix(0);
-            let short = u64::from_be_bytes(machine.read_real::<8>(0)?);
             for cpu in 0..machine.guest.vcpus.len() {
                 machine.order(cpu, Deed::InitialReset);
             }

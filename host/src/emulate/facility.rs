@@ -13,7 +13,7 @@ const CPU_ID: u64 = 0xff00_0000_2097_0000;
 
 /// STORE CPU ID.
 pub(super) fn stidp(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let address = machine.address(instruction.base(2));
+    let address = super::psw::aligned(machine, instruction)?;
     let id = CPU_ID | (u64::from(machine.guest.id) << 32);
     machine.write(address, &id.to_be_bytes())
 }

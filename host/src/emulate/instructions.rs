@@ -22,7 +22,7 @@ macro_rules! instructions {
                 0xb207 STCKC privileged clock::stckc;
                 0xb208 SPT privileged clock::spt;
                 0xb209 STPT privileged clock::stpt;
-                0xb20a SPKA privileged psw::spka;
+                0xb20a SPKA general psw::spka;
                 0xb20b IPK general psw::ipk;
                 0xb20d PTLB privileged translation::ptlb;
                 0xb210 SPX privileged control::spx;
@@ -37,12 +37,12 @@ macro_rules! instructions {
                 0xb22a RRBE privileged key::rrbe;
                 0xb22b SSKE privileged key::sske;
                 0xb22c TB privileged control::tb;
-                0xb230 CSCH privileged channel::not_operational;
-                0xb231 HSCH privileged channel::not_operational;
-                0xb232 MSCH privileged channel::not_operational;
-                0xb233 SSCH privileged channel::not_operational;
-                0xb234 STSCH privileged channel::not_operational;
-                0xb235 TSCH privileged channel::not_operational;
+                0xb230 CSCH privileged channel::csch;
+                0xb231 HSCH privileged channel::hsch;
+                0xb232 MSCH privileged channel::msch;
+                0xb233 SSCH privileged channel::ssch;
+                0xb234 STSCH privileged channel::stsch;
+                0xb235 TSCH privileged channel::tsch;
                 0xb236 TPI privileged channel::tpi;
                 0xb237 SAL privileged channel::nothing;
                 0xb238 RSCH privileged channel::not_operational;
@@ -76,7 +76,7 @@ macro_rules! instructions {
                 0xe313 LRAY privileged translation::lray;
                 0xe502 STRAG privileged translation::strag;
                 0xe50e MVCSK general move_spaces::mvcsk;
-                0xe50f MVCDK general move_spaces::mvcsk;
+                0xe50f MVCDK general move_spaces::mvcdk;
                 0xeb0f TRACG privileged control::trace;
                 0xeb25 STCTG privileged control::stctg;
                 0xeb2f LCTLG privileged control::lctlg;

@@ -1,9 +1,10 @@
-//! Moves between address spaces. Keys are not looked at: guests of this host have access key 0.
+//! Moves between address spaces and by access keys.
 
-use arch::{PswMask, program};
+use arch::{PswMask, cr0, program};
 
 use super::decode::Instruction;
 use super::machine::{HOME, Machine, PRIMARY, SECONDARY, Trap};
+use super::psw::check_key;
 use crate::mem::address_space_control;
 
 /// Most bytes that one MOVE WITH OPTIONAL SPECIFICATIONS moves.
@@ -11,19 +12,27 @@ const MOST: u64 = 4096;
 /// Most bytes that one of the others moves.
 const MOST_BY_KEY: u64 = 256;
 
-fn check_dat(machine: &Machine<'_>) -> Result<(), Trap> {
-    if machine.vcpu().has_dat() {
+/// An operand: its space, the key that it is accessed with, its address.
+#[derive(Clone, Copy)]
+struct Operand {
+    space: u8,
+    key: u64,
+    address: u64,
+}
+
+fn special_operation_unless(holds: bool) -> Result<(), Trap> {
+    if holds {
         Ok(())
     } else {
         Err(Trap::exception(program::SPECIAL_OPERATION))
     }
 }
 
-/// Moves at most `most` of `length` bytes between two spaces; the condition code says if it was all.
+/// Moves at most `most` of `length` bytes; the condition code says if it was all.
 fn move_at_most(
     machine: &mut Machine<'_>,
-    to: (u8, u64),
-    from: (u8, u64),
+    to: Operand,
+    from: Operand,
     length: u64,
     most: u64,
 ) -> Result<(), Trap> {
@@ -32,11 +41,11 @@ fn move_at_most(
     Ok(())
 }
 
-/// Moves bytes between two spaces, in pieces: what was moved before an exception is moved again after it.
+/// Moves bytes in pieces: what was moved before an exception is moved again after it.
 fn move_bytes(
     machine: &mut Machine<'_>,
-    (to_space, to): (u8, u64),
-    (from_space, from): (u8, u64),
+    to: Operand,
+    from: Operand,
     count: u64,
 ) -> Result<(), Trap> {
     let mut buffer = [0; 256];
@@ -44,8 +53,12 @@ fn move_bytes(
     while done < count {
         let size = (count - done).min(buffer.len() as u64);
         let piece = &mut buffer[..size as usize];
-        machine.load(from_space, from.wrapping_add(done), piece)?;
-        machine.store(to_space, to.wrapping_add(done), piece)?;
+        let source = from.address.wrapping_add(done);
+        machine.check_storage_key(&from, source, size, false)?;
+        machine.load(from.space, source, piece)?;
+        let target = to.address.wrapping_add(done);
+        machine.check_storage_key(&to, target, size, true)?;
+        machine.store(to.space, target, piece)?;
         done += size;
     }
     Ok(())
@@ -53,60 +66,85 @@ fn move_bytes(
 
 /// MOVE WITH OPTIONAL SPECIFICATIONS.
 pub(super) fn mvcos(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    check_dat(machine)?;
+    special_operation_unless(machine.vcpu().has_dat())?;
     let access = machine.gpr(0) as u32;
-    let to_space = specified(machine, (access >> 16) as u16)?;
-    let from_space = specified(machine, access as u16)?;
-    if to_space == HOME && machine.vcpu().is_problem_state() {
-        return Err(Trap::exception(program::SPECIAL_OPERATION));
+    let to = specified(machine, (access >> 16) as u16, instruction.base(2))?;
+    let from = specified(machine, access as u16, instruction.base(4))?;
+    special_operation_unless(to.space != HOME || !machine.vcpu().is_problem_state())?;
+    for operand in [&to, &from] {
+        check_key(machine, operand.key)?;
     }
-    let to = machine.address(instruction.base(2));
-    let from = machine.address(instruction.base(4));
     let length = machine.length(instruction.rs().0);
-    move_at_most(machine, (to_space, to), (from_space, from), length, MOST)
+    move_at_most(machine, to, from, length, MOST)
 }
 
-/// The space that an operand-access control names, or that of the PSW.
-fn specified(machine: &Machine<'_>, control: u16) -> Result<u8, Trap> {
+/// The operand that an operand-access control describes; what it does not, the PSW does.
+fn specified(machine: &Machine<'_>, control: u16, operand: (usize, u64)) -> Result<Operand, Trap> {
     /// The space is the one named here.
     const BY_SPACE: u16 = 1;
+    /// The key is.
+    const BY_KEY: u16 = 2;
     /// Access-register mode, which this host does not offer.
     const ACCESS_REGISTERS: u8 = 1;
-    let space = if control & BY_SPACE == 0 {
-        address_space_control(&machine.vcpu().psw)
-    } else {
-        (control >> 6) as u8 & 3
-    };
-    if space == ACCESS_REGISTERS {
-        Err(Trap::exception(program::SPECIAL_OPERATION))
-    } else {
-        Ok(space)
+    let mut specified = machine.usual(operand);
+    if control & BY_SPACE != 0 {
+        specified.space = (control >> 6) as u8 & 3;
     }
+    if control & BY_KEY != 0 {
+        specified.key = u64::from(control >> 12);
+    }
+    let is_secondary = specified.space == SECONDARY;
+    special_operation_unless(
+        specified.space != ACCESS_REGISTERS && (!is_secondary || machine.has_secondary_control()),
+    )?;
+    Ok(specified)
 }
 
 /// MOVE TO PRIMARY.
 pub(super) fn mvcp(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    by_key(machine, instruction, PRIMARY, SECONDARY)
+    let (mut to, mut from) = both(machine, instruction);
+    (to.space, from.space) = (PRIMARY, SECONDARY);
+    check_both_spaces(machine)?;
+    from.key = key_in(machine, instruction.rs().1)?;
+    move_by_key(machine, instruction, to, from)
 }
 
 /// MOVE TO SECONDARY.
 pub(super) fn mvcs(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    by_key(machine, instruction, SECONDARY, PRIMARY)
+    let (mut to, mut from) = both(machine, instruction);
+    (to.space, from.space) = (SECONDARY, PRIMARY);
+    check_both_spaces(machine)?;
+    to.key = key_in(machine, instruction.rs().1)?;
+    move_by_key(machine, instruction, to, from)
+}
+
+/// Moves between the primary and the secondary space are for those who run in one of them, if control
+/// register 0 allows it.
+fn check_both_spaces(machine: &Machine<'_>) -> Result<(), Trap> {
+    let vcpu = machine.vcpu();
+    let is_home = address_space_control(&vcpu.psw) == HOME;
+    special_operation_unless(vcpu.has_dat() && !is_home && machine.has_secondary_control())
 }
 
 /// MOVE WITH KEY.
 pub(super) fn mvck(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let space = address_space_control(&machine.vcpu().psw);
-    move_by_key(machine, instruction, space, space)
+    let (to, mut from) = both(machine, instruction);
+    from.key = key_in(machine, instruction.rs().1)?;
+    move_by_key(machine, instruction, to, from)
 }
 
-/// MOVE WITH SOURCE KEY, and MOVE WITH DESTINATION KEY.
+/// MOVE WITH SOURCE KEY.
 pub(super) fn mvcsk(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let space = address_space_control(&machine.vcpu().psw);
-    let to = machine.address(instruction.base(2));
-    let from = machine.address(instruction.base(4));
-    let count = (machine.gpr(0) & 0xff) + 1;
-    move_bytes(machine, (space, to), (space, from), count)
+    let (to, mut from) = both(machine, instruction);
+    from.key = key_in(machine, 1)?;
+    move_bytes(machine, to, from, (machine.gpr(0) & 0xff) + 1)
+}
+
+/// MOVE WITH DESTINATION KEY.
+pub(super) fn mvcdk(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    let (mut to, from) = both(machine, instruction);
+    to.key = key_in(machine, 1)?;
+    move_bytes(machine, to, from, (machine.gpr(0) & 0xff) + 1)
 }
 
 /// MOVE PAGE: it traps for the key that it names, which the problem state would need authority for.
@@ -115,36 +153,82 @@ pub(super) fn mvpg(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         return Err(Trap::exception(program::PRIVILEGED_OPERATION));
     }
     let space = address_space_control(&machine.vcpu().psw);
-    let page = |register| machine.register_address(register) & !(MOST - 1);
+    let page = |register| Operand {
+        space,
+        // Keys are for moves of bytes.
+        key: 0,
+        address: machine.register_address(register) & !(MOST - 1),
+    };
     let (to, from) = instruction.rre();
     let (to, from) = (page(to), page(from));
-    move_at_most(machine, (space, to), (space, from), MOST, MOST)
+    move_at_most(machine, to, from, MOST, MOST)
 }
 
-fn by_key(
-    machine: &mut Machine<'_>,
-    instruction: &Instruction,
-    to_space: u8,
-    from_space: u8,
-) -> Result<(), Trap> {
-    check_dat(machine)?;
-    move_by_key(machine, instruction, to_space, from_space)
+/// Both operands of an instruction, in the PSW's space and with its key.
+fn both(machine: &Machine<'_>, instruction: &Instruction) -> (Operand, Operand) {
+    (
+        machine.usual(instruction.base(2)),
+        machine.usual(instruction.base(4)),
+    )
+}
+
+/// The access key in a register, if it may be used.
+fn key_in(machine: &Machine<'_>, register: usize) -> Result<u64, Trap> {
+    let key = machine.gpr(register) >> 4 & 15;
+    check_key(machine, key)?;
+    Ok(key)
 }
 
 fn move_by_key(
     machine: &mut Machine<'_>,
     instruction: &Instruction,
-    to_space: u8,
-    from_space: u8,
+    to: Operand,
+    from: Operand,
 ) -> Result<(), Trap> {
-    let to = machine.address(instruction.base(2));
-    let from = machine.address(instruction.base(4));
     let length = machine.length(instruction.rs().0);
-    let (to, from) = ((to_space, to), (from_space, from));
     move_at_most(machine, to, from, length, MOST_BY_KEY)
 }
 
 impl Machine<'_> {
+    /// An operand as most instructions have it: in the space and with the key that the PSW names.
+    fn usual(&self, operand: (usize, u64)) -> Operand {
+        let psw = &self.vcpu().psw;
+        Operand {
+            space: address_space_control(psw),
+            key: psw.mask >> arch::psw::field::KEY_SHIFT & 15,
+            address: self.address(operand),
+        }
+    }
+
+    fn has_secondary_control(&self) -> bool {
+        self.vcpu().control[0] & cr0::SECONDARY_SPACE != 0
+    }
+
+    /// Key-controlled protection of at most 256 bytes.
+    fn check_storage_key(
+        &mut self,
+        operand: &Operand,
+        address: u64,
+        size: u64,
+        store: bool,
+    ) -> Result<(), Trap> {
+        /// Of a storage key: loads are protected, too.
+        const FETCH_PROTECTION: u8 = 0x08;
+        if operand.key == 0 {
+            return Ok(());
+        }
+        for at in [address, address.wrapping_add(size - 1)] {
+            let real = self.real_in(operand.space, self.vcpu().wrap(at), store)?;
+            let page = self.page(real)?;
+            let storage_key = self.guest.memory.key(page);
+            let is_open = !store && storage_key & FETCH_PROTECTION == 0;
+            if u64::from(storage_key >> 4) != operand.key && !is_open {
+                return Err(Trap::exception(program::PROTECTION));
+            }
+        }
+        Ok(())
+    }
+
     /// A length in a register: all of it in the 64-bit addressing mode, else the right half.
     fn length(&self, register: usize) -> u64 {
         let value = self.gpr(register);

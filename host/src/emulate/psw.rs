@@ -33,7 +33,8 @@ pub(super) fn lpsw(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     Ok(())
 }
 
-fn aligned(machine: &Machine<'_>, instruction: &Instruction) -> Result<u64, Trap> {
+/// The address of an operand of one or two doublewords.
+pub(super) fn aligned(machine: &Machine<'_>, instruction: &Instruction) -> Result<u64, Trap> {
     let address = machine.address(instruction.base(2));
     if !address.is_multiple_of(8) {
         Err(Trap::exception(program::SPECIFICATION))
@@ -83,10 +84,21 @@ fn set_system_mask(machine: &mut Machine<'_>, mask: u8) {
 /// SET PSW KEY FROM ADDRESS.
 pub(super) fn spka(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
     let key = (machine.address(instruction.base(2)) >> 4) & 15;
+    check_key(machine, key)?;
     let shift = arch::psw::field::KEY_SHIFT;
     let psw = &mut machine.vcpu_mut().psw;
     psw.mask = (psw.mask & !(15 << shift)) | (key << shift);
     Ok(())
+}
+
+/// The problem state may use the access keys that control register 3 names.
+pub(super) fn check_key(machine: &Machine<'_>, key: u64) -> Result<(), Trap> {
+    let vcpu = machine.vcpu();
+    if vcpu.is_problem_state() && (vcpu.control[3] as u32) << key >> 31 == 0 {
+        Err(Trap::exception(program::PRIVILEGED_OPERATION))
+    } else {
+        Ok(())
+    }
 }
 
 /// SET ADDRESS SPACE CONTROL, and its fast form.

@@ -7,7 +7,7 @@ use arch::{Absolute, PAGE_SHIFT, PAGE_SIZE, program};
 
 use super::control::check_alignment;
 use super::decode::Instruction;
-use super::machine::{Machine, Trap};
+use super::machine::{Machine, PRIMARY, Trap};
 use crate::mem::address_space_control;
 use crate::mem::walk::{self, Nowhere, Translation};
 
@@ -27,9 +27,10 @@ pub(super) fn ipte(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     Ok(())
 }
 
-/// Turns bits of the last halfword of a table entry on, at an absolute address. Other CPUs may change
+/// Turns bits of the last halfword of a table entry on, at a real address. Other CPUs may change
 /// other bytes meanwhile, so only one is stored.
 fn mark(machine: &mut Machine<'_>, entry: u64, bits: u64) -> Result<(), Trap> {
+    machine.check_low(PRIMARY, entry)?;
     let bits = (bits as u16).to_be_bytes();
     let byte = usize::from(bits[0] == 0);
     let at = machine
@@ -68,7 +69,7 @@ pub(super) fn idte(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
 
 /// COMPARE AND SWAP AND PURGE.
 pub(super) fn csp(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let (first, second) = instruction.rre();
+    let (first, second) = even(instruction)?;
     let at = operand(machine, second, 4)?;
     let (old, new) = (machine.gpr(first) as u32, machine.gpr(first | 1) as u32);
     // SAFETY: aligned storage of this guest, whose CPUs may use it meanwhile as they may any.
@@ -83,7 +84,7 @@ pub(super) fn csp(machine: &mut Machine<'_>, instruction: &Instruction) -> Resul
 
 /// COMPARE AND SWAP AND PURGE (64).
 pub(super) fn cspg(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    let (first, second) = instruction.rre();
+    let (first, second) = even(instruction)?;
     let at = operand(machine, second, 8)?;
     let (old, new) = (machine.gpr(first), machine.gpr(first | 1));
     // SAFETY: aligned storage of this guest, whose CPUs may use it meanwhile as they may any.
@@ -94,6 +95,13 @@ pub(super) fn cspg(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     }
     swapped(machine, second, outcome.is_ok());
     Ok(())
+}
+
+/// The registers of a compare and swap: the first is one of an even-odd pair.
+fn even(instruction: &Instruction) -> Result<(usize, usize), Trap> {
+    let (first, second) = instruction.rre();
+    check_alignment(first as u64, 2)?;
+    Ok((first, second))
 }
 
 /// Where the second operand of a compare and swap of this size is in the host's storage.

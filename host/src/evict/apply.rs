@@ -6,6 +6,7 @@ use arch::clock::{self, UNITS_PER_MICROSECOND};
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
+use super::delay::Delay;
 use super::{Gaps, Policy, Turns};
 #[cfg(feature = "controls")]
 use crate::control::Mistake;
@@ -18,6 +19,8 @@ const RESERVE: usize = 128;
 /// How many free frames a round of reclaim goes for: when the first of the reserve is gone, a batch.
 const GOAL: usize = RESERVE - 1 + BATCH;
 
+/// In TOD units.
+const SECOND: u32 = 1_000_000 * UNITS_PER_MICROSECOND as u32;
 /// What a CPU that got a discard fault is held for, in TOD units: 10 ms.
 const TICK: u64 = 10_000 * UNITS_PER_MICROSECOND;
 /// Most ticks that it is.
@@ -35,6 +38,8 @@ pub struct Evictor {
     pub reclaimed: u64,
     /// How long that took, in TOD units.
     pub reclaim_time: u64,
+    /// By guest: how long its pages have been discardable, where that counts.
+    delays: Vec<Delay>,
     #[cfg(feature = "controls")]
     mistake: Option<Mistake>,
 }
@@ -49,6 +54,7 @@ impl Evictor {
             turns: Turns::default(),
             reclaimed: 0,
             reclaim_time: 0,
+            delays: Vec::new(),
             #[cfg(feature = "controls")]
             mistake: None,
         }
@@ -60,15 +66,34 @@ impl Evictor {
         self.mistake = Some(mistake);
     }
 
-    /// What the policy does after an exit of one guest, whether frames run short or not.
-    pub fn after_exit(&mut self, guests: &mut [Guest], current: usize, pool: &mut FramePool) {
+    /// Whether the mistake is made of calling a page something else when it is there.
+    #[cfg(feature = "controls")]
+    #[must_use]
+    pub fn misnames_pages(&self) -> bool {
+        self.mistake == Some(Mistake::WrongToken)
+    }
+
+    /// What the policy does after an exit of a CPU of one guest, whether frames run short or not.
+    pub fn after_exit(
+        &mut self,
+        guests: &mut [Guest],
+        (current, cpu): (usize, usize),
+        pool: &mut FramePool,
+    ) {
         match self.policy {
             Policy::Lru => {}
-            Policy::Steal | Policy::Hold => {
+            Policy::StealSpare => steal_but_spare(&mut guests[current], cpu, pool),
+            Policy::StealAfter(delay) => {
+                self.delays.resize_with(guests.len(), Delay::default);
                 let memory = &mut guests[current].memory;
-                while let Some(page) = memory.next_discardable() {
+                let delay = u64::from(delay) * 1000 * UNITS_PER_MICROSECOND;
+                let ripe = self.delays[current].look(clock::now(), delay, memory.arrived());
+                while let Some(page) = memory.next_discardable_of(ripe) {
                     memory.evict(pool, page);
                 }
+            }
+            Policy::Steal | Policy::Hold => {
+                guests[current].memory.evict_all(pool);
             }
             Policy::Random(rate) => self.evict_randomly(&mut guests[current], rate, pool),
         }
@@ -114,12 +139,16 @@ impl Evictor {
         }
         match self.policy {
             Policy::Hold => now + (1 + self.random.next_u64() % MOST_TICKS) * TICK,
-            Policy::Lru | Policy::Random(_) | Policy::Steal => now,
+            Policy::Lru
+            | Policy::Random(_)
+            | Policy::Steal
+            | Policy::StealSpare
+            | Policy::StealAfter(_) => now,
         }
     }
 
     fn evict_randomly(&mut self, guest: &mut Guest, rate: u32, pool: &mut FramePool) {
-        let gaps = Gaps::new(1e6 * UNITS_PER_MICROSECOND as f64 / f64::from(rate));
+        let gaps = Gaps::new(SECOND / rate);
         while guest.next_eviction <= guest.counters.cpu_time {
             guest.next_eviction += gaps.next(&mut self.random);
             // Some of the queue is not discardable any more: a few more draws find one that is.
@@ -147,5 +176,23 @@ impl Evictor {
         self.turns.reclaim(guests, count, pool, goal, patience);
         self.reclaimed += (pool.free() - free) as u64;
         self.reclaim_time += clock::now() - began;
+    }
+}
+
+/// Takes all that may be taken, but what a CPU of the guest faulted on and has not used yet.
+fn steal_but_spare(guest: &mut Guest, cpu: usize, pool: &mut FramePool) {
+    let at = guest.vcpus[cpu].at();
+    guest.vcpus[cpu].spared.leave(at);
+    let Guest { vcpus, memory, .. } = guest;
+    let mut kept = Vec::new();
+    while let Some(page) = memory.next_discardable() {
+        if vcpus.iter().any(|vcpu| vcpu.spared.contains(page)) {
+            kept.push(page);
+        } else {
+            memory.evict(pool, page);
+        }
+    }
+    for page in kept {
+        memory.note_discardable(page);
     }
 }

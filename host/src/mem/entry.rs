@@ -16,6 +16,8 @@ pub enum Hinting {
     Unused,
     /// The whole scheme.
     Full,
+    /// As that, but a volatile page goes to expanded storage first, and is discarded there.
+    Extended,
 }
 
 impl Hinting {
@@ -26,6 +28,7 @@ impl Hinting {
             Self::None => "none",
             Self::Unused => "unused",
             Self::Full => "full",
+            Self::Extended => "full+extended",
         }
     }
 
@@ -34,7 +37,7 @@ impl Hinting {
         match self {
             Self::None => 0,
             Self::Unused => 1 << Usage::Unused.encoding(),
-            Self::Full => !(1 << Usage::Stable.encoding()),
+            Self::Full | Self::Extended => !(1 << Usage::Stable.encoding()),
         }
     }
 
@@ -42,7 +45,7 @@ impl Hinting {
     #[must_use]
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::None | Self::Full => Dialect::Model,
+            Self::None | Self::Full | Self::Extended => Dialect::Model,
             Self::Unused => Dialect::Kvm,
         }
     }

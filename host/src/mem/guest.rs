@@ -6,6 +6,7 @@ mod keys;
 mod paging;
 #[cfg(test)]
 mod tests;
+mod working_set;
 
 pub use access::{is_in_one_page, pieces};
 pub use paging::Standing;
@@ -24,6 +25,7 @@ use super::notifier::{Notifier, Notifiers, Right};
 use super::translations::Translations;
 use super::{AccessError, GuestFault, Want};
 use crate::memory::FramePool;
+use working_set::Sightings;
 
 /// What happened to a guest's pages.
 #[derive(Clone, Copy, Default, Debug)]
@@ -42,6 +44,10 @@ pub struct Counters {
     pub expanded_out: u64,
     /// Pages that came back from there.
     pub expanded_in: u64,
+    /// Volatile pages that went there instead of being discarded.
+    pub expanded_volatile: u64,
+    /// Those of them that were discarded there.
+    pub discarded_expanded: u64,
     /// Pages written to the paging device.
     pub page_writes: u64,
     /// Pages read from it that the guest waited for.
@@ -70,11 +76,15 @@ pub struct GuestMemory {
     hinting: Hinting,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
+    /// How many were put there.
+    arrived: u64,
     /// Pages that were supplied last, for accesses that are still to be repeated: they are neither in the
     /// queue nor paged out.
     supplied: VecDeque<u32>,
     /// How many of them are spared.
     spared: usize,
+    /// What the monitor and the pager have seen, if there is a monitor.
+    sightings: Option<Sightings>,
     /// What happened.
     pub counters: Counters,
     /// The page that the guest has made stable again last: the negative control loses it.
@@ -100,8 +110,10 @@ impl GuestMemory {
             translations,
             hinting,
             queue: VecDeque::new(),
+            arrived: 0,
             supplied: VecDeque::new(),
             spared: SPARED * cpus,
+            sightings: None,
             counters: Counters::default(),
             #[cfg(feature = "controls")]
             made_stable: None,
@@ -169,7 +181,7 @@ impl GuestMemory {
                 let frame = take_cleared(pool)?;
                 entry.frame = frame;
                 entry.state = cmm::kvm::apply(entry.state, HostEvent::FirstTouch)
-                    .expect("a page that reads as zero can be touched");
+                    .unwrap_or_else(|_| unreachable!("a page that reads as zero can be touched"));
                 self.counters.zero_fills += 1;
             }
             Access::DiscardFault => {
@@ -236,8 +248,8 @@ impl GuestMemory {
         self.give_frame(pool, page);
         self.give_slot(pool, page);
         let entry = &mut self.pages[page as usize];
-        entry.state =
-            cmm::apply(entry.state, HostEvent::Release).expect("any page can be released");
+        entry.state = cmm::apply(entry.state, HostEvent::Release)
+            .unwrap_or_else(|_| unreachable!("any page can be released"));
         entry
             .flags
             .remove(PageFlags::CHANGED | PageFlags::REFERENCED);

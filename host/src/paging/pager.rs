@@ -339,11 +339,14 @@ impl Pager {
             };
             let frame = expanded.frame(from);
             let memory = memories.memory(page.guest());
+            if memory.discard_expanded(pool, page.page()) {
+                continue;
+            }
             // If it is under way, all that there are are.
             if !memory.begin_move(page.page()) {
                 return has_begun;
             }
-            let slot = slots.take(page);
+            let slot = ledger(pool).slots.take(page);
             let transfer = |slot| Transfer::new(Direction::Write, slot, page, frame);
             if let Some(slot) = slot {
                 if self.begin(pool, transfer(slot), now) {

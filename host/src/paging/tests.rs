@@ -4,7 +4,7 @@
 mod world;
 
 use arch::sim::{Hinting as Installed, Machine};
-use cmm::Orc;
+use cmm::{Orc, PageState, Usage, extended};
 use proptest::prelude::*;
 
 use super::pager::Wanted;
@@ -117,6 +117,56 @@ fn what_was_not_referenced_goes_and_only_bits_that_are_on_are_reset() {
     assert_eq!(machine.key_count(), before);
 }
 
+/// In the extended mode a volatile page is kept first: it comes back as it was, volatile or made stable, and
+/// is discarded when others want the room.
+#[test]
+fn a_volatile_page_goes_to_expanded_storage_before_it_is_discarded() {
+    let machine = machine();
+    let _entered = machine.enter();
+    let mut world = World::new(Hinting::Extended, EXPANDED, SLOTS);
+    let state = |world: &World, page| world.memories[0].page(FIRST + page).unwrap().state;
+    // More than are spared behind those that the test is about.
+    for page in 0..PAGES / 2 {
+        world.step(0, page, &Step::Store(7));
+        world.step(0, page, &Step::Essa(Orc::SetVolatile));
+    }
+    for page in 0..3 {
+        assert!(world.memories[0].evict(&mut world.pool, FIRST + page));
+        assert_eq!(state(&world, page), extended::VP);
+    }
+    world.check();
+    // A touch brings it back, and is no discard fault.
+    world.read(0, 0);
+    assert_eq!(state(&world, 0), PageState::VR);
+    // ESSA tells what it was, and keeps what it had.
+    let old = world.memories[0].essa(&mut world.pool, FIRST + 1, Orc::SetStableIfNotDiscarded);
+    assert_eq!(
+        (old.state(), state(&world, 1)),
+        (Ok(extended::VP), PageState::SP)
+    );
+    world.read(0, 1);
+    let old = world.memories[0].essa(&mut world.pool, FIRST + 2, Orc::SetVolatile);
+    assert_eq!(
+        (old.state(), state(&world, 2)),
+        (Ok(extended::VP), PageState::VZ)
+    );
+    world.check();
+    assert_eq!(world.memories[0].counters.expanded_volatile, 3);
+    assert_eq!(world.memories[0].counters.expanded_in, 2);
+    // Frames run short: those that are kept are discarded in the end, and nothing of them is written.
+    for page in 0..PAGES {
+        world.step(1, page, &Step::Store(1));
+        world.tick(1000);
+    }
+    let counters = world.memories[0].counters;
+    assert!(counters.discarded_expanded > 0, "{counters:?}");
+    assert!(world.memories[0].pages().all(|page| {
+        page.state.usage() != Usage::Volatile || page.slot.is_none_or(Slot::is_expanded)
+    }));
+    world.read_all();
+    world.check();
+}
+
 #[test]
 fn the_pager_is_stuck_when_nothing_can_go() {
     let machine = machine();
@@ -166,7 +216,12 @@ proptest! {
 
     #[test]
     fn no_page_is_lost(
-        hinting in prop::sample::select(vec![Hinting::Full, Hinting::Unused, Hinting::None]),
+        hinting in prop::sample::select(vec![
+            Hinting::Full,
+            Hinting::Extended,
+            Hinting::Unused,
+            Hinting::None,
+        ]),
         expanded in prop::sample::select(vec![0, 1, EXPANDED]),
         steps in prop::collection::vec((0..GUESTS, 0..PAGES, any_step()), 1..400),
     ) {

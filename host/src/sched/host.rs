@@ -1,5 +1,7 @@
 //! All that the physical CPUs share, and the decisions about it.
 
+mod monitor;
+mod operator;
 mod paging;
 mod plain;
 
@@ -10,9 +12,11 @@ use arch::interruption::{Class, Context};
 
 use super::queue::{Id, RunQueue};
 use crate::evict::Evictor;
-use crate::guest::{Guest, Machine};
+use crate::guest::{Guest, Machine, Missing};
 use crate::lock::{self, Lock};
 use crate::memory::FramePool;
+use crate::monitor::Monitor;
+use crate::operator::Operator;
 use crate::paging::Pager;
 use crate::report;
 use crate::vcpu::{End, Place, Vcpu, Yield, external, interruption, run, signal};
@@ -49,8 +53,14 @@ pub struct Host {
     pub evictor: Evictor,
     /// What writes pages out to take more, if there is a paging device.
     pub pager: Option<Pager>,
-    /// Virtual CPUs that wait for pages.
-    waiting: Vec<Id>,
+    /// Who tells it what to do meanwhile.
+    operator: Operator,
+    /// When there is something to do for the operator.
+    operator_due: u64,
+    /// What drives the guests' balloons, if anything does.
+    pub monitor: Option<Monitor>,
+    /// What is missing, and for whom.
+    waiting: Vec<(Id, Missing)>,
     /// The CPUs to run them on.
     physical: Vec<Physical>,
     queue: RunQueue,
@@ -80,6 +90,7 @@ impl Host {
         pool: FramePool,
         evictor: Evictor,
         pager: Option<Pager>,
+        operator: Operator,
         addresses: &[u16],
     ) -> Self {
         let physical = addresses.iter().map(|address| Physical {
@@ -91,6 +102,9 @@ impl Host {
             pool,
             evictor,
             pager,
+            operator,
+            operator_due: 0,
+            monitor: None,
             waiting: Vec::new(),
             physical: physical.collect(),
             queue: RunQueue::default(),
@@ -144,9 +158,14 @@ impl Host {
     /// Looks at the clock for all that wait: those that can run come into the queue.
     pub fn queue_those_that_can_run(&mut self, now: u64) {
         for guest in 0..self.guests.len() {
-            for cpu in 0..self.guests[guest].vcpus.len() {
-                self.queue_if_it_can_run(Id { guest, cpu }, now);
-            }
+            self.queue_those_of(guest, now);
+        }
+    }
+
+    /// As [`Host::queue_those_that_can_run`], of one guest.
+    fn queue_those_of(&mut self, guest: usize, now: u64) {
+        for cpu in 0..self.guests[guest].vcpus.len() {
+            self.queue_if_it_can_run(Id { guest, cpu }, now);
         }
     }
 
@@ -166,12 +185,19 @@ impl Host {
             let waiting = (0..guest.vcpus.len()).filter(off);
             waiting.filter_map(move |cpu| guest.wakes_at(cpu, now))
         });
-        times.chain(self.look_at(now)).min()
+        let others = [
+            self.look_at(now),
+            Some(self.operator_due),
+            self.monitor_at(),
+        ];
+        times.chain(others.into_iter().flatten()).min()
     }
 
     /// The virtual CPU that a physical one is to run now; it has it then.
     pub fn take_next(&mut self, me: usize, now: u64) -> Option<Id> {
+        self.tend_monitor(me, now);
         self.tend_paging(me, now);
+        self.tend_operator(me, now);
         if self.is_over {
             return None;
         }
@@ -199,8 +225,10 @@ impl Host {
         self.interrupt(id);
         self.attend(me, id.guest);
         let now = clock::now();
+        self.tend_operator(me, now);
         let guest = &mut self.guests[id.guest];
-        if self.is_over || guest.end.is_some() || !guest.vcpus[id.cpu].can_execute(now) {
+        let may_run = guest.end.is_none() && !guest.is_paused;
+        if self.is_over || !may_run || !guest.vcpus[id.cpu].can_execute(now) {
             return Next::Leave;
         }
         let yields = guest.vcpus[id.cpu].yields.take();
@@ -219,14 +247,18 @@ impl Host {
                 return Next::Leave;
             }
             // Nobody else wants to run.
+            self.tend_monitor(me, now);
             *slice_end = Self::slice_end(now);
             self.print(id.guest);
         }
         let until = self
             .look_at(now)
-            .map_or(*slice_end, |at| at.min(*slice_end));
+            .map_or(*slice_end, |at| at.min(*slice_end))
+            .min(self.operator_due);
         let vcpu = &mut self.guests[id.guest].vcpus[id.cpu];
         let timer = external::timer(vcpu, now).unwrap_or(u64::MAX);
+        let at = vcpu.at();
+        vcpu.spared.enter(at);
         vcpu.sync_to_real();
         Next::Enter(vcpu.context, timer.min(until))
     }
@@ -240,7 +272,10 @@ impl Host {
         signal::carry_out_accepted(&mut machine);
         if machine.vcpu().is_operating {
             // One an entry: a guest whose handler stays enabled would keep us here for ever.
-            interruption::external(&mut machine);
+            if !interruption::external(&mut machine) {
+                interruption::io(&mut machine);
+            }
+            interruption::early(&mut machine);
         }
     }
 
@@ -287,7 +322,7 @@ impl Host {
     /// Does what an exit of a virtual CPU leads to beyond the CPU itself.
     fn settle(&mut self, me: usize, id: Id) {
         self.evictor
-            .after_exit(&mut self.guests, id.guest, &mut self.pool);
+            .after_exit(&mut self.guests, (id.guest, id.cpu), &mut self.pool);
         let guest = &mut self.guests[id.guest];
         let vcpu = &mut guest.vcpus[id.cpu];
         if core::mem::take(&mut vcpu.is_discard_delivered) {
@@ -297,8 +332,8 @@ impl Host {
             self.evictor.replenish(&mut self.guests, &mut self.pool);
             return;
         }
-        if core::mem::take(&mut self.guests[id.guest].is_wanting) {
-            self.waiting.push(id);
+        if let Some(missing) = self.guests[id.guest].missing.take() {
+            self.waiting.push((id, missing));
         }
         self.tend_paging(me, clock::now());
     }
@@ -360,7 +395,7 @@ impl Host {
                 self.wake_if_needed();
             }
             Place::Running(other) if other != me => {
-                if guest.vcpus[id.cpu].order.is_some() || guest.due(id.cpu, now).is_some() {
+                if guest.vcpus[id.cpu].order.is_some() || guest.is_due(id.cpu, now) {
                     self.kick(other);
                 }
             }
@@ -378,20 +413,11 @@ impl Host {
         if is_exhausted {
             self.explain_exhaustion(number);
         }
-        let is_last = is_exhausted && self.pager.is_none();
         report::console(guest.id, &lines);
         report::guest_end(guest);
-        for vcpu in &guest.vcpus {
-            if let Place::Running(other) = vcpu.place
-                && other != me
-            {
-                self.kick(other);
-            }
-        }
-        if self.pager.is_some() {
-            self.guests[number].memory.give_all(&mut self.pool);
-        }
-        if is_last || self.guests.iter().all(|guest| guest.is_end_known) {
+        self.fetch(me, number);
+        self.guests[number].memory.give_all(&mut self.pool);
+        if self.guests.iter().all(|guest| guest.is_end_known) {
             self.is_over = true;
             self.wake_all(me);
         }

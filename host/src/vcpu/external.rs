@@ -17,8 +17,8 @@ pub enum External {
     CpuTimer,
     /// With its parameter.
     ServiceSignal(u32),
-    /// With its subcode and parameter.
-    BlockIo(u16, u64),
+    /// A page is there, with what it is called.
+    PageIsThere(u64),
 }
 
 /// The external interruption that a CPU is enabled for and that has the highest priority, if any.
@@ -48,8 +48,9 @@ pub fn due(vcpu: &Vcpu, floating: &Floating, now: u64) -> Option<External> {
     }
     let signal = floating.service_signal.map(External::ServiceSignal);
     signal.or_else(|| {
-        let (subcode, parameter) = floating.block_io?;
-        Some(External::BlockIo(subcode, parameter))
+        let mut faults = floating.page_faults.iter();
+        let there = faults.find(|fault| fault.is_complete)?;
+        Some(External::PageIsThere(there.token))
     })
 }
 
@@ -60,7 +61,12 @@ pub fn take(vcpu: &mut Vcpu, floating: &mut Floating, external: External) {
         External::ExternalCall(_) => vcpu.signals.external_call = None,
         External::ClockComparator | External::CpuTimer => {}
         External::ServiceSignal(_) => floating.service_signal = None,
-        External::BlockIo(..) => floating.block_io = None,
+        External::PageIsThere(_) => {
+            let mut faults = floating.page_faults.iter();
+            if let Some(at) = faults.position(|fault| fault.is_complete) {
+                floating.page_faults.remove(at);
+            }
+        }
     }
 }
 
@@ -81,6 +87,7 @@ pub fn timer(vcpu: &Vcpu, now: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vcpu::handshake::PageFault;
 
     fn enabled() -> Vcpu {
         let mut vcpu = Vcpu::new();
@@ -98,7 +105,13 @@ mod tests {
         (vcpu.clock_comparator, vcpu.cpu_timer) = (10, -1);
         let mut floating = Floating {
             service_signal: Some(0x3000),
-            block_io: Some((1, 2)),
+            page_faults: [(1, false), (2, true)]
+                .map(|(token, is_complete)| PageFault {
+                    token,
+                    page: 0,
+                    is_complete,
+                })
+                .into(),
         };
         let mut taken = Vec::new();
         while let Some(external) = due(&vcpu, &floating, 11) {
@@ -117,7 +130,7 @@ mod tests {
             External::ClockComparator,
             External::CpuTimer,
             External::ServiceSignal(0x3000),
-            External::BlockIo(1, 2),
+            External::PageIsThere(2),
         ];
         assert_eq!(taken, expected);
     }

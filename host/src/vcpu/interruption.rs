@@ -8,6 +8,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::End;
 use super::external::{self, External};
+use super::handshake;
 use crate::guest::Machine;
 use crate::mem::{AccessError, GuestFault};
 
@@ -77,18 +78,13 @@ fn check(machine: &mut Machine<'_>, result: Result<(), AccessError>) {
     }
 }
 
-/// Makes a PSW the CPU's own. One that is invalid, or asks for what is not offered, ends the guest; a
-/// disabled wait is remembered, for it may be the guest's last word.
+/// Makes a PSW the CPU's own. One that asks for what is not offered ends the guest; a disabled wait is remembered, for it may be the guest's last word.
 pub fn load_psw(machine: &mut Machine<'_>, psw: Psw) {
     machine.vcpu_mut().psw = psw;
     if machine.vcpu().is_in_disabled_wait() {
         machine.guest.last_wait = psw.address;
     }
-    if psw.mask & RESERVED != 0 || psw.contains(PswMask::ESA390_FORMAT) {
-        machine
-            .guest
-            .finish(End::Misbehaved("it loaded an invalid PSW"));
-    } else if psw.contains(PswMask::DAT) && psw.mask & PswMask::ASC.bits() == ACCESS_REGISTERS {
+    if psw.contains(PswMask::DAT) && psw.mask & PswMask::ASC.bits() == ACCESS_REGISTERS {
         machine.guest.finish(End::Misbehaved(
             "it turned the access-register mode on, which this host does not offer",
         ));
@@ -97,6 +93,21 @@ pub fn load_psw(machine: &mut Machine<'_>, psw: Psw) {
             "it turned program-event recording on, which this host does not offer",
         ));
     }
+}
+
+/// A PSW that is invalid is a specification exception before anything is executed by it. The one that is
+/// loaded then may be no better.
+pub fn early(machine: &mut Machine<'_>) {
+    while is_invalid(&machine.vcpu().psw) && machine.guest.end.is_none() {
+        program(machine, GuestFault::plain(program::SPECIFICATION), 0);
+    }
+}
+
+/// Whether nothing can be executed by a PSW: see [`early`].
+#[inline]
+pub fn is_invalid(psw: &Psw) -> bool {
+    let is_64_alone = psw.flags() & PswMask::AMODE64 == PswMask::EXTENDED;
+    psw.mask & RESERVED != 0 || psw.contains(PswMask::ESA390_FORMAT) || is_64_alone
 }
 
 /// How often a guest may take the same program interruption at the same place with nothing else in
@@ -125,7 +136,11 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
     match fault.code {
         program::BLOCK_VOLATILITY => {
             machine.guest.counters.discard_faults += 1;
-            machine.vcpu_mut().is_discard_delivered = true;
+            let page = fault.identification.unwrap_or_default() >> arch::PAGE_SHIFT;
+            let vcpu = machine.vcpu_mut();
+            vcpu.is_discard_delivered = true;
+            let at = vcpu.at();
+            vcpu.spared.fault(page as u32, at);
         }
         program::ADDRESSING => machine.guest.counters.addressing_faults += 1,
         _ => {}
@@ -189,15 +204,31 @@ pub fn restart(machine: &mut Machine<'_>) {
     check(machine, result);
 }
 
-/// Delivers the pending external interruption that comes first, if the CPU is enabled for any.
-pub fn external(machine: &mut Machine<'_>) {
+/// Delivers the pending I/O interruption that comes first, if the CPU is enabled for any.
+pub fn io(machine: &mut Machine<'_>) {
+    let (vcpu, channel) = (machine.vcpu(), &machine.guest.channel);
+    let Some(at) = channel.due(&vcpu.psw, vcpu.control[6]) else {
+        return;
+    };
+    let details = machine.guest.channel.take(at).map(u32::to_be);
+    let result = interrupt(
+        machine,
+        &[(offset_of!(Lowcore, io_subchannel), details.as_bytes())],
+        offset_of!(Lowcore, io_old),
+        offset_of!(Lowcore, io_new),
+    );
+    check(machine, result);
+}
+
+/// Delivers the pending external interruption that comes first, if the CPU is enabled for any; returns
+/// whether it is.
+pub fn external(machine: &mut Machine<'_>) -> bool {
     let now = clock::now();
     let Some(external) = machine.guest.due(machine.cpu, now) else {
-        return;
+        return false;
     };
     let vcpu = &mut machine.guest.vcpus[machine.cpu];
     external::take(vcpu, &mut machine.guest.floating, external);
-    let mut wide = [0; 8];
     let parameter_at = offset_of!(Lowcore, external_parameter);
     // What is in front of the code: a sender or subcode, and the parameter in front of that.
     let (at, head) = match external {
@@ -209,19 +240,28 @@ pub fn external(machine: &mut Machine<'_>) {
             let code = u64::from(code::SERVICE_SIGNAL);
             (parameter_at, u64::from(parameter) << 32 | code)
         }
-        External::BlockIo(subcode, parameter) => {
-            wide = parameter.to_be_bytes();
-            sent(subcode, code::BLOCK_IO)
+        External::PageIsThere(token) => {
+            page_fault(machine, handshake::COMPLETION, token);
+            return true;
         }
     };
     let head = head.to_be_bytes();
-    let mut details: [(usize, &[u8]); 2] = [(at, &head[at - parameter_at..]), (0, &[])];
-    if matches!(external, External::BlockIo(..)) {
-        details[1] = (offset_of!(Lowcore, block_io_parameter), &wide);
-    }
+    store_external(machine, &[(at, &head[at - parameter_at..])]);
+    true
+}
+
+/// Tells a CPU, which is enabled for that, of a page: that it is being brought in, or is there.
+pub fn page_fault(machine: &mut Machine<'_>, subcode: u16, token: u64) {
+    let (at, head) = sent(subcode, code::BLOCK_IO);
+    let (head, token) = (&head.to_be_bytes()[4..], token.to_be_bytes());
+    let parameter = offset_of!(Lowcore, block_io_parameter);
+    store_external(machine, &[(at, head), (parameter, &token)]);
+}
+
+fn store_external(machine: &mut Machine<'_>, details: &[(usize, &[u8])]) {
     let result = interrupt(
         machine,
-        &details,
+        details,
         offset_of!(Lowcore, external_old),
         offset_of!(Lowcore, external_new),
     );

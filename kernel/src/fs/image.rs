@@ -340,7 +340,7 @@ impl Index {
 
     fn header(&self) -> &Header {
         let (header, _) = Header::ref_from_prefix(&self.bytes[BLOCK..])
-            .expect("checked when the index was parsed");
+            .unwrap_or_else(|_| unreachable!("checked when the index was parsed"));
         header
     }
 
@@ -350,10 +350,10 @@ impl Index {
         let body = &self.bytes[BLOCK + size_of::<Header>()..];
         let (records, rest) =
             <[Record]>::ref_from_prefix_with_elems(body, header.files.get() as usize)
-                .expect("checked when the header was read");
+                .unwrap_or_else(|_| unreachable!("checked when the header was read"));
         let (pieces, rest) =
             <[U32]>::ref_from_prefix_with_elems(rest, header.pieces.get() as usize)
-                .expect("checked when the header was read");
+                .unwrap_or_else(|_| unreachable!("checked when the header was read"));
         (records, pieces, rest)
     }
 

@@ -23,6 +23,10 @@ pub struct Counters {
     pub spun: Counter,
     /// Threads that were given the CPU.
     pub switches: Counter,
+    /// Pages that a task waited for while the host brought them in, and others ran.
+    pub page_faults_waited: Counter,
+    /// Those that were there when that was to begin.
+    pub page_faults_late: Counter,
 }
 
 /// A CPU of this kernel. Fields without a lock are changed by the CPU itself.
@@ -36,6 +40,8 @@ pub struct Cpu {
     pub(crate) next_tick: AtomicU64,
     /// Whether the thread that runs should let another run.
     pub(crate) yield_wanted: AtomicBool,
+    /// Whether that is for one that resumes, and the one that runs has not had all of its turn.
+    pub(crate) preempted: AtomicBool,
     /// Whether it has said that ticks were lost.
     pub(crate) told_of_lost_ticks: AtomicBool,
     /// Whether somebody wants it to stop.
@@ -65,6 +71,7 @@ impl Cpu {
             address,
             next_tick: AtomicU64::new(u64::MAX),
             yield_wanted: AtomicBool::new(false),
+            preempted: AtomicBool::new(false),
             told_of_lost_ticks: AtomicBool::new(false),
             offline_wanted: AtomicBool::new(false),
             online: AtomicBool::new(false),
@@ -105,6 +112,8 @@ impl Counters {
             waited: Counter::new(),
             spun: Counter::new(),
             switches: Counter::new(),
+            page_faults_waited: Counter::new(),
+            page_faults_late: Counter::new(),
         }
     }
 }

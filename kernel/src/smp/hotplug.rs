@@ -45,6 +45,7 @@ pub(crate) fn stop_if_wanted(cpu: &'static Cpu) {
     if cpu.offline_wanted.swap(false, Ordering::SeqCst) {
         cpu.online.store(false, Ordering::SeqCst);
         mm().go_offline();
+        task::page_fault::end(cpu);
         // A thread may have gone to sleep here last, and nobody else has set the clock for it.
         all().take(1).for_each(wake);
         secondary::stop_self();

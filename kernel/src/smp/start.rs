@@ -102,6 +102,7 @@ pub(super) fn start_one(cpu: &'static Cpu) -> Result<(), String> {
 fn enable() {
     control::enable_cr0(cr0::CLOCK_COMPARATOR | cr0::EXTERNAL_CALL | cr0::EMERGENCY_SIGNAL);
     move_spaces::prepare();
+    task::page_fault::begin();
     mm().go_online();
     // Control register 1 is as the reset has left it.
     Cpu::current().task.store(0, Ordering::Relaxed);

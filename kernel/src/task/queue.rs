@@ -36,6 +36,15 @@ impl Queue {
         }
     }
 
+    pub(super) fn push_first(&mut self, thread: Arc<Thread>) {
+        let first = self.first.take();
+        if first.is_none() {
+            self.last = Some(thread.clone());
+        }
+        *thread.next.lock() = first;
+        self.first = Some(thread);
+    }
+
     pub(super) fn pop(&mut self) -> Option<Arc<Thread>> {
         let first = self.first.take()?;
         self.first = first.next.lock().take();

@@ -6,9 +6,12 @@
 
 mod bad_input;
 mod balloon;
+mod beside;
+mod containment;
 mod controls;
 mod cost;
 mod cpus;
+mod emulation;
 mod fake;
 mod files;
 mod foreign;
@@ -17,10 +20,14 @@ mod instructions;
 mod io_errors;
 mod matrix;
 mod monitor;
+mod operator;
 mod paging;
+mod policies;
+mod random;
 mod registers;
 mod runs;
 mod shadow;
+mod streams;
 mod support;
 mod tasks;
 mod toolchains;
@@ -40,17 +47,22 @@ fn main() -> ExitCode {
         runs::tests(),
         bad_input::tests(),
         balloon::tests(),
+        containment::tests(),
         controls::tests(),
         cost::tests(),
         cpus::tests(),
+        emulation::tests(),
         fake::tests(),
         foreign::tests(),
         instructions::tests(),
         shadow::tests(),
         io_errors::tests(),
         matrix::tests(),
+        operator::tests(),
         paging::tests(),
+        policies::tests(),
         registers::tests(),
+        streams::tests(),
         tasks::tests(),
         toolchains::tests(),
         vcpus::tests(),

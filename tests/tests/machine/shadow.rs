@@ -14,6 +14,7 @@ use crate::check;
 use crate::files;
 use crate::runs::{leak, small};
 use crate::support::{Run, Verdict, folder, run, trial};
+pub(crate) use case::bare_lines;
 use case::{
     ACCESS_REGISTERS, CODE, Case, ENHANCED, HOME, LOW_ADDRESS_PROTECTION, NOTHING, OTHER_SEGMENTS,
     PROBLEM, REGIONS, SECONDARY, SEGMENTS,

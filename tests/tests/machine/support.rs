@@ -145,7 +145,8 @@ pub(crate) fn run_within(timeout: &str, arguments: &[&str]) -> Result<Run, Faile
     read_run(&folder, qemu_within(&folder, timeout, arguments))
 }
 
-fn read_run(folder: &TempDir, command: Command) -> Result<Run, Failed> {
+/// Runs a command that leaves its lines in `run/` below `folder`, and reads them.
+pub(crate) fn read_run(folder: &TempDir, command: Command) -> Result<Run, Failed> {
     let done = finish(command)?;
     let file = fs::read_to_string(folder.path().join("run/run.jsonl"))
         .map_err(|error| format!("no run.jsonl ({error}): {done:#?}"))?;

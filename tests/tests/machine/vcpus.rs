@@ -31,6 +31,13 @@ pub(crate) fn tests() -> Vec<Trial> {
             tests.push(trial(name, move || signals(policy, machine)));
         }
     }
+    for policy in ["steal:spare", "steal:3"] {
+        let name = policy.replace(':', "_");
+        tests.push(trial(
+            format!("vcpus::two_by_two_evict_{name}"),
+            move || two_by_two(policy),
+        ));
+    }
     for policy in ["random:50000", "steal"] {
         for machine in ["1", "2", "4"] {
             let name = format!("vcpus::discards_{}_on_{machine}", policy.replace(':', "_"));

@@ -59,16 +59,21 @@ fn counted(options: &BenchOptions) -> Result<Vec<Figure>> {
     });
     let mut pieces = Pieces::default();
     let mut command = machine.command();
-    let end = machine::run(&mut command, Some(PATIENCE), &mut |source, printed| {
-        let whole = match source {
-            Source::Console => pieces.join(printed),
-            Source::Emulator => Some(printed.to_owned()),
-        };
-        if let Some(line) = whole {
-            collector.line(source, &line);
-        }
-        Ok(())
-    })?;
+    let end = machine::run(
+        &mut command,
+        None::<std::io::Empty>,
+        Some(PATIENCE),
+        &mut |source, printed| {
+            let whole = match source {
+                Source::Console => pieces.join(printed),
+                Source::Emulator => Some(printed.to_owned()),
+            };
+            if let Some(line) = whole {
+                collector.line(source, &line);
+            }
+            Ok(())
+        },
+    )?;
     if end != End::Exit(Some(0)) {
         let last: Vec<_> = collector.last_lines().collect();
         bail!("the allocators' image failed: {}", last.join(" | "));

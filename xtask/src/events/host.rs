@@ -1,5 +1,7 @@
 //! What hosts print.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Counts, Status};
@@ -25,7 +27,7 @@ records! {
         guests: u64,
         /// Eviction policy: lru, random:RATE, steal.
         evict: String,
-        /// Hints that it acts on: none, unused, full.
+        /// Hints that it acts on: none, unused, full; balloon is none, with a monitor.
         hinting: String,
         /// Where pages go that must be kept: none, disk, model.
         paging: String,
@@ -89,6 +91,21 @@ records! {
         /// One entry a guest.
         guests: Vec<HostGuest>,
     }
+    /// Host: the answer to a command of its operator.
+    Operator {
+        /// Position among the host's lines.
+        seq: u64,
+        /// The command's word; empty for what is none.
+        command: String,
+        /// Number of the guest that the answer is about; none if the command was refused.
+        guest: Option<u64>,
+        /// Whether it was carried out.
+        status: Status,
+        /// For people.
+        text: Option<String>,
+        /// For programs.
+        counts: Counts,
+    }
     /// Host: one guest's counters.
     HostGuest {
         /// Number of the guest, from 0.
@@ -97,9 +114,9 @@ records! {
         status: Status,
         /// How it ended.
         reason: Option<String>,
-        /// Pages discarded: Vr to Vz and Pr to Vz.
+        /// Pages discarded: Vr to Vz, Pr to Vz and Vp to Vz.
         discards: u64,
-        /// Evictions by the state the page was in: Ur, Vr, Pr.
+        /// Evictions by the state the page was in: Ur, Vr, Pr, Vp.
         evicted: Counts,
         /// Discard faults delivered.
         discard_faults: u64,
@@ -115,16 +132,34 @@ records! {
         expanded_out: u64,
         /// Pages that came back from there.
         expanded_in: u64,
+        /// Volatile pages that went there instead of being discarded.
+        expanded_volatile: u64,
         /// Pages written to the paging device.
         page_writes: u64,
         /// Pages read from it that the guest waited for.
         page_reads: u64,
         /// Pages read from it because others were.
         page_reads_ahead: u64,
-        /// How often a CPU waited for a page, or for a frame for one.
+        /// How often a CPU waited for a page, or for a frame for one, or was told of one.
         page_waits: u64,
-        /// How long all of them did, in microseconds.
+        /// How long it took in all until they were there, in microseconds.
         page_wait_us: u64,
+        /// How often a CPU was told of a page, and did not wait.
+        page_faults_told: u64,
+        /// Pages that its balloon should have at the end.
+        balloon_target: u64,
+        /// Pages that it has, as the guest says.
+        balloon_pages: u64,
+        /// Memory that the guest could give up without harm when it was asked last, in bytes.
+        balloon_available: u64,
+        /// Pages that went into the balloon.
+        balloon_inflated: u64,
+        /// Pages that came out of it.
+        balloon_deflated: u64,
+        /// Pages that were reported as free.
+        balloon_reported: u64,
+        /// How often the guest was told of another target.
+        balloon_wake_ups: u64,
         /// Exits from the guest by cause.
         exits: Counts,
         /// ESSA emulated, by operation request code.
@@ -133,5 +168,28 @@ records! {
         diagnose: Counts,
         /// Time that the guest ran, in microseconds.
         cpu_us: u64,
+    }
+}
+
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(guest) = self.guest {
+            write!(f, "guest {guest}: ")?;
+        }
+        let word = if self.command.is_empty() {
+            "operator"
+        } else {
+            &self.command
+        };
+        write!(f, "{word}: ")?;
+        let counts = self
+            .counts
+            .iter()
+            .map(|(name, count)| format!("{name} {count}"));
+        let parts: Vec<_> = self.text.iter().cloned().chain(counts).collect();
+        if parts.is_empty() {
+            return f.write_str("done");
+        }
+        f.write_str(&parts.join(", "))
     }
 }

@@ -35,6 +35,8 @@ records! {
         files: u64,
         /// Their size in all, in bytes.
         bytes: u64,
+        /// Whether the host says which pages it brings in (DIAGNOSE X'258').
+        pfault: bool,
     }
     /// Kernel: the work begins.
     WorkStart {
@@ -206,6 +208,10 @@ records! {
         switches: u64,
         /// CPUs that were taken offline.
         cpus_taken_off: u64,
+        /// Pages that a task waited for while the host brought them in, and others ran.
+        page_faults_waited: u64,
+        /// Pages that were there when that was to begin.
+        page_faults_late: u64,
         /// Pages read from the swap area.
         swapped_in: u64,
         /// Pages written to files and to the swap area.

@@ -174,7 +174,7 @@ fn describe(
         .args(["--target", TARGET, "--target-dir"])
         .arg(folder);
     command.args(["-Zbuild-std=core,alloc,compiler_builtins"]);
-    command.args(["-Zbuild-std-features=compiler-builtins-mem"]);
+    command.args(["-Zbuild-std-features=compiler-builtins-mem,optimize_for_size"]);
     if variant.controls {
         command.args(["--features", "kernel/controls,host/controls"]);
     }

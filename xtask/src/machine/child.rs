@@ -1,7 +1,7 @@
 //! Runs a machine to its end: lines as they come, a deadline, and no process left behind.
 
-use std::io::{BufRead as _, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
@@ -78,25 +78,34 @@ impl Drop for Interruptions {
     }
 }
 
-/// Runs `command` and hands every line to `on_line`; without a `timeout` it may take forever.
+/// Runs `command` and hands every line to `on_line`; without a `timeout` it may take forever. What comes
+/// from `input` is typed at its console, line by line.
 ///
 /// # Errors
 /// The command cannot be started, or `on_line` failed (the machine is killed then).
 pub fn run(
     command: &mut Command,
+    input: Option<impl Read + Send + 'static>,
     timeout: Option<Duration>,
     on_line: &mut dyn FnMut(Source, &str) -> Result<()>,
 ) -> Result<End> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let interruptions = Interruptions::watch()?;
     let child = command
-        .stdin(Stdio::null())
+        .stdin(if input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
     let program = command.get_program().to_string_lossy();
     let mut child = Reaped(child.with_context(|| format!("cannot run {program}"))?);
 
+    if let (Some(input), Some(stdin)) = (input, child.0.stdin.take()) {
+        type_lines(input, stdin);
+    }
     let (sender, lines) = mpsc::sync_channel(LINES_WAITING);
     let stdout = child.0.stdout.take().expect("it is piped");
     let stderr = child.0.stderr.take().expect("it is piped");
@@ -129,6 +138,16 @@ pub fn run(
             return Ok(End::TimedOut);
         }
     }
+}
+
+/// Types the lines of `input` from a thread of its own, until either side ends.
+fn type_lines(input: impl Read + Send + 'static, mut console: ChildStdin) {
+    thread::spawn(move || -> io::Result<()> {
+        for line in BufReader::new(input).lines() {
+            writeln!(console, "{}", line?)?;
+        }
+        Ok(())
+    });
 }
 
 /// Sends the lines of `stream` from a thread of its own, until the stream or the receiver ends.
@@ -170,7 +189,7 @@ mod tests {
         let mut lines = Vec::new();
         let mut command = Command::new("sh");
         command.args(["-c", &format!("echo $$; {script}")]);
-        let end = run(&mut command, Some(timeout), &mut |_, line| {
+        let end = run(&mut command, NOBODY, Some(timeout), &mut |_, line| {
             lines.push(line.to_owned());
             Ok(())
         });
@@ -183,6 +202,24 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(20);
+    const NOBODY: Option<io::Empty> = None;
+
+    #[test]
+    fn what_is_typed_arrives() {
+        let mut lines = Vec::new();
+        let typed = io::Cursor::new("pause 1\nlist");
+        let end = run(
+            &mut Command::new("cat"),
+            Some(typed),
+            Some(LONG),
+            &mut |_, line| {
+                lines.push(line.to_owned());
+                Ok(())
+            },
+        );
+        assert_eq!(end.unwrap(), End::Exit(Some(0)));
+        assert_eq!(lines, ["pause 1", "list"]);
+    }
 
     #[test]
     fn lines_and_status_arrive() {
@@ -226,7 +263,7 @@ mod tests {
         let mut pid = 0;
         let mut command = Command::new("sh");
         command.args(["-c", "echo $$; exec sleep 60"]);
-        let error = run(&mut command, Some(LONG), &mut |_, line| {
+        let error = run(&mut command, NOBODY, Some(LONG), &mut |_, line| {
             pid = line.parse().unwrap();
             anyhow::bail!("disk full")
         });
@@ -236,7 +273,12 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = run(&mut Command::new("/no/such/qemu"), None, &mut |_, _| Ok(()));
+        let error = run(
+            &mut Command::new("/no/such/qemu"),
+            NOBODY,
+            None,
+            &mut |_, _| Ok(()),
+        );
         assert!(format!("{:#}", error.unwrap_err()).contains("/no/such/qemu"));
     }
 }

@@ -38,8 +38,22 @@ pub struct Scenario<'a> {
     pub images: &'a Images,
     /// Somebody else's guest image, instead of our kernel.
     pub guest: Option<(Vec<u8>, Format)>,
+    /// The operator's script.
+    pub script: Option<String>,
     /// The packed files.
     pub packed: &'a Path,
+}
+
+/// Reads and checks the operator's script.
+pub(super) fn script(options: &QemuOptions) -> Result<Option<String>> {
+    let Some(path) = &options.script else {
+        return Ok(None);
+    };
+    let unusable =
+        |error: String| failure::unusable(format!("--script {}: {error}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    host::operator::parse(&text).map_err(unusable)?;
+    Ok(Some(text))
 }
 
 /// Reads and checks the image that the user wants as a guest.
@@ -116,7 +130,7 @@ impl Scenario<'_> {
             } else {
                 self.disks(files, folder)?
             },
-            balloon: options.balloon.then(|| options.balloon_properties.clone()),
+            balloon: (options.balloon && options.bare).then(|| options.balloon_properties.clone()),
             qmp: options.qmp.clone(),
             console: options.console,
             gdb: options.gdb,
@@ -170,12 +184,12 @@ impl Scenario<'_> {
         let all_guests = options.guest_memory * u64::from(options.guests);
         options.memory.unwrap_or(match options.hinting {
             _ if options.bare => BARE_MEMORY,
-            Hinting::Full => HOST_MEMORY.min(all_guests),
+            Hinting::Full | Hinting::Extended => HOST_MEMORY.min(all_guests),
             _ if !matches!(options.paging, None | Some(Paging::None)) => {
                 HOST_MEMORY.min(all_guests)
             }
             // Nothing can be discarded, and there is no paging: all must fit.
-            Hinting::None | Hinting::Unused => all_guests,
+            Hinting::None | Hinting::Unused | Hinting::Balloon => all_guests,
         })
     }
 
@@ -206,6 +220,7 @@ impl Scenario<'_> {
                 Some(guest) => guest.clone(),
                 None => (fs::read(&self.images.kernel.stripped)?, Format::Elf),
             });
+            contents.script.clone_from(&self.script);
             for guest in 0..options.guests {
                 contents
                     .guest_parameters
@@ -243,6 +258,9 @@ impl Scenario<'_> {
         parameters.set("console", options.console.host_word());
         parameters.set("cpus", options.cpus);
         parameters.set("seed", options.seed);
+        if options.balloon {
+            parameters.set("balloon", "on");
+        }
         match self.paging() {
             Paging::None => {}
             Paging::Disk(_) | Paging::File(_) => parameters.set("paging", "disk"),
@@ -250,6 +268,9 @@ impl Scenario<'_> {
         }
         if let Some(bytes) = options.expanded {
             parameters.set("expanded", size(bytes));
+        }
+        if options.operator {
+            parameters.set("operator", "on");
         }
         if let Some(control) = options.control.filter(|control| control.is_of_host()) {
             parameters.set("control", control.word());

@@ -7,12 +7,16 @@ const EMPTY: Block = [0; SIZE];
 #[test]
 fn an_event_mask_offers_messages_and_ascii() {
     let mut block = EMPTY;
-    put_event_mask(&mut block, mask_bit(ASCII) | mask_bit(MESSAGE));
+    put_event_mask(
+        &mut block,
+        mask_bit(ASCII) | mask_bit(MESSAGE),
+        mask_bit(COMMAND),
+    );
     #[rustfmt::skip]
     let expected = [
         0, 28, 0, 0, 0, 0, 0, 0, // header: 28 bytes
         0, 0, 0, 4, // masks of 4 bytes
-        0, 0, 0, 0, // receives nothing
+        0x80, 0, 0, 0, // receives type 1
         0x40, 0, 0, 0x40, // sends types 2 and 26
         0, 0, 0, 0, 0, 0, 0, 0, // the machine's answer
     ];
@@ -128,4 +132,29 @@ fn cpus_are_those_of_the_entries_that_fit() {
 #[test]
 fn the_response_code_is_the_halfword_at_6() {
     assert_eq!(response(&answer(&[(5, &[1, 0x12, 0x34, 5])])), 0x1234);
+}
+
+#[test]
+fn every_event_that_is_whole_is_read() {
+    let mut block = EMPTY;
+    put_read_event(&mut block);
+    assert_eq!(block[..3], [0x10, 0, 0], "room for a page, unconditionally");
+    #[rustfmt::skip]
+    let events = [
+        0, 24, 0, 0, 0, 0, 0, 0, // header: 24 bytes
+        0, 8, 0x1a, 0, 0, 0, 0, b'l',
+        0, 7, 0x01, 0, 0, 0, 0xd3,
+        0, 9, // cut short
+    ];
+    block[..events.len()].copy_from_slice(&events);
+    block[1] = events.len() as u8;
+    let read = |block: &Block| {
+        let mut all = Vec::new();
+        super::events(block, |kind, data| all.push((kind, data.to_vec())));
+        all
+    };
+    let whole = [(ASCII, vec![0, b'l']), (COMMAND, vec![0xd3])];
+    assert_eq!(read(&block), whole);
+    block[9] = 5;
+    assert!(read(&block).is_empty(), "shorter than its own header");
 }

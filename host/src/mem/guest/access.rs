@@ -1,5 +1,6 @@
 //! Accesses by a CPU's real addresses: those of CPUs with DAT off, and the host's own for any of them.
 
+use alloc::string::{String, ToString};
 use core::ops::Range;
 
 use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE, program, storage};
@@ -94,6 +95,21 @@ impl GuestMemory {
             // machine may use storage while one of them executes an instruction.
             unsafe { storage::copy_out(frame.address() + offset(at), &mut buffer[range]) }
         }
+        Ok(())
+    }
+
+    /// Copies out of guest absolute storage inside one page for whoever only looks: nothing is brought in.
+    ///
+    /// # Errors
+    /// What the page is instead of resident: its state, or not there.
+    pub fn peek(&self, absolute: u64, buffer: &mut [u8]) -> Result<(), String> {
+        let page = u32::try_from(absolute >> PAGE_SHIFT).ok();
+        let Some(entry) = page.and_then(|page| self.page(page)) else {
+            return Err("not there".to_string());
+        };
+        let frame = entry.resident().ok_or_else(|| entry.state.to_string())?;
+        // SAFETY: the frame belongs to this guest, whose CPUs may use it meanwhile.
+        unsafe { storage::copy_out(frame.address() + offset(absolute), buffer) }
         Ok(())
     }
 

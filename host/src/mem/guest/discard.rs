@@ -31,17 +31,31 @@ impl GuestMemory {
         self.pages[page as usize].flags.contains(PageFlags::SPARED)
     }
 
-    pub(super) fn note_discardable(&mut self, page: u32) {
+    /// Puts a page in the queue if it is discardable.
+    pub fn note_discardable(&mut self, page: u32) {
         let entry = &mut self.pages[page as usize];
         if entry.is_discardable(self.hinting) && !entry.flags.contains(PageFlags::QUEUED) {
             entry.flags |= PageFlags::QUEUED;
             self.queue.push_back(page);
+            self.arrived += 1;
         }
     }
 
     /// The oldest page of the queue that is still discardable; it leaves the queue.
     pub fn next_discardable(&mut self) -> Option<u32> {
-        while let Some(page) = self.queue.pop_front() {
+        self.next_discardable_of(u64::MAX)
+    }
+
+    /// How many pages were put in the queue so far.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
+    /// As [`GuestMemory::next_discardable`], of those that were put there first.
+    pub fn next_discardable_of(&mut self, first: u64) -> Option<u32> {
+        while self.arrived - (self.queue.len() as u64) < first {
+            let page = self.queue.pop_front()?;
             let entry = &mut self.pages[page as usize];
             entry.flags.remove(PageFlags::QUEUED);
             if entry.is_discardable(self.hinting) {
@@ -73,11 +87,29 @@ impl GuestMemory {
         self.queue.len()
     }
 
-    /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz. Returns false if
-    /// the page is pinned.
+    /// Takes the frames of all that stands in the queue and is discardable; returns how many.
+    pub fn evict_all(&mut self, pool: &mut FramePool) -> usize {
+        core::iter::from_fn(|| {
+            let page = self.next_discardable()?;
+            Some(self.evict(pool, page))
+        })
+        .filter(|is_taken| *is_taken)
+        .count()
+    }
+
+    /// Takes the frame of a discardable page away: Ur becomes Uz, Vr and clean Pr become Vz. In the extended
+    /// mode Vr becomes Vp if there is room. Returns false if the page is pinned.
     pub fn evict(&mut self, pool: &mut FramePool, page: u32) -> bool {
         let state = self.pages[page as usize].state;
+        if self.keeps(state) && self.keep_volatile(pool, page) {
+            return true;
+        }
         self.evict_run(pool, &[page], state) == 1
+    }
+
+    /// Whether pages of a state go to expanded storage before they are discarded.
+    fn keeps(&self, state: PageState) -> bool {
+        self.hinting == Hinting::Extended && state.usage() == Usage::Volatile
     }
 
     /// As [`GuestMemory::evict`] for each of some pages of one state, at most a batch: their users are told of all at
@@ -138,8 +170,15 @@ impl GuestMemory {
         if let Some(state) = run.state
             && run.taken > 0
         {
+            let pages = &run.pages[..run.taken];
             // What a device uses now is pinned, and is put back by whoever has pinned it.
-            self.evict_run(pool, &run.pages[..run.taken], state);
+            if self.keeps(state) {
+                for page in pages {
+                    self.evict(pool, *page);
+                }
+            } else {
+                self.evict_run(pool, pages, state);
+            }
         }
         run.taken + run.kept
     }

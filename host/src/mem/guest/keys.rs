@@ -68,6 +68,9 @@ impl GuestMemory {
 
     /// Resets the reference bit of a page's frame for the host's own use; the guest still sees it on.
     pub fn reset_reference_of_host(&mut self, page: u32) {
+        if let Some(sightings) = &mut self.sightings {
+            sightings.pager_has_seen(page);
+        }
         let entry = &mut self.pages[page as usize];
         if let Some(frame) = entry.resident() {
             entry.flags |= PageFlags::REFERENCED;

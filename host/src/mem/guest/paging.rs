@@ -3,9 +3,10 @@
 //! The pager decides which; translations, copies and states are kept in step here.
 
 use arch::{Frame, key, storage};
-use cmm::{Content, HostEvent, IllegalEvent, PageState};
+use cmm::{Content, HostEvent, IllegalEvent, PageState, Usage, extended};
 
 use super::super::entry::{Hinting, PageFlags};
+use super::working_set::Sightings;
 use super::{GuestMemory, take, take_cleared};
 use crate::mem::notifier::Right;
 use crate::mem::{AccessError, GuestFault, Want, prefix};
@@ -28,10 +29,13 @@ pub enum Standing {
     Changed,
 }
 
-/// A host event as it is in a hinting mode: where only unused pages count, volatile ones are kept.
+/// A host event as it is in a hinting mode: where only unused pages count, volatile ones are kept. In
+/// the extended mode they may be, for a while; potentially volatile ones are not, for whether they were changed
+/// is known while they are resident.
 fn apply(hinting: Hinting, state: PageState, event: HostEvent) -> Result<PageState, IllegalEvent> {
     match hinting {
-        Hinting::None | Hinting::Full => cmm::apply(state, event),
+        Hinting::Extended if state.usage() == Usage::Volatile => extended::apply(state, event),
+        Hinting::None | Hinting::Full | Hinting::Extended => cmm::apply(state, event),
         Hinting::Unused => cmm::kvm::apply(state, event),
     }
 }
@@ -65,7 +69,10 @@ impl GuestMemory {
     /// Whether a resident page was used by anybody since the host has reset the reference bit of its frame.
     #[must_use]
     pub fn age_page(&self, page: u32) -> bool {
-        self.is_frame_referenced(page) || self.notifiers.age_page(page)
+        let is_unseen = |seen: &Sightings| seen.is_for_pager(page);
+        self.is_frame_referenced(page)
+            || self.sightings.as_ref().is_some_and(is_unseen)
+            || self.notifiers.age_page(page)
     }
 
     /// Whether the reference bit of a resident page's frame is on.
@@ -145,7 +152,7 @@ impl GuestMemory {
             entry.state,
             HostEvent::Evict { changed: true },
         )
-        .expect("a page with a frame can be paged out");
+        .unwrap_or_else(|_| unreachable!("a page with a frame can be paged out"));
         self.counters.paged_out += 1;
     }
 
@@ -170,6 +177,45 @@ impl GuestMemory {
         self.preserve(pool, page);
         self.counters.expanded_out += 1;
         true
+    }
+
+    /// Takes the frame of a volatile page and keeps the content in expanded storage, if there is room: Vr
+    /// becomes Vp.
+    pub(super) fn keep_volatile(&mut self, pool: &mut FramePool, page: u32) -> bool {
+        let expanded = pool
+            .ledger
+            .as_mut()
+            .and_then(|ledger| ledger.expanded.as_mut());
+        let taken = expanded.and_then(|expanded| {
+            let slot = expanded.take(PageId::new(self.id, page))?;
+            Some((slot, expanded.frame(slot)))
+        });
+        let Some((slot, frame)) = taken else {
+            return false;
+        };
+        // A copy on the device is of no use any more.
+        self.give_slot(pool, page);
+        let is_kept = self.page_out_to_expanded(pool, page, slot, frame);
+        self.counters.expanded_volatile += u64::from(is_kept);
+        is_kept
+    }
+
+    /// Discards a page that is in expanded storage if it is volatile, in the extended mode: Vp becomes Vz.
+    /// Returns whether it was.
+    pub fn discard_expanded(&mut self, pool: &mut FramePool, page: u32) -> bool {
+        let state = self.pages[page as usize].state;
+        let is_volatile = self.hinting == Hinting::Extended && state == extended::VP;
+        if is_volatile {
+            self.give_slot(pool, page);
+            let entry = &mut self.pages[page as usize];
+            entry.state = apply(self.hinting, state, HostEvent::Evict { changed: false })
+                .unwrap_or_else(|_| unreachable!("what is kept and volatile can be discarded"));
+            entry
+                .flags
+                .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
+            self.counters.discarded_expanded += 1;
+        }
+        is_volatile
     }
 
     /// Copies a page back from expanded storage, where it is no more; one that is on the device must be
@@ -198,7 +244,7 @@ impl GuestMemory {
         let entry = &mut self.pages[page as usize];
         entry.frame = frame;
         entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
-            .expect("preserved content can be resident");
+            .unwrap_or_else(|_| unreachable!("preserved content can be resident"));
     }
 
     /// Makes a page resident if its content is preserved.

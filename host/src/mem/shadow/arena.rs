@@ -20,8 +20,9 @@ unsafe impl Send for Arena {}
 impl Arena {
     /// So many pages.
     pub(super) fn new(pages: usize) -> Self {
-        let page = |_| Page(UnsafeCell::new([0; WORDS]));
-        Self((0..pages).map(page).collect())
+        let pages = Box::<[Page]>::new_zeroed_slice(pages);
+        // SAFETY: words of zeroes. They are not made on the stack, which has no room for what is aligned so.
+        Self(unsafe { pages.assume_init() })
     }
 
     /// Where a page is in storage.

@@ -6,7 +6,7 @@ use arch::clock;
 
 use super::super::queue::Id;
 use super::Host;
-use crate::guest::Guest;
+use crate::guest::{Guest, Missing};
 use crate::mem::Want;
 use crate::memory::FramePool;
 use crate::paging::{PageId, Pager, Wanted};
@@ -54,18 +54,23 @@ impl Host {
             pager.reclaim(guests, pool, now);
         }
         let mut ready = Vec::new();
-        waiting.retain(|id| {
-            let is_waiting = is_waiting(guests, pool, pager, *id, now);
-            if !is_waiting {
+        waiting.retain(|(id, missing)| {
+            let is_there = is_there(guests, pool, pager, *id, missing, now);
+            if is_there {
                 ready.push(*id);
+                #[cfg(feature = "controls")]
+                if evictor.misnames_pages() {
+                    guests[id.guest].misname_pages();
+                }
             }
-            is_waiting
+            !is_there
         });
         // Whoever asked is stopped if nothing will ever be free; the others go on.
-        let asked = waiting.first().map(|id| id.guest);
+        let asked = waiting.first().map(|(id, _)| id.guest);
         let stopped = asked.filter(|_| pager.is_stuck(pool));
         for id in ready {
             self.queue_if_it_can_run(id, now);
+            self.attend(me, id.guest);
         }
         if let Some(number) = stopped {
             self.guests[number].finish(End::MemoryExhausted);
@@ -75,20 +80,18 @@ impl Host {
     }
 }
 
-/// Whether a virtual CPU still has to wait for what it wants; what can be done for it is done.
-fn is_waiting(
+/// Whether what a virtual CPU wants is there; what can be done for it is done.
+fn is_there(
     guests: &mut Vec<Guest>,
     pool: &mut FramePool,
     pager: &mut Pager,
     id: Id,
+    missing: &Missing,
     now: u64,
 ) -> bool {
     let guest = &guests[id.guest];
-    let Some((want, since)) = guest.vcpus[id.cpu].wants else {
-        return false;
-    };
     let is_there = guest.end.is_some()
-        || match want {
+        || match missing.want {
             Want::Frame => !pool.is_exhausted(),
             Want::Page(page) => {
                 let page = PageId::new(guest.id, page);
@@ -97,8 +100,11 @@ fn is_waiting(
         };
     if is_there {
         let guest = &mut guests[id.guest];
-        guest.counters.page_wait_time += now - since;
-        guest.vcpus[id.cpu].wants = None;
+        guest.counters.page_wait_time += now - missing.since;
+        match (missing.want, missing.token) {
+            (Want::Page(page), Some(token)) => guest.complete_page_fault(page, token, now),
+            _ => guest.vcpus[id.cpu].wants = None,
+        }
     }
-    !is_there
+    is_there
 }

@@ -5,7 +5,7 @@ use arch::interruption::Context;
 
 use super::super::queue::Id;
 use super::Host;
-use crate::vcpu::external;
+use crate::vcpu::interruption;
 
 /// Whether a CPU with one PSW mask is entered as it was with another one: by the same tables, not waiting, and enabled
 /// for no timer that was not looked at.
@@ -23,15 +23,18 @@ impl Host {
     pub(super) fn goes_on(&mut self, id: Id, context: &mut Context, old: u64, now: u64) -> bool {
         let has_work = self.is_over || self.has_work();
         let guest = &mut self.guests[id.guest];
-        let vcpu = &mut guest.vcpus[id.cpu];
+        let vcpu = &guest.vcpus[id.cpu];
         let is_calm = guest.end.is_none()
             && guest.alerts == 0
+            && !guest.is_paused
             && vcpu.order.is_none()
             && vcpu.wants.is_none()
             && is_as_before(vcpu.psw.mask, old)
+            && !interruption::is_invalid(&vcpu.psw)
             && !has_work
-            && external::due(vcpu, &guest.floating, now).is_none();
+            && !guest.is_due(id.cpu, now);
         if is_calm {
+            let vcpu = &mut guest.vcpus[id.cpu];
             vcpu.sync_to_real();
             *context = vcpu.context;
         }

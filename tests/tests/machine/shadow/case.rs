@@ -2,18 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libtest_mimic::Failed;
 use xtask::cli::Console;
 use xtask::emulator;
-use xtask::machine::Machine;
+use xtask::machine::{self, End, Machine, Source};
 use xtask::packages::Permission;
 
 use super::programs;
-use crate::check;
 use crate::runs::{leak, small};
 use crate::support::{Run, Verdict, folder, run};
 
@@ -234,6 +231,15 @@ fn tables() -> Vec<(u64, u64)> {
 
 /// Runs an image without a host.
 pub(super) fn bare(image: &Path, cpus: u16) -> Verdict {
+    without_host(image, cpus).map(drop)
+}
+
+/// As [`bare`], with one CPU: what it prints.
+pub(crate) fn bare_lines(image: &Path) -> Result<Vec<String>, Failed> {
+    without_host(image, 1)
+}
+
+fn without_host(image: &Path, cpus: u16) -> Result<Vec<String>, Failed> {
     let machine = Machine {
         qemu: emulator::find(Permission::Tell).map_err(|error| error.to_string())?,
         memory_mib: 16,
@@ -248,22 +254,21 @@ pub(super) fn bare(image: &Path, cpus: u16) -> Verdict {
         gdb: false,
         icount: false,
     };
-    let mut command: Command = machine.command();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let start = Instant::now();
-    while start.elapsed() < LIMIT {
-        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-            check!(status.success(), "on the bare emulator: {status}");
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(20));
+    let mut lines = Vec::new();
+    let nothing = None::<std::io::Empty>;
+    let end = machine::run(
+        &mut machine.command(),
+        nothing,
+        Some(LIMIT),
+        &mut |source, line| {
+            if source == Source::Console {
+                lines.push(line.to_owned());
+            }
+            Ok(())
+        },
+    );
+    match end.map_err(|error| error.to_string())? {
+        End::Exit(Some(0)) => Ok(lines),
+        end => Err(format!("on the bare emulator: {end:?}").into()),
     }
-    let _ = child.kill();
-    let _ = child.wait();
-    Err("on the bare emulator it does not end".into())
 }

@@ -6,6 +6,7 @@ use std::fs;
 
 use super::case::{CODE, DAT, bare, psw, put};
 use super::programs;
+use crate::random::Random;
 use crate::runs::{leak, small};
 use crate::support::{Verdict, folder, run};
 
@@ -34,29 +35,14 @@ const INVALID: u64 = 0x20;
 const PAGE_INVALID: u64 = 0x400;
 const PROTECTED: u64 = 0x200;
 
-/// Numbers that look random: xorshift.
-struct Random(u64);
+/// What steps are made of.
+trait Arbitrary {
+    fn address(&mut self) -> u64;
+    /// An entry with its address; what leads to the program itself stays.
+    fn entry(&mut self) -> (u64, u64);
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 20) % end
-    }
-
-    fn of<const N: usize>(&mut self, all: [u64; N]) -> u64 {
-        all[self.below(N as u64) as usize]
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-
+impl Arbitrary for Random {
     fn address(&mut self) -> u64 {
         let regions = if self.one_in(2) {
             0
@@ -66,7 +52,6 @@ impl Random {
         regions << 31 | self.of(SEGMENT_INDEXES) << 20 | self.of(PAGE_INDEXES) << 12
     }
 
-    /// An entry with its address; what leads to the program itself stays.
     fn entry(&mut self) -> (u64, u64) {
         let is_invalid = self.one_in(4);
         let protected = if self.one_in(5) { PROTECTED } else { 0 };
@@ -226,7 +211,7 @@ fn image(seed: u64) -> Vec<u8> {
     for (at, value) in model.entries.iter().chain(&model.pages) {
         words(&mut image, *at, *value);
     }
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut at = LIST;
     let mut add = |image: &mut [u8], step: Step| {
         for value in step {

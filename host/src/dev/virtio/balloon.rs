@@ -1,0 +1,228 @@
+//! The balloon (Virtual I/O Device specification 1.2, "Traditional Memory Balloon Device").
+//!
+//! What goes into it, and what is reported as free, loses its content. A page that comes out again needs
+//! nothing: it is supplied when the guest touches it.
+
+use alloc::vec::Vec;
+
+use super::Storage;
+use super::ring::{Broken, Piece, Queue, Request};
+
+/// The kind of device.
+pub(super) const KIND: u8 = 5;
+/// Features: statistics, pages may be taken back when memory is out, free pages can be reported.
+pub(super) const FEATURES: u64 = 1 << 1 | 1 << 2 | 1 << 5;
+/// Inflate, deflate, statistics, reports.
+pub(super) const QUEUES: usize = 4;
+const INFLATE: usize = 0;
+const DEFLATE: usize = 1;
+pub(super) const STATISTICS: usize = 2;
+/// Bytes of the configuration: target and size in pages.
+pub(super) const CONFIG: usize = 8;
+
+/// Most bytes of a request of page numbers, and of statistics.
+const LONGEST: usize = 4096;
+/// Bytes of a page number.
+const NUMBER: usize = 4;
+/// Bytes of one statistic, and the tag of memory that can be had without harm.
+const STATISTIC: usize = 10;
+const AVAILABLE: u16 = 6;
+
+/// What happened to a balloon.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counters {
+    /// Pages that went in.
+    pub inflated: u64,
+    /// Pages that came out.
+    pub deflated: u64,
+    /// Pages that were reported as free.
+    pub reported: u64,
+    /// How often the guest was told of another target.
+    pub wake_ups: u64,
+}
+
+/// A balloon.
+#[derive(Default, Debug)]
+pub struct Balloon {
+    /// Pages that it should have.
+    target: u32,
+    /// Pages that it has, as the guest says.
+    actual: u32,
+    /// A request for statistics that is not complete.
+    held: Option<u16>,
+    /// Memory that the guest could give up without harm when it was asked last, in bytes.
+    available: Option<u64>,
+    /// What happened.
+    pub counters: Counters,
+}
+
+/// What came of looking for a request.
+#[derive(Default, Debug)]
+pub(super) struct Served {
+    /// Whether there is another one.
+    pub(super) is_more: bool,
+    /// Whether the driver is to be told.
+    pub(super) is_told: bool,
+}
+
+impl Served {
+    /// A request was served.
+    fn one(queue: &Queue, storage: &mut dyn Storage, is_told: bool) -> Result<Self, Broken> {
+        let is_more = queue.is_more(storage)?;
+        Ok(Self { is_more, is_told })
+    }
+}
+
+impl Balloon {
+    pub(super) fn reset(&mut self) {
+        (self.actual, self.held, self.available) = (0, None, None);
+    }
+
+    /// Pages that it should have.
+    #[must_use]
+    pub fn target(&self) -> u32 {
+        self.target
+    }
+
+    /// Sets how many pages it should have.
+    pub fn set_target(&mut self, pages: u32) {
+        self.target = pages;
+    }
+
+    /// Pages that it has, as the guest says.
+    #[must_use]
+    pub fn actual(&self) -> u32 {
+        self.actual
+    }
+
+    /// Bytes of memory that the guest could give up without harm, as it has said last.
+    #[must_use]
+    pub fn available(&self) -> Option<u64> {
+        self.available
+    }
+
+    pub(super) fn config(&self) -> [u8; CONFIG] {
+        let [a, b, c, d] = self.target.to_le_bytes();
+        let [e, f, g, h] = self.actual.to_le_bytes();
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// The target is not the guest's to write.
+    pub(super) fn write_config(&mut self, bytes: &[u8]) {
+        if let Some(actual) = bytes.get(4..8) {
+            self.actual = u32::from_le_bytes(actual.try_into().expect("four bytes"));
+        }
+    }
+
+    /// Serves the next request of a queue.
+    ///
+    /// # Errors
+    /// It makes no sense, or something has to be waited for.
+    pub(super) fn serve(
+        &mut self,
+        number: usize,
+        queue: &mut Queue,
+        storage: &mut dyn Storage,
+    ) -> Result<Served, Broken> {
+        let Some(request) = queue.next(storage)? else {
+            return Ok(Served::default());
+        };
+        let mut counters = self.counters;
+        match number {
+            INFLATE => counters.inflated += release_each(storage, &request)?,
+            DEFLATE => {
+                let numbers = contents(storage, &request)?.len() / NUMBER;
+                counters.deflated += numbers as u64;
+            }
+            STATISTICS => {
+                // The first comes without being asked for. It is kept until there is more to ask.
+                let bytes = contents(storage, &request)?;
+                let is_told = self.ask(queue, storage)?;
+                self.available = statistic(&bytes, AVAILABLE);
+                self.held = Some(request.head);
+                queue.take();
+                return Served::one(queue, storage, is_told);
+            }
+            _ => counters.reported += release_all(storage, &request.pieces)?,
+        }
+        let is_told = queue.complete(storage, request.head, 0)?;
+        queue.take();
+        self.counters = counters;
+        Served::one(queue, storage, is_told)
+    }
+
+    /// Asks for statistics again, by completing the request that has brought the last ones.
+    ///
+    /// # Errors
+    /// As for a request.
+    pub(super) fn ask(
+        &mut self,
+        queue: &mut Queue,
+        storage: &mut dyn Storage,
+    ) -> Result<bool, Broken> {
+        let Some(head) = self.held else {
+            return Ok(false);
+        };
+        let is_told = queue.complete(storage, head, 0)?;
+        self.held = None;
+        Ok(is_told)
+    }
+}
+
+/// The bytes of a request that the driver has written.
+fn contents(storage: &mut dyn Storage, request: &Request) -> Result<Vec<u8>, Broken> {
+    let mut bytes = Vec::new();
+    for piece in &request.pieces {
+        let start = bytes.len();
+        let length = piece.length as usize;
+        if piece.to_driver || length > LONGEST - start {
+            return Err(Broken::Driver);
+        }
+        bytes.resize(start + length, 0);
+        storage.load(piece.address, &mut bytes[start..])?;
+    }
+    Ok(bytes)
+}
+
+/// Releases the pages whose numbers are in a request; returns how many that are.
+fn release_each(storage: &mut dyn Storage, request: &Request) -> Result<u64, Broken> {
+    let bytes = contents(storage, request)?;
+    let mut count = 0;
+    let mut run = 0..0;
+    for word in bytes.chunks_exact(NUMBER) {
+        let page = u64::from(u32::from_le_bytes(word.try_into().expect("four bytes")));
+        if page == run.end {
+            run.end += 1;
+            continue;
+        }
+        count += storage.release(run);
+        run = page..page + 1;
+    }
+    Ok(count + storage.release(run))
+}
+
+/// The content of all whole pages in the pieces goes.
+fn release_all(storage: &mut dyn Storage, pieces: &[Piece]) -> Result<u64, Broken> {
+    const PAGE: u64 = arch::PAGE_SIZE as u64;
+    // Each page once, so that this has an end soon.
+    let length: u64 = pieces.iter().map(|piece| u64::from(piece.length)).sum();
+    if length / PAGE > storage.pages() {
+        return Err(Broken::Driver);
+    }
+    let mut count = 0;
+    for piece in pieces {
+        let end = piece.address.checked_add(piece.length.into());
+        let end = end.filter(|_| piece.to_driver).ok_or(Broken::Driver)?;
+        count += storage.release(piece.address.div_ceil(PAGE)..end / PAGE);
+    }
+    Ok(count)
+}
+
+/// The value of a statistic.
+fn statistic(bytes: &[u8], tag: u16) -> Option<u64> {
+    let mut all = bytes.chunks_exact(STATISTIC);
+    let found = all.find(|one| one[..2] == tag.to_le_bytes())?;
+    Some(u64::from_le_bytes(
+        found[2..].try_into().expect("eight bytes"),
+    ))
+}

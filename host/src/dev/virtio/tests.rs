@@ -1,0 +1,1 @@
+//! A driver that keeps to the protocol, and ones that do not.
