@@ -79,6 +79,7 @@ impl Machine<'_> {
     }
 
     /// An address from base and displacement, as the addressing mode wraps it.
+    #[inline(always)]
     pub(super) fn address(&self, (base, displacement): (usize, u64)) -> u64 {
         let start = if base == 0 { 0 } else { self.gpr(base) };
         self.vcpu().wrap(start.wrapping_add(displacement))
