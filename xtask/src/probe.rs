@@ -66,7 +66,11 @@ const PROBES: [Probe; 8] = {
         essa,
         with_dat(essa, "ESSA emulated, state queried, DAT on"),
         fault,
-        with_dat(fault, "discard fault delivered, DAT on"),
+        Probe {
+            // Two pages of the guest's tables are looked up, which is a little more.
+            bound: None,
+            ..with_dat(fault, "discard fault delivered, DAT on")
+        },
     ]
 };
 

@@ -3,16 +3,19 @@
 //! All values are in TOD units: 4096 of them are a microsecond.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
 pub use crate::tod::UNITS_PER_MICROSECOND;
 
 /// The time of day (STORE CLOCK FAST).
 #[must_use]
 pub fn now() -> u64 {
-    let mut value = 0_u64;
-    // SAFETY: stores eight bytes into a local variable.
-    unsafe { asm!("stckf 0({at})", at = in(reg_addr) &raw mut value, options(nostack)) }
-    value
+    let mut value = MaybeUninit::<u64>::uninit();
+    // SAFETY: stores eight bytes into a local variable, which it initializes.
+    unsafe {
+        asm!("stckf 0({at})", at = in(reg_addr) value.as_mut_ptr(), options(nostack));
+        value.assume_init()
+    }
 }
 
 /// Sets the clock comparator: an external interruption 0x1004 is pending once the time of day exceeds `at`.

@@ -64,7 +64,6 @@ impl From<GuestFault> for Trap {
 }
 
 impl Machine<'_> {
-    #[inline]
     pub(super) fn gpr(&self, number: usize) -> u64 {
         self.vcpu().context.gprs[number]
     }
@@ -74,14 +73,13 @@ impl Machine<'_> {
     }
 
     /// Replaces the right half of a register.
-    #[inline]
     pub(super) fn set_gpr_low(&mut self, number: usize, value: u32) {
         let old = self.gpr(number) & !u64::from(u32::MAX);
         self.set_gpr(number, old | u64::from(value));
     }
 
     /// An address from base and displacement, as the addressing mode wraps it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn address(&self, (base, displacement): (usize, u64)) -> u64 {
         let start = if base == 0 { 0 } else { self.gpr(base) };
         self.vcpu().wrap(start.wrapping_add(displacement))

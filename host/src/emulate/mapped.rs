@@ -35,6 +35,12 @@ impl Machine<'_> {
 /// frames, and protection in page tables only.
 fn page_entry(asce: u64, address: u64) -> Option<PageEntry> {
     let mut kind = walk::table_type(asce);
+    if kind == 0 {
+        // As of all CPUs with DAT off.
+        let is_there = address >> walk::shift(1) == 0;
+        let page_table = is_there.then(|| entry(asce, 0, walk::index(0, address)))??;
+        return Some(in_page_table(page_table, address));
+    }
     if kind < 3 && address >> walk::shift(kind + 1) != 0 {
         return None;
     }
@@ -45,8 +51,12 @@ fn page_entry(asce: u64, address: u64) -> Option<PageEntry> {
         kind -= 1;
     }
     let page_table = entry(designation, first, walk::index(0, address))?;
+    Some(in_page_table(page_table, address))
+}
+
+fn in_page_table(page_table: u64, address: u64) -> PageEntry {
     let index = address >> PAGE_SHIFT & (PAGE_TABLE_ENTRIES as u64 - 1);
-    Some(PageEntry(read(page_table + 8 * index)))
+    PageEntry(read(page_table + 8 * index))
 }
 
 /// The entry of a table of regions or segments of which the quarters from `first` to the last one that the

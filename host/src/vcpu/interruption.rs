@@ -103,7 +103,9 @@ pub fn early(machine: &mut Machine<'_>) {
     }
 }
 
-fn is_invalid(psw: &Psw) -> bool {
+/// Whether nothing can be executed by a PSW: see [`early`].
+#[inline]
+pub fn is_invalid(psw: &Psw) -> bool {
     let is_64_alone = psw.flags() & PswMask::AMODE64 == PswMask::EXTENDED;
     psw.mask & RESERVED != 0 || psw.contains(PswMask::ESA390_FORMAT) || is_64_alone
 }
@@ -147,9 +149,7 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
     let code = [u16::from(length), fault.code].map(u16::to_be_bytes);
     let code: [u8; 4] = [code[0][0], code[0][1], code[1][0], code[1][1]];
     // Exceptions of these kinds are the machine's, which has stored the rest for the host.
-    let data_exception = lowcore_field!(data_exception_code).to_be_bytes();
-    let monitor_class = lowcore_field!(monitor_class).to_be_bytes();
-    let monitor_code = lowcore_field!(monitor_code).to_be_bytes();
+    let (data_exception, monitor_class, monitor_code);
     let mut details: [(usize, &[u8]); 3] = [
         (offset_of!(Lowcore, program_ilc), &code),
         (offset_of!(Lowcore, translation_exception), &identification),
@@ -158,10 +158,13 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
     ];
     let count = match fault.code {
         program::DATA | program::VECTOR_PROCESSING => {
+            data_exception = lowcore_field!(data_exception_code).to_be_bytes();
             details[1] = (offset_of!(Lowcore, data_exception_code), &data_exception);
             2
         }
         program::MONITOR_EVENT => {
+            monitor_class = lowcore_field!(monitor_class).to_be_bytes();
+            monitor_code = lowcore_field!(monitor_code).to_be_bytes();
             details[1] = (offset_of!(Lowcore, monitor_class), &monitor_class);
             details[2] = (offset_of!(Lowcore, monitor_code), &monitor_code);
             3

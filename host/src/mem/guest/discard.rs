@@ -101,23 +101,20 @@ impl GuestMemory {
     /// mode Vr becomes Vp if there is room. Returns false if the page is pinned.
     pub fn evict(&mut self, pool: &mut FramePool, page: u32) -> bool {
         let state = self.pages[page as usize].state;
+        if self.keeps(state) && self.keep_volatile(pool, page) {
+            return true;
+        }
         self.evict_run(pool, &[page], state) == 1
     }
 
-    /// As [`GuestMemory::evict`] for each of some pages of one state, at most a batch. Returns how many were not
-    /// pinned.
-    fn evict_run(&mut self, pool: &mut FramePool, pages: &[u32], state: PageState) -> usize {
-        if self.hinting != Hinting::Extended || state.usage() != Usage::Volatile {
-            return self.discard_run(pool, pages, state);
-        }
-        let mut is_evicted = |page: u32| {
-            self.keep_volatile(pool, page) || self.discard_run(pool, &[page], state) == 1
-        };
-        pages.iter().filter(|page| is_evicted(**page)).count()
+    /// Whether pages of a state go to expanded storage before they are discarded.
+    fn keeps(&self, state: PageState) -> bool {
+        self.hinting == Hinting::Extended && state.usage() == Usage::Volatile
     }
 
-    /// As [`GuestMemory::evict_run`], keeping nothing: the users of all pages are told at once.
-    fn discard_run(&mut self, pool: &mut FramePool, pages: &[u32], state: PageState) -> usize {
+    /// As [`GuestMemory::evict`] for each of some pages of one state, at most a batch: their users are told of all at
+    /// once. Returns how many were not pinned.
+    fn evict_run(&mut self, pool: &mut FramePool, pages: &[u32], state: PageState) -> usize {
         let pinned = self.notifiers.invalidate_batch(pages, Right::Access);
         if pinned == 0 {
             self.discard(pool, pages, state);
@@ -173,8 +170,15 @@ impl GuestMemory {
         if let Some(state) = run.state
             && run.taken > 0
         {
+            let pages = &run.pages[..run.taken];
             // What a device uses now is pinned, and is put back by whoever has pinned it.
-            self.evict_run(pool, &run.pages[..run.taken], state);
+            if self.keeps(state) {
+                for page in pages {
+                    self.evict(pool, *page);
+                }
+            } else {
+                self.evict_run(pool, pages, state);
+            }
         }
         run.taken + run.kept
     }

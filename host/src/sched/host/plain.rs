@@ -1,19 +1,31 @@
 //! The short way back into a guest: most exits are for something that changes nothing that the scheduler looks at.
 
-use arch::PswMask;
 use arch::interruption::Context;
+use arch::psw::field;
+use arch::{Psw, PswMask};
 
 use super::super::queue::Id;
 use super::Host;
-use crate::vcpu::external;
+use crate::vcpu::interruption;
 
 /// Whether a CPU with one PSW mask is entered as it was with another one: by the same tables, not waiting, and enabled
 /// for no timer that was not looked at.
-const fn is_as_before(new: u64, old: u64) -> bool {
+fn is_as_before(psw: &Psw, old: u64) -> bool {
+    /// Condition code, program mask and key mean nothing to whoever enters it.
+    const NOTHING: u64 =
+        15 << field::KEY_SHIFT | 3 << field::CC_SHIFT | 15 << field::PROGRAM_MASK_SHIFT;
+    let new = psw.mask;
+    if (new ^ old) & !NOTHING == 0 {
+        return true;
+    }
     let has_other_tables = (new ^ old) & PswMask::DAT.bits() != 0;
     let opens = new & !old & PswMask::EXTERNAL.bits() != 0;
-    !has_other_tables && !opens && new & PswMask::WAIT.bits() == 0
+    let waits = new & PswMask::WAIT.bits() != 0;
+    !has_other_tables && !opens && !waits && !interruption::is_invalid(psw)
 }
+
+/// What a CPU must be open for to be interrupted.
+const OPEN: u64 = PswMask::EXTERNAL.bits() | PswMask::IO.bits();
 
 impl Host {
     /// Whether a virtual CPU goes on without anything else being done, where only registers and PSW have changed,
@@ -23,15 +35,17 @@ impl Host {
     pub(super) fn goes_on(&mut self, id: Id, context: &mut Context, old: u64, now: u64) -> bool {
         let has_work = self.is_over || self.has_work();
         let guest = &mut self.guests[id.guest];
-        let vcpu = &mut guest.vcpus[id.cpu];
+        let vcpu = &guest.vcpus[id.cpu];
         let is_calm = guest.end.is_none()
             && guest.alerts == 0
+            && !guest.is_paused
             && vcpu.order.is_none()
             && vcpu.wants.is_none()
-            && is_as_before(vcpu.psw.mask, old)
+            && is_as_before(&vcpu.psw, old)
             && !has_work
-            && external::due(vcpu, &guest.floating, now).is_none();
+            && (vcpu.psw.mask & OPEN == 0 || !guest.is_due(id.cpu, now));
         if is_calm {
+            let vcpu = &mut guest.vcpus[id.cpu];
             vcpu.sync_to_real();
             *context = vcpu.context;
         }
