@@ -37,6 +37,7 @@ impl Access {
 /// For Uz, CP Programming Services allows "addressing exception or unpredictable results"; the model
 /// takes the exception, which finds more bugs. KVM fills every logically zero page; in the newer one
 /// a page that reads as preserved may be such a page too, and is filled by its page-in.
+#[inline]
 pub const fn access(state: PageState, dialect: Dialect) -> Access {
     match (state.content(), state.usage(), dialect) {
         (Content::Resident, ..) => Access::Ok,

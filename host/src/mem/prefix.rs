@@ -7,6 +7,7 @@ const PAGES: u32 = 2;
 
 /// The absolute page of a real page on a CPU with this prefix, or the other way round.
 #[must_use]
+#[inline]
 pub fn swap(prefix: u32, page: u32) -> u32 {
     let first = prefix >> PAGE_SHIFT;
     match page {

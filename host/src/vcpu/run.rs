@@ -162,6 +162,7 @@ fn access(machine: &mut Machine<'_>, store: bool, length: u8) -> bool {
 }
 
 /// The access that the translation-exception identification tells of, at the start of its page.
+#[inline]
 fn faulting_access(machine: &Machine<'_>, store: bool) -> Virtual {
     let identification = lowcore_field!(translation_exception);
     let control = (identification & 3) as u8;

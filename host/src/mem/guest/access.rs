@@ -37,6 +37,7 @@ impl GuestMemory {
 
     /// A CPU's prefix.
     #[must_use]
+    #[inline]
     pub fn prefix(&self, cpu: usize) -> u32 {
         self.prefixes[cpu]
     }
@@ -144,6 +145,7 @@ impl GuestMemory {
     ///
     /// # Errors
     /// An addressing exception if the guest does not have it.
+    #[inline]
     pub fn page_of(&self, cpu: usize, real: u64) -> Result<u32, GuestFault> {
         let page = self.absolute(cpu, real) >> PAGE_SHIFT;
         if page < self.pages.len() as u64 {
