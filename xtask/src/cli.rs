@@ -1,12 +1,14 @@
 //! The command line.
 
 mod paging;
+mod words;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 pub use paging::Paging;
+pub use words::{Console, Control, Hinting, Work};
 
 use crate::packages::Permission;
 use crate::toolchain::Choice;
@@ -118,168 +120,6 @@ pub struct TestOptions {
 pub struct BenchOptions {
     #[command(flatten)]
     pub(crate) setup: SetupOptions,
-}
-
-/// How much of the hints counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Hinting {
-    /// ESSA is not installed.
-    None,
-    /// Unused and stable only.
-    Unused,
-    /// All page states.
-    Full,
-    /// As that, and a volatile page goes to expanded storage before it is discarded.
-    #[value(name = "full+extended")]
-    Extended,
-    /// None of them: a monitor of the host's drives each guest's balloon instead.
-    Balloon,
-}
-
-impl Hinting {
-    /// The host's word for it.
-    #[must_use]
-    pub fn host_word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Unused => "unused",
-            Self::Full => "full",
-            Self::Extended => "full+extended",
-            Self::Balloon => "balloon",
-        }
-    }
-
-    /// The kernel's word for it.
-    #[must_use]
-    pub fn kernel_word(self) -> &'static str {
-        match self {
-            Self::None | Self::Balloon => "off",
-            Self::Unused => "unused",
-            Self::Full | Self::Extended => "full",
-        }
-    }
-}
-
-/// Which console machines have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Console {
-    /// The integrated ASCII console: a stream of text.
-    #[default]
-    Ascii,
-    /// Line-mode messages in EBCDIC, which is all that some machines have.
-    Line,
-}
-
-impl Console {
-    /// The host's word for it.
-    #[must_use]
-    pub fn host_word(self) -> &'static str {
-        match self {
-            Self::Ascii => "ascii",
-            Self::Line => "line",
-        }
-    }
-
-    /// QEMU's device.
-    #[must_use]
-    pub fn device(self) -> &'static str {
-        match self {
-            Self::Ascii => "sclpconsole",
-            Self::Line => "sclplmconsole",
-        }
-    }
-}
-
-/// What a guest does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Work {
-    /// Reads and verifies all files.
-    #[default]
-    Verify,
-    /// Counts instructions.
-    Measure,
-    /// Writes the disks that may be written and reads them back.
-    Disks,
-    /// Runs tasks with more memory than there is.
-    Swap,
-    /// Runs tasks that map, write, fork, lock and cut files at random.
-    Churn,
-    /// Sends files that are asked for at random, few of them often.
-    Serve,
-    /// Waits.
-    Idle,
-    /// Finds out what becomes of pages that are reported as free.
-    Reporting,
-    /// Counts state changes of free pages.
-    Pages,
-}
-
-impl Work {
-    /// The kernel's word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Verify => "verify",
-            Self::Measure => "measure",
-            Self::Disks => "disks",
-            Self::Swap => "swap",
-            Self::Churn => "churn",
-            Self::Serve => "serve",
-            Self::Idle => "idle",
-            Self::Reporting => "reporting",
-            Self::Pages => "pages",
-        }
-    }
-
-    /// Whether guests run tasks, whose memory no hint makes worthless.
-    #[must_use]
-    pub fn has_tasks(self) -> bool {
-        matches!(self, Self::Swap | Self::Churn)
-    }
-}
-
-/// A deliberate mistake, for tests that must fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Control {
-    /// The kernel uses pages without making them stable.
-    SkipMakeStable,
-    /// The kernel takes a copy that a discard fault stopped for a good one.
-    IgnoreDiscardFault,
-    /// The kernel frees discarded pages before all CPUs have signed off.
-    SkipSignOff,
-    /// The host discards stable pages.
-    DiscardStable,
-    /// CPU 1 of each guest answers no order.
-    MuteCpu,
-    /// The host leaves a CPU alone for two seconds, once.
-    LateCpu,
-    /// The host calls a page something else when it is there than when it was missing.
-    WrongToken,
-}
-
-impl Control {
-    /// The images' word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::SkipMakeStable => "skip-make-stable",
-            Self::IgnoreDiscardFault => "ignore-discard-fault",
-            Self::SkipSignOff => "skip-sign-off",
-            Self::DiscardStable => "discard-stable",
-            Self::MuteCpu => "mute-cpu",
-            Self::LateCpu => "late-cpu",
-            Self::WrongToken => "wrong-token",
-        }
-    }
-
-    /// Whether the host makes the mistake; else the kernel does.
-    #[must_use]
-    pub fn is_of_host(self) -> bool {
-        matches!(
-            self,
-            Self::DiscardStable | Self::MuteCpu | Self::LateCpu | Self::WrongToken
-        )
-    }
 }
 
 /// Options of `qemu`.
