@@ -11,7 +11,6 @@ pub mod line_mode;
 pub mod record;
 #[cfg(any(test, target_os = "none"))]
 pub mod sclp;
-#[cfg(any(test, target_os = "none"))]
 pub mod virtio;
 pub mod x250;
 

@@ -2,11 +2,14 @@
 
 #[cfg(target_os = "none")]
 mod area;
+#[cfg(any(test, target_os = "none"))]
 pub mod balloon;
 #[cfg(target_os = "none")]
 pub mod blk;
 #[cfg(target_os = "none")]
 mod ccw;
+pub mod command;
+#[cfg(any(test, target_os = "none"))]
 mod queue;
 
 #[cfg(target_os = "none")]

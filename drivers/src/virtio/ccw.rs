@@ -8,23 +8,7 @@ use arch::{Absolute, PswMask, clock, cpu, handler};
 use virtio_spec::DeviceStatus;
 
 use super::area::{PAYLOAD, Taken};
-
-/// Channel commands.
-mod command {
-    pub(super) const SENSE_ID: u8 = 0xe4;
-    pub(super) const RESET: u8 = 0x33;
-    pub(super) const SET_REVISION: u8 = 0x83;
-    pub(super) const READ_FEATURES: u8 = 0x12;
-    pub(super) const WRITE_FEATURES: u8 = 0x11;
-    pub(super) const READ_CONFIG: u8 = 0x22;
-    pub(super) const WRITE_CONFIG: u8 = 0x21;
-    pub(super) const WRITE_STATUS: u8 = 0x31;
-    pub(super) const READ_STATUS: u8 = 0x72;
-    pub(super) const READ_QUEUE: u8 = 0x32;
-    pub(super) const SET_QUEUE: u8 = 0x13;
-    pub(super) const SET_QUEUE_INDICATORS: u8 = 0x43;
-    pub(super) const SET_DEVICE_INDICATORS: u8 = 0x53;
-}
+use super::command;
 
 /// Control-unit type of every virtio device.
 const VIRTIO: u16 = 0x3832;

@@ -19,29 +19,12 @@ mod ring;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use drivers::virtio::command;
+
 pub use balloon::Balloon;
 #[cfg(target_os = "none")]
 pub use notify::{diagnose, set_target};
 pub use ring::{Broken, Queue};
-
-/// Channel commands.
-mod command {
-    pub(super) const NO_OPERATION: u8 = 0x03;
-    pub(super) const SENSE: u8 = 0x04;
-    pub(super) const SENSE_ID: u8 = 0xe4;
-    pub(super) const RESET: u8 = 0x33;
-    pub(super) const SET_REVISION: u8 = 0x83;
-    pub(super) const READ_FEATURES: u8 = 0x12;
-    pub(super) const WRITE_FEATURES: u8 = 0x11;
-    pub(super) const READ_CONFIG: u8 = 0x22;
-    pub(super) const WRITE_CONFIG: u8 = 0x21;
-    pub(super) const WRITE_STATUS: u8 = 0x31;
-    pub(super) const READ_STATUS: u8 = 0x72;
-    pub(super) const READ_QUEUE: u8 = 0x32;
-    pub(super) const SET_QUEUE: u8 = 0x13;
-    pub(super) const SET_QUEUE_INDICATORS: u8 = 0x43;
-    pub(super) const SET_DEVICE_INDICATORS: u8 = 0x53;
-}
 
 /// Longest data of a command, in bytes.
 pub const LONGEST: usize = 64;
