@@ -46,6 +46,8 @@ pub struct Control {
     pub hinting: Hinting,
     /// Whether guests have balloons.
     pub balloon: bool,
+    /// Whether all disks of guests are virtio devices, beside X'250'.
+    pub virtio_disks: bool,
     /// Whether a monitor drives them.
     pub is_monitored: bool,
     /// What it goes by.
@@ -131,6 +133,7 @@ impl Default for Control {
             console: Offer::Ascii,
             hinting: Hinting::Full,
             balloon: false,
+            virtio_disks: false,
             is_monitored: false,
             monitor: Settings::DEFAULT,
             policy: Policy::Lru,
@@ -261,6 +264,10 @@ impl Control {
                 "balloon" => {
                     self.balloon = parameter.one_of("off|on", [false, true]).map_err(text)?;
                 }
+                "disks" => {
+                    let chosen = parameter.one_of("diag250|virtio", [false, true]);
+                    self.virtio_disks = chosen.map_err(text)?;
+                }
                 "monitor" => {
                     self.monitor = Settings::parse(parameter.value)
                         .ok_or_else(|| format!("{}", parameter.expected("MS[:STEP[:FLOOR]]")))?;
@@ -365,6 +372,7 @@ mod tests {
             ("console=green", "console"),
             ("operator=maybe", "operator"),
             ("balloon=half", "balloon"),
+            ("disks=tape", "disks"),
             ("monitor=0", "monitor"),
             ("monitor=100:101", "monitor"),
         ] {

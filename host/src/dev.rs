@@ -3,6 +3,8 @@
 pub mod buffers;
 pub mod channel;
 pub mod console;
+#[cfg(target_os = "none")]
+pub mod disks;
 pub mod message;
 pub mod virtio;
 #[cfg(target_os = "none")]

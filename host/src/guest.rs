@@ -9,7 +9,7 @@ use arch::Absolute;
 
 use crate::dev::channel::Channel;
 use crate::dev::console::GuestConsole;
-use crate::dev::x250::Disks;
+use crate::dev::disks::Disks;
 use crate::limits::Allowance;
 use crate::mem::{AccessError, GuestMemory, Virtual, address_space_control};
 use crate::memory::FramePool;

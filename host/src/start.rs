@@ -19,8 +19,8 @@ use crate::control::Mistake;
 use crate::control::{Control, Paging};
 use crate::dev::channel::{Channel, Subchannel};
 use crate::dev::console::GuestConsole;
-use crate::dev::virtio::{Balloon, Virtio};
-use crate::dev::x250::{Disks, Slice};
+use crate::dev::disks::{Disks, Slice};
+use crate::dev::virtio::{Balloon, Block, Device, Virtio};
 use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
 use crate::limits::Limits;
@@ -62,9 +62,13 @@ unsafe impl core::alloc::GlobalAlloc for HostHeap {
 
 /// What the heap has beside the guests' metadata, in bytes.
 const HEAP_BASE: u64 = 4 << 20;
-/// Disks that every guest has: files for all, one to write and one for swap in equal parts.
+/// Disks that every guest has: files for all; one to write, one for swap and one for whatever runs there, in
+/// equal parts if they can be written.
 const SHARED_DISK: u16 = 0x0100;
-const SLICED_DISKS: [u16; 2] = [0x0101, 0x0102];
+const SLICED_DISKS: [u16; 3] = [0x0101, 0x0102, GUEST_DISK];
+
+/// The disk that guests have by virtio in any case.
+const GUEST_DISK: u16 = 0x0103;
 
 /// The balloon that a guest has.
 const BALLOON: u16 = 0x0110;
@@ -347,6 +351,23 @@ fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Rc<Disk>)>, String> {
     Ok(found)
 }
 
+/// A guest's virtio devices: its balloon in front of its disks.
+fn channel(control: &Control, disks: &Disks) -> Channel {
+    let mut all = Vec::new();
+    let mut add = |number, device: Device| all.push(Subchannel::new(number, Virtio::new(device)));
+    if control.has_balloon() {
+        add(BALLOON, Balloon::default().into());
+    }
+    let least = if control.virtio_disks { 0 } else { GUEST_DISK };
+    for (number, slice) in disks.from(least) {
+        add(
+            number,
+            Block::new(number, slice.blocks(), slice.is_read_only()).into(),
+        );
+    }
+    Channel(all)
+}
+
 fn guest(
     control: &Control,
     bundle: &Bundle<'_>,
@@ -361,16 +382,18 @@ fn guest(
     if control.is_monitored {
         memory.watch();
     }
-    let balloon = || Subchannel::new(BALLOON, Virtio::new(Balloon::default().into()));
     let entry = loader::load(bundle, id, line, &mut memory, pool)?;
     let slice = |(number, disk): &(u16, Rc<Disk>)| {
-        let parts = if *number == SHARED_DISK {
+        let is_shared = *number == SHARED_DISK || *number == GUEST_DISK && disk.is_read_only();
+        let parts = if is_shared {
             (0, 1)
         } else {
             (id.into(), control.guests.into())
         };
         (*number, Slice::new(disk.clone(), parts.0, parts.1))
     };
+    let disks = Disks::new(disks.iter().map(slice));
+    let channel = channel(control, &disks);
     let mut vcpus: Vec<_> = (0..cpus).map(|_| Vcpu::new()).collect();
     vcpus[0].start_at(entry);
     #[cfg(feature = "controls")]
@@ -385,8 +408,8 @@ fn guest(
         vcpus,
         memory,
         console: GuestConsole::new(control.console),
-        disks: Disks::new(disks.iter().map(slice)),
-        channel: Channel(control.has_balloon().then(balloon).into_iter().collect()),
+        disks,
+        channel,
         floating: Floating::default(),
         alerts: 0,
         missing: None,

@@ -183,6 +183,10 @@ pub struct QemuOptions {
     /// Run this s390x image (ELF or flat) in the guests instead of our kernel.
     #[arg(long, value_name = "IMAGE", conflicts_with = "bare")]
     pub guest: Option<PathBuf>,
+    /// Give the guests this raw image as virtio disk 0103: to each its own part, or with `:ro` behind the name
+    /// all of it to all, to read.
+    #[arg(long, value_name = "IMAGE[:ro]", conflicts_with = "bare")]
+    pub guest_disk: Option<String>,
     /// Commands for the host's operator: a line each, op=COMMAND or op=wait MILLISECONDS.
     #[arg(long, value_name = "FILE", conflicts_with = "bare")]
     pub script: Option<PathBuf>,

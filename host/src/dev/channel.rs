@@ -191,9 +191,11 @@ impl Channel {
     /// The balloon, if there is one.
     #[must_use]
     pub fn balloon(&self) -> Option<&Balloon> {
-        let one = self.0.first()?;
-        let Device::Balloon(balloon) = &one.virtio.device;
-        Some(balloon)
+        // It comes first.
+        match &self.0.first()?.virtio.device {
+            Device::Balloon(balloon) => Some(balloon),
+            Device::Block(_) => None,
+        }
     }
 
     /// As [`Channel::pending`], if the PSW is open for I/O interruptions.

@@ -2,7 +2,7 @@
 //! Channel I/O"): version 1 of the protocol only, whose rings are little-endian on any machine.
 //!
 //! ```text
-//!   channel program ── command ──> Virtio ── Device: balloon, …
+//!   channel program ── command ──> Virtio ── Device: balloon, disk
 //!   DIAGNOSE X'500' ── one request ──> Queue ──┘      │
 //!   guest <── indicator, alert, I/O interruption ─────┘
 //! ```
@@ -12,6 +12,8 @@
 //! again if a page of the guest must be waited for.
 
 mod balloon;
+mod block;
+mod device;
 #[cfg(target_os = "none")]
 mod notify;
 mod ring;
@@ -22,6 +24,8 @@ use core::ops::Range;
 use drivers::virtio::command;
 
 pub use balloon::Balloon;
+pub use block::{Block, Transfer};
+pub use device::Device;
 #[cfg(target_os = "none")]
 pub use notify::{diagnose, set_target};
 pub use ring::{Broken, Queue};
@@ -74,18 +78,21 @@ pub trait Storage {
 
     /// How many pages there are.
     fn pages(&self) -> u64;
-}
 
-/// What a device is.
-pub enum Device {
-    /// A balloon.
-    Balloon(Balloon),
-}
+    /// Whether all of this storage exists and is not discarded.
+    fn has(&self, at: u64, length: u64) -> bool;
 
-impl From<Balloon> for Device {
-    fn from(balloon: Balloon) -> Self {
-        Self::Balloon(balloon)
-    }
+    /// Moves sectors between a disk, which has them, and storage.
+    ///
+    /// # Errors
+    /// As for [`Storage::load`], or the disk fails as if the driver had made a mistake.
+    fn transfer(&mut self, transfer: &Transfer) -> Result<(), Broken>;
+
+    /// Makes what was written to a disk last.
+    ///
+    /// # Errors
+    /// The disk fails, as for [`Storage::transfer`].
+    fn flush(&mut self, disk: u16) -> Result<(), Broken>;
 }
 
 /// A virtio device.
@@ -112,8 +119,7 @@ impl Virtio {
     /// A device that nobody has used.
     #[must_use]
     pub fn new(device: Device) -> Self {
-        let Device::Balloon(_) = &device;
-        let queues = (0..balloon::QUEUES).map(|_| Queue::default()).collect();
+        let queues = (0..device.queues()).map(|_| Queue::default()).collect();
         Self {
             device,
             revision: None,
@@ -137,13 +143,11 @@ impl Virtio {
         self.features = 0;
         self.queues.fill_with(Queue::default);
         (self.indicators, self.news) = ([0; 2], [0; 2]);
-        let Device::Balloon(balloon) = &mut self.device;
-        balloon.reset();
+        self.device.reset();
     }
 
     fn offered(&self) -> u64 {
-        let Device::Balloon(_) = &self.device;
-        VERSION_1 | balloon::FEATURES
+        VERSION_1 | self.device.features()
     }
 
     /// Whether a driver works with it.
@@ -160,8 +164,10 @@ impl Virtio {
 
     /// Sets how many pages the balloon should have; whoever drives it is told with the next news.
     pub fn set_target(&mut self, pages: u32) {
-        self.balloon().set_target(pages);
-        self.news[1] = self.is_driven().into();
+        if let Device::Balloon(balloon) = &mut self.device {
+            balloon.set_target(pages);
+            self.news[1] = self.is_driven().into();
+        }
     }
 
     /// Asks for statistics again, by completing the request that has brought the last ones.
@@ -172,7 +178,9 @@ impl Virtio {
         if !self.is_driven() {
             return Ok(());
         }
-        let Device::Balloon(balloon) = &mut self.device;
+        let Device::Balloon(balloon) = &mut self.device else {
+            return Ok(());
+        };
         let number = balloon::STATISTICS;
         let outcome = balloon.ask(&mut self.queues[number], storage);
         let is_told = self.outlive(outcome)?;
@@ -225,7 +233,7 @@ impl Virtio {
                 return Outcome::Gave(count.min(32));
             }
             command::SENSE_ID => {
-                data[..7].copy_from_slice(&[0xff, 0x38, 0x32, balloon::KIND, 0, 0, 0]);
+                data[..7].copy_from_slice(&[0xff, 0x38, 0x32, self.device.kind(), 0, 0, 0]);
                 return Outcome::Gave(count.min(7));
             }
             command::SET_REVISION => {
@@ -252,15 +260,13 @@ impl Virtio {
                 }
             }
             command::READ_CONFIG => {
-                let Device::Balloon(balloon) = &self.device;
-                let config = balloon.config();
-                data[..config.len()].copy_from_slice(&config);
-                return Outcome::Gave(count.min(config.len()));
+                let length = self.device.config(data);
+                return Outcome::Gave(count.min(length));
             }
             command::WRITE_CONFIG => {
-                let Device::Balloon(balloon) = &mut self.device;
-                let length = count.min(balloon::CONFIG);
-                balloon.write_config(&data[..length]);
+                // As much as there is of it.
+                let length = count.min(self.device.config(&mut [0; LONGEST]));
+                self.device.write_config(&data[..length]);
                 return Outcome::Took(length);
             }
             command::WRITE_STATUS => self.set_status(data[0]),
@@ -309,7 +315,7 @@ impl Virtio {
         self.status = self.status & NEEDS_RESET | status & !(NEEDS_RESET | refused);
     }
 
-    /// Serves the next request of a queue, if there is one; returns whether there are more.
+    /// Serves the next request of a queue, if there is one, or a part of it; returns whether there is more.
     ///
     /// # Errors
     /// A page has to be waited for: nothing was served.
@@ -317,11 +323,10 @@ impl Virtio {
         if !self.is_driven() {
             return Ok(false);
         }
-        let Device::Balloon(balloon) = &mut self.device;
         let Some(queue) = self.queues.get_mut(number) else {
             return Ok(false);
         };
-        let outcome = balloon.serve(number, queue, storage);
+        let outcome = self.device.serve(number, queue, storage);
         let served = self.outlive(outcome)?;
         self.news[0] |= u64::from(served.is_told) << number;
         Ok(served.is_more)
@@ -370,10 +375,12 @@ impl Virtio {
         self.news != [0; 2]
     }
 
-    /// The balloon.
-    pub fn balloon(&mut self) -> &mut Balloon {
-        let Device::Balloon(balloon) = &mut self.device;
-        balloon
+    /// The balloon, if it is one.
+    pub fn balloon(&mut self) -> Option<&mut Balloon> {
+        match &mut self.device {
+            Device::Balloon(balloon) => Some(balloon),
+            Device::Block(_) => None,
+        }
     }
 }
 

@@ -2,80 +2,22 @@
 //!
 //! Requests are synchronous. List and parameter block are copied once before anything is believed.
 
-use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::vec;
-use alloc::vec::Vec;
 
-use arch::{Absolute, PAGE_SIZE, program};
-use drivers::block::{BLOCK_SIZE, Disk};
+use arch::{PAGE_SIZE, program};
+use drivers::block::BLOCK_SIZE;
 use drivers::x250::layout::{self, Entry, Initialize, Request};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::dev::buffers::Buffers;
+use crate::dev::disks::{Failed, Run, Slice, move_blocks, registered};
 use crate::guest::Machine;
 use crate::mem::notifier::Notifier;
-use crate::mem::{AccessError, GuestFault};
+use crate::mem::{AccessError, GuestFault, is_in_one_page};
 
 /// Most entries of a list.
 const MOST_ENTRIES: u32 = 256;
-
-/// A part of a disk of the host's.
-#[derive(Clone)]
-pub struct Slice {
-    disk: Rc<Disk>,
-    /// First block on the host's disk.
-    first: u64,
-    /// Number of blocks.
-    blocks: u64,
-}
-
-impl Slice {
-    /// The part number `part` of `parts` equal ones.
-    #[must_use]
-    pub fn new(disk: Rc<Disk>, part: u64, parts: u64) -> Self {
-        let blocks = disk.blocks() / parts;
-        Self {
-            first: part * blocks,
-            blocks,
-            disk,
-        }
-    }
-}
-
-/// A device of one guest.
-struct Device {
-    number: u16,
-    slice: Slice,
-    /// Once it is initialized.
-    buffers: Option<Arc<Buffers>>,
-}
-
-/// The block devices of one guest.
-pub struct Disks {
-    devices: Vec<Device>,
-}
-
-impl Disks {
-    /// Devices by number.
-    #[must_use]
-    pub fn new(devices: impl IntoIterator<Item = (u16, Slice)>) -> Self {
-        let device = |(number, slice)| Device {
-            number,
-            slice,
-            buffers: None,
-        };
-        Self {
-            devices: devices.into_iter().map(device).collect(),
-        }
-    }
-
-    fn find(&mut self, number: u16) -> Option<&mut Device> {
-        self.devices
-            .iter_mut()
-            .find(|device| device.number == number)
-    }
-}
 
 /// X'250': register `first` and the next are address of the parameter block and return code, register
 /// `second` is the function.
@@ -113,14 +55,11 @@ fn initialize(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError
         return Ok(layout::BAD_BLOCK_SIZE);
     }
     if device.buffers.is_none() {
-        let buffers = Arc::<Buffers>::default();
-        let user: Arc<dyn Notifier> = buffers.clone();
-        machine.guest.memory.register(&user);
-        device.buffers = Some(buffers);
+        device.buffers = Some(registered(&machine.guest.memory));
     }
     block.first = 1.into();
-    block.last = device.slice.blocks.into();
-    let read_only = device.slice.disk.is_read_only();
+    block.last = device.slice.blocks().into();
+    let read_only = device.slice.is_read_only();
     machine.copy_in(address, block.as_bytes())?;
     Ok(if read_only { layout::READ_ONLY } else { 0 })
 }
@@ -216,54 +155,30 @@ fn run_entries(
     let Some(block) = first.block.get().checked_sub(1) else {
         return Ok(layout::STATUS_OUT_OF_RANGE);
     };
-    if block
-        .checked_add(run.len() as u64)
-        .is_none_or(|end| end > slice.blocks)
-    {
+    if !slice.has(block, run.len() as u64) {
         return Ok(layout::STATUS_OUT_OF_RANGE);
     }
     let to_guest = match first.kind {
         layout::READ => true,
-        layout::WRITE if slice.disk.is_read_only() => return Ok(layout::STATUS_READ_ONLY),
+        layout::WRITE if slice.is_read_only() => return Ok(layout::STATUS_READ_ONLY),
         layout::WRITE => false,
         _ => return Ok(layout::STATUS_BAD_TYPE),
     };
-    let buffer = first.buffer.get();
-    let offset = buffer % PAGE_SIZE as u64;
-    if offset as usize + bytes > PAGE_SIZE {
+    let real = first.buffer.get();
+    if !is_in_one_page(real, bytes) {
         // A block across two pages: rare, and not offered.
         return Ok(layout::STATUS_BAD_BUFFER);
     }
-    let (pool, cpu) = (&mut *machine.pool, machine.cpu);
-    let memory = &mut machine.guest.memory;
-    let Ok(page) = memory.page_of(cpu, buffer) else {
-        return Ok(layout::STATUS_BAD_BUFFER);
+    let run = Run {
+        block,
+        real,
+        bytes,
+        to_guest,
     };
-    let frame = if to_guest && bytes == PAGE_SIZE {
-        memory.resolve_to_overwrite(pool, cpu, page)
-    } else {
-        memory.resolve(pool, cpu, page, to_guest)
-    };
-    let frame = match frame {
-        Ok(frame) => frame,
-        Err(AccessError::Fault(_)) => return Ok(layout::STATUS_BAD_BUFFER),
-        Err(error) => return Err(error),
-    };
-    let (at, start): (Absolute, u64) = (frame.address() + offset, slice.first + block);
-    let pin = buffers.pin(page);
-    // SAFETY: the frame is this guest's, and stays so while the page is pinned.
-    let outcome = unsafe {
-        if to_guest {
-            slice.disk.read(start, at, bytes)
-        } else {
-            slice.disk.write(start, at, bytes)
-        }
-    };
-    drop(pin);
-    memory.requeue(page);
-    Ok(match outcome {
+    Ok(match move_blocks(machine, slice, buffers, &run)? {
         Ok(()) => 0,
-        Err(_) => layout::STATUS_IO_ERROR,
+        Err(Failed::Buffer) => layout::STATUS_BAD_BUFFER,
+        Err(Failed::Disk) => layout::STATUS_IO_ERROR,
     })
 }
 

@@ -148,6 +148,15 @@ impl GuestMemory {
         self.pages.get(page as usize)
     }
 
+    /// Whether an access to a page would find something: it exists, and its content is not discarded.
+    #[must_use]
+    pub fn has_content(&self, page: u32) -> bool {
+        self.page(page).is_some_and(|entry| {
+            let access = cmm::access(entry.state, self.hinting.dialect());
+            !matches!(access, Access::DiscardFault | Access::AddressingException)
+        })
+    }
+
     /// All pages.
     pub fn pages(&self) -> impl Iterator<Item = &PageEntry> {
         self.pages.iter()

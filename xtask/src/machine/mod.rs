@@ -19,6 +19,8 @@ pub const FILES: u16 = 0x0100;
 pub const WRITABLE: u16 = 0x0101;
 /// Device number of the guests' swap space.
 pub const SWAP: u16 = 0x0102;
+/// Device number of the disk that guests have for programs of others.
+pub const GUEST_DISK: u16 = 0x0103;
 
 /// Device number of the host's own paging space.
 pub const PAGING: u16 = 0x0200;

@@ -10,7 +10,7 @@ use crate::cli::{Control, Hinting, Paging, QemuOptions};
 use crate::collect::Expected;
 use crate::images::Images;
 use crate::images::check::{self, Format};
-use crate::machine::{Disk, FILES, Machine, PAGING, SWAP, WRITABLE};
+use crate::machine::{Disk, FILES, GUEST_DISK, Machine, PAGING, SWAP, WRITABLE};
 use crate::parameters::Parameters;
 use crate::record::Folder;
 use crate::{failure, files};
@@ -285,6 +285,11 @@ impl Scenario<'_> {
         for (number, name) in [(WRITABLE, "guest.img"), (SWAP, "swap.img")] {
             folder.add(name, |path| files::make_sparse(path, scratch))?;
             disks.push(self.disk(number, folder.path().join(name), false));
+        }
+        if let Some(image) = &self.options.guest_disk {
+            let read_only = image.strip_suffix(":ro");
+            let path = read_only.unwrap_or(image).into();
+            disks.push(self.disk(GUEST_DISK, path, read_only.is_some()));
         }
         let paging = match self.paging() {
             Paging::Disk(bytes) => {

@@ -6,19 +6,15 @@
 use alloc::vec::Vec;
 
 use super::Storage;
+use super::device::Served;
 use super::ring::{Broken, Piece, Queue, Request};
 
-/// The kind of device.
-pub(super) const KIND: u8 = 5;
-/// Features: statistics, pages may be taken back when memory is out, free pages can be reported.
-pub(super) const FEATURES: u64 = 1 << 1 | 1 << 2 | 1 << 5;
-/// Inflate, deflate, statistics, reports.
-pub(super) const QUEUES: usize = 4;
+/// Queues; the fourth is for reports.
 const INFLATE: usize = 0;
 const DEFLATE: usize = 1;
 pub(super) const STATISTICS: usize = 2;
 /// Bytes of the configuration: target and size in pages.
-pub(super) const CONFIG: usize = 8;
+const CONFIG: usize = 8;
 
 /// Most bytes of a request of page numbers, and of statistics.
 const LONGEST: usize = 4096;
@@ -56,24 +52,10 @@ pub struct Balloon {
     pub counters: Counters,
 }
 
-/// What came of looking for a request.
-#[derive(Default, Debug)]
-pub(super) struct Served {
-    /// Whether there is another one.
-    pub(super) is_more: bool,
-    /// Whether the driver is to be told.
-    pub(super) is_told: bool,
-}
-
-impl Served {
-    /// A request was served.
-    fn one(queue: &Queue, storage: &mut dyn Storage, is_told: bool) -> Result<Self, Broken> {
-        let is_more = queue.is_more(storage)?;
-        Ok(Self { is_more, is_told })
-    }
-}
-
 impl Balloon {
+    /// Features: statistics, pages may be taken back when memory is out, free pages can be reported.
+    pub(super) const FEATURES: u64 = 1 << 1 | 1 << 2 | 1 << 5;
+
     pub(super) fn reset(&mut self) {
         (self.actual, self.held, self.available) = (0, None, None);
     }

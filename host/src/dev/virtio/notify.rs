@@ -3,12 +3,14 @@
 use core::mem;
 use core::ops::Range;
 
-use arch::{PAGE_SHIFT, clock, program};
+use arch::{PAGE_SHIFT, PAGE_SIZE, clock, program};
+use drivers::block::BLOCK_SIZE;
 
-use super::{Broken, Storage};
+use super::{Balloon, Broken, Storage, Transfer};
 use crate::dev::channel::Channel;
+use crate::dev::disks::{Run, move_blocks, registered};
 use crate::guest::Machine;
-use crate::mem::{AccessError, GuestFault, pieces};
+use crate::mem::{AccessError, GuestFault, is_in_one_page, pieces};
 
 /// The only subcode: a virtio device at a subchannel has requests.
 const NOTIFY: u64 = 3;
@@ -59,6 +61,57 @@ impl Storage for Memory<'_, '_> {
 
     fn pages(&self) -> u64 {
         self.machine.guest.memory.size() >> PAGE_SHIFT
+    }
+
+    fn has(&self, at: u64, length: u64) -> bool {
+        let memory = &self.machine.guest.memory;
+        let end = at.checked_add(length);
+        let end = end.filter(|end| *end <= memory.size());
+        end.is_some_and(|end| {
+            let mut pages = at >> PAGE_SHIFT..end.div_ceil(PAGE_SIZE as u64);
+            pages.all(|page| memory.has_content(page as u32))
+        })
+    }
+
+    fn transfer(&mut self, transfer: &Transfer) -> Result<(), Broken> {
+        let (at, sector, bytes) = (transfer.at, transfer.sector, transfer.bytes);
+        let guest = &mut self.machine.guest;
+        let device = guest.disks.find(transfer.disk).ok_or(Broken::Driver)?;
+        let memory = &guest.memory;
+        let buffers = device.virtio.get_or_insert_with(|| registered(memory));
+        let (slice, buffers) = (device.slice.clone(), buffers.clone());
+        if !is_in_one_page(at, bytes) {
+            let mut bounce = [0; BLOCK_SIZE];
+            if !transfer.is_read {
+                self.load(at, &mut bounce)?;
+            }
+            if !slice.bounce(transfer.is_read, sector, &mut bounce) {
+                return Err(Broken::Driver);
+            }
+            return if transfer.is_read {
+                self.store(at, &bounce)
+            } else {
+                Ok(())
+            };
+        }
+        let run = Run {
+            block: sector,
+            real: guest.memory.absolute(self.machine.cpu, at),
+            bytes,
+            to_guest: transfer.is_read,
+        };
+        let outcome = match move_blocks(self.machine, &slice, &buffers, &run) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => return Err(Broken::Driver),
+            Err(error) => Err(error),
+        };
+        self.outcome(outcome)
+    }
+
+    fn flush(&mut self, disk: u16) -> Result<(), Broken> {
+        let device = self.machine.guest.disks.find(disk);
+        let is_good = device.is_some_and(|device| device.slice.flush());
+        is_good.then_some(()).ok_or(Broken::Driver)
     }
 }
 
@@ -146,7 +199,8 @@ pub fn diagnose(machine: &mut Machine<'_>) -> Result<bool, AccessError> {
 /// As for [`tell`].
 pub fn set_target(machine: &mut Machine<'_>, at: usize, pages: u32) -> Result<(), AccessError> {
     let virtio = &mut machine.guest.channel.0[at].virtio;
-    if virtio.balloon().target() != pages {
+    let is_new = |balloon: &mut Balloon| balloon.target() != pages;
+    if virtio.balloon().is_some_and(is_new) {
         virtio.set_target(pages);
         with_channel(machine, |channel, memory| channel.0[at].virtio.ask(memory))?;
     }
@@ -169,8 +223,8 @@ fn tell(machine: &mut Machine<'_>, at: usize) -> Result<(), AccessError> {
     if is_any {
         let one = &mut machine.guest.channel.0[at];
         one.alert();
-        if is_configuration {
-            one.virtio.balloon().counters.wake_ups += 1;
+        if is_configuration && let Some(balloon) = one.virtio.balloon() {
+            balloon.counters.wake_ups += 1;
         }
         machine.guest.alert_for_floating(machine.cpu, clock::now());
     }

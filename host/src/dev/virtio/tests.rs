@@ -1,5 +1,7 @@
 //! A driver that keeps to the protocol, and ones that do not.
 
+mod block;
+
 use super::*;
 
 /// Where a queue's parts are, what it has, and the driver's pages.
@@ -21,7 +23,12 @@ struct Guest {
     released: Vec<u64>,
     /// This page is to be waited for.
     away: Option<u64>,
+    /// This one is discarded.
+    discarded: Option<u64>,
     offered: u16,
+    /// The sectors of disk 0103, by which it answers; and how often it was told to flush.
+    disk: Vec<u8>,
+    flushes: usize,
 }
 
 impl Storage for Guest {
@@ -46,6 +53,31 @@ impl Storage for Guest {
     fn pages(&self) -> u64 {
         PAGES
     }
+
+    fn has(&self, at: u64, length: u64) -> bool {
+        let end = at.checked_add(length);
+        let mut pages = at >> 12..end.map_or(u64::MAX, |end| end.div_ceil(1 << 12));
+        end.is_some_and(|end| end <= PAGES << 12) && pages.all(|page| Some(page) != self.discarded)
+    }
+
+    fn transfer(&mut self, transfer: &Transfer) -> Result<(), Broken> {
+        assert_eq!(transfer.disk, 0x0103);
+        let range = self.range(transfer.at, transfer.bytes)?;
+        let start = transfer.sector as usize * 512;
+        let sectors = start..start + transfer.bytes;
+        assert!(transfer.bytes == 512 || transfer.at % 0x1000 + transfer.bytes as u64 <= 0x1000);
+        if transfer.is_read {
+            self.bytes[range].copy_from_slice(&self.disk[sectors]);
+        } else {
+            self.disk[sectors].copy_from_slice(&self.bytes[range]);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, _: u16) -> Result<(), Broken> {
+        self.flushes += 1;
+        Ok(())
+    }
 }
 
 impl Guest {
@@ -54,7 +86,10 @@ impl Guest {
             bytes: vec![0; (PAGES << 12) as usize],
             released: Vec::new(),
             away: None,
+            discarded: None,
             offered: 0,
+            disk: Vec::new(),
+            flushes: 0,
         }
     }
 
@@ -65,6 +100,9 @@ impl Guest {
             .ok_or(Broken::Driver)?;
         if self.away == Some(at >> 12) {
             return Err(Broken::Storage);
+        }
+        if !self.has(at, length as u64) {
+            return Err(Broken::Driver);
         }
         Ok(at as usize..end as usize)
     }
@@ -141,10 +179,15 @@ fn block(queue: usize, entries: u16, parts: [u64; 3]) -> [u8; 32] {
 
 /// A balloon whose driver uses one queue.
 fn driven(queue: usize) -> Virtio {
-    let mut device = Virtio::new(Balloon::default().into());
+    driven_by(Balloon::default().into(), queue, [0b10_0110, 0])
+}
+
+/// A device whose driver uses one queue and some features.
+fn driven_by(device: Device, queue: usize, [low, high]: [u8; 2]) -> Virtio {
+    let mut device = Virtio::new(device);
     write(&mut device, 0x83, &[0, 2, 0, 0]);
     write(&mut device, 0x31, &[3]);
-    write(&mut device, 0x11, &[0b10_0110, 0, 0, 0, 0]);
+    write(&mut device, 0x11, &[low, high, 0, 0, 0]);
     write(&mut device, 0x11, &[1, 0, 0, 0, 1]);
     write(&mut device, 0x31, &[11]);
     assert_eq!(
@@ -243,7 +286,10 @@ fn pages_go_in_and_the_driver_is_told() {
     assert_eq!(guest.released, [5, 6, 9, 8]);
     assert_eq!(device.serve(INFLATE, &mut guest), Ok(false));
     assert_eq!(device.serve(INFLATE, &mut guest), Ok(false));
-    assert_eq!((guest.used(), device.balloon().counters.inflated), (2, 8));
+    assert_eq!(
+        (guest.used(), device.balloon().unwrap().counters.inflated),
+        (2, 8)
+    );
     assert_eq!(device.publish(&mut guest), Ok((true, false)));
     assert_eq!(guest.indicators(), [1, 0]);
     assert_eq!(device.publish(&mut guest), Ok((false, false)), "it knows");
@@ -269,7 +315,10 @@ fn a_request_that_has_to_wait_leaves_no_trace_but_what_can_be_done_twice() {
         guest.away = None;
         assert_eq!(guest.used(), 0);
         assert_eq!(device.serve(INFLATE, &mut guest), Ok(false));
-        assert_eq!((guest.used(), device.balloon().counters.inflated), (1, 1));
+        assert_eq!(
+            (guest.used(), device.balloon().unwrap().counters.inflated),
+            (1, 1)
+        );
         guest.away = Some(INDICATORS[0] >> 12);
         assert_eq!(device.publish(&mut guest), Err(Broken::Storage));
         guest.away = None;
@@ -313,7 +362,7 @@ fn pages_that_do_not_exist_are_nobodys() {
     guest.offer_pages(&[PAGES as u32 - 1, PAGES as u32, u32::MAX]);
     assert_eq!(device.serve(INFLATE, &mut guest), Ok(false));
     assert_eq!(guest.released, [PAGES - 1]);
-    assert_eq!(device.balloon().counters.inflated, 1);
+    assert_eq!(device.balloon().unwrap().counters.inflated, 1);
 }
 
 #[test]
@@ -324,7 +373,7 @@ fn whole_pages_of_reports_are_released() {
     guest.offer(0);
     assert_eq!(device.serve(REPORTS, &mut guest), Ok(false));
     assert_eq!(guest.released, [3, 4, 8]);
-    assert_eq!(device.balloon().counters.reported, 3);
+    assert_eq!(device.balloon().unwrap().counters.reported, 3);
 }
 
 #[test]
@@ -354,7 +403,7 @@ fn statistics_are_kept_until_they_are_asked_for_again() {
     offer(&mut guest, 0x1_0000_0007);
     assert_eq!(device.serve(STATISTICS, &mut guest), Ok(false));
     assert_eq!((guest.used(), device.has_news()), (0, false));
-    assert_eq!(device.balloon().available(), Some(0x1_0000_0007));
+    assert_eq!(device.balloon().unwrap().available(), Some(0x1_0000_0007));
     assert_eq!(device.ask(&mut guest), Ok(()));
     assert_eq!((guest.used(), guest.word(USED + 4)), (1, 2));
     assert_eq!(device.ask(&mut guest), Ok(()), "once");
@@ -363,7 +412,7 @@ fn statistics_are_kept_until_they_are_asked_for_again() {
     assert_eq!(guest.indicators(), [1 << STATISTICS, 0]);
     offer(&mut guest, 3);
     assert_eq!(device.serve(STATISTICS, &mut guest), Ok(false));
-    assert_eq!(device.balloon().available(), Some(3));
+    assert_eq!(device.balloon().unwrap().available(), Some(3));
 }
 
 #[test]
@@ -376,7 +425,7 @@ fn the_target_is_the_devices_and_the_size_the_drivers() {
     let (outcome, data) = run(&mut device, 0x22, &[0; 16]);
     assert_eq!(outcome, Outcome::Gave(8));
     assert_eq!(data[..8], [4, 3, 2, 1, 7, 0, 0, 0]);
-    assert_eq!(device.balloon().actual(), 7);
+    assert_eq!(device.balloon().unwrap().actual(), 7);
 }
 
 #[test]
@@ -385,5 +434,5 @@ fn nobody_is_told_who_does_not_drive_the_device() {
     write(&mut device, 0x33, &[]);
     device.set_target(5);
     assert!(!device.has_news());
-    assert_eq!(device.balloon().target(), 5);
+    assert_eq!(device.balloon().unwrap().target(), 5);
 }

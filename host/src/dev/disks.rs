@@ -1,0 +1,190 @@
+//! A guest's disks, by whichever way it uses them, and moving blocks between them and its memory.
+
+use alloc::rc::Rc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use arch::{Absolute, PAGE_SIZE};
+use drivers::block::Disk;
+
+use crate::dev::buffers::Buffers;
+use crate::guest::Machine;
+use crate::mem::notifier::Notifier;
+use crate::mem::{AccessError, GuestMemory};
+
+/// A part of a disk of the host's.
+#[derive(Clone)]
+pub struct Slice {
+    disk: Rc<Disk>,
+    /// First block on the host's disk.
+    first: u64,
+    /// Number of blocks.
+    blocks: u64,
+}
+
+impl Slice {
+    /// The part number `part` of `parts` equal ones.
+    #[must_use]
+    pub fn new(disk: Rc<Disk>, part: u64, parts: u64) -> Self {
+        let blocks = disk.blocks() / parts;
+        Self {
+            first: part * blocks,
+            blocks,
+            disk,
+        }
+    }
+
+    /// How many blocks it has.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// Whether so many blocks from one on are all there.
+    #[must_use]
+    pub fn has(&self, first: u64, count: u64) -> bool {
+        first
+            .checked_add(count)
+            .is_some_and(|end| end <= self.blocks)
+    }
+
+    /// Whether it cannot be written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.disk.is_read_only()
+    }
+
+    /// Reads or writes blocks that are there; returns whether that succeeded.
+    ///
+    /// # Safety
+    /// The storage is the caller's, to overwrite if it is read into.
+    unsafe fn transfer(&self, is_read: bool, block: u64, at: Absolute, bytes: usize) -> bool {
+        let start = self.first + block;
+        // SAFETY: the caller's promise.
+        let outcome = unsafe {
+            if is_read {
+                self.disk.read(start, at, bytes)
+            } else {
+                self.disk.write(start, at, bytes)
+            }
+        };
+        outcome.is_ok()
+    }
+
+    /// Makes what was written last; returns whether that succeeded.
+    #[must_use]
+    pub fn flush(&self) -> bool {
+        self.disk.flush().is_ok()
+    }
+
+    /// Reads or writes blocks that are there, in the host's own storage; returns whether that succeeded.
+    #[must_use]
+    pub fn bounce(&self, is_read: bool, block: u64, bytes: &mut [u8]) -> bool {
+        // SAFETY: the storage is borrowed, to be changed.
+        unsafe { self.transfer(is_read, block, Absolute::of(bytes.as_ptr()), bytes.len()) }
+    }
+}
+
+/// A disk of one guest.
+pub(super) struct Device {
+    number: u16,
+    pub(super) slice: Slice,
+    /// The buffers of X'250', once it is initialized.
+    pub(super) buffers: Option<Arc<Buffers>>,
+    /// Those of its virtio device, once it was used.
+    pub(super) virtio: Option<Arc<Buffers>>,
+}
+
+/// The disks of one guest.
+pub struct Disks {
+    devices: Vec<Device>,
+}
+
+impl Disks {
+    /// Disks by number.
+    #[must_use]
+    pub fn new(devices: impl IntoIterator<Item = (u16, Slice)>) -> Self {
+        let device = |(number, slice)| Device {
+            number,
+            slice,
+            buffers: None,
+            virtio: None,
+        };
+        Self {
+            devices: devices.into_iter().map(device).collect(),
+        }
+    }
+
+    /// Those with a number from one on.
+    pub fn from(&self, least: u16) -> impl Iterator<Item = (u16, &Slice)> {
+        let all = self.devices.iter();
+        all.filter(move |device| device.number >= least)
+            .map(|device| (device.number, &device.slice))
+    }
+
+    pub(super) fn find(&mut self, number: u16) -> Option<&mut Device> {
+        self.devices
+            .iter_mut()
+            .find(|device| device.number == number)
+    }
+}
+
+/// New buffers, which a guest's memory knows.
+pub(super) fn registered(memory: &GuestMemory) -> Arc<Buffers> {
+    let buffers = Arc::<Buffers>::default();
+    let user: Arc<dyn Notifier> = buffers.clone();
+    memory.register(&user);
+    buffers
+}
+
+/// What is to be moved: whole blocks that are on the disk, to or from storage in one page.
+pub(super) struct Run {
+    /// The first block.
+    pub(super) block: u64,
+    /// Guest real address.
+    pub(super) real: u64,
+    /// Length.
+    pub(super) bytes: usize,
+    /// Which way.
+    pub(super) to_guest: bool,
+}
+
+/// Why nothing was moved.
+pub(super) enum Failed {
+    /// The storage does not exist, or is discarded.
+    Buffer,
+    /// The disk says no.
+    Disk,
+}
+
+/// Moves blocks while the page stays where it is. A page that is overwritten as a whole is not brought in
+/// first. The only outer errors are those of the host: there is no frame, or the page must be waited for.
+pub(super) fn move_blocks(
+    machine: &mut Machine<'_>,
+    slice: &Slice,
+    buffers: &Buffers,
+    run: &Run,
+) -> Result<Result<(), Failed>, AccessError> {
+    let (pool, cpu) = (&mut *machine.pool, machine.cpu);
+    let memory = &mut machine.guest.memory;
+    let Ok(page) = memory.page_of(cpu, run.real) else {
+        return Ok(Err(Failed::Buffer));
+    };
+    let frame = if run.to_guest && run.bytes == PAGE_SIZE {
+        memory.resolve_to_overwrite(pool, cpu, page)
+    } else {
+        memory.resolve(pool, cpu, page, run.to_guest)
+    };
+    let frame = match frame {
+        Ok(frame) => frame,
+        Err(AccessError::Fault(_)) => return Ok(Err(Failed::Buffer)),
+        Err(error) => return Err(error),
+    };
+    let at = frame.address() + run.real % PAGE_SIZE as u64;
+    let pin = buffers.pin(page);
+    // SAFETY: the frame is this guest's, and stays so while the page is pinned.
+    let is_good = unsafe { slice.transfer(run.to_guest, run.block, at, run.bytes) };
+    drop(pin);
+    memory.requeue(page);
+    Ok(is_good.then_some(()).ok_or(Failed::Disk))
+}
