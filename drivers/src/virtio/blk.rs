@@ -173,8 +173,7 @@ impl VirtioBlk {
         if self.features & FLUSH == 0 {
             return Ok(());
         }
-        let nothing = Buffer::Pages(&[]);
-        self.run([(T::Flush, 0, nothing, 0..0)].into_iter())
+        self.transfer(T::Flush, 0, Buffer::Pages(&[]), 0)
     }
 
     /// Begins to read or write blocks that are on the device, in one request; returns its number, or
@@ -237,7 +236,8 @@ impl VirtioBlk {
             let block = first + (at / BLOCK_SIZE) as u64;
             (kind, block, data, at..bytes.min(at + most))
         };
-        self.run((0..bytes).step_by(most).map(part))
+        // Without data it is one request.
+        self.run((0..bytes.max(1)).step_by(most).map(part))
     }
 
     /// Runs requests, as many at a time as the queue holds, and returns when none is under way: nobody
