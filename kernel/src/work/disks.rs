@@ -11,8 +11,8 @@ use drivers::block::{self, BLOCK_SIZE, Choice, Disk};
 
 use crate::mm::Mm;
 
-/// Disks that may be written.
-const DISKS: [u16; 2] = [0x0101, 0x0102];
+/// Disks that may be written, as far as they are there.
+const DISKS: [u16; 3] = [0x0101, 0x0102, 0x0103];
 /// How many blocks are written at the start of a disk; the last block is written, too.
 const BLOCKS: u64 = 19;
 
@@ -32,7 +32,7 @@ pub fn run(mm: &Mm<'_>, seed: u64) -> Result<(), String> {
     let mut found = 0;
     for number in DISKS {
         let disk = block::find(number, Choice::Auto).map_err(|error| error.to_string())?;
-        if let Some(disk) = disk {
+        if let Some(disk) = disk.filter(|disk| !disk.is_read_only()) {
             found += 1;
             check(&disk, mm, seed)?;
         }

@@ -15,6 +15,7 @@ mod emulation;
 mod fake;
 mod files;
 mod foreign;
+mod guest_disks;
 mod hercules;
 mod instructions;
 mod io_errors;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         emulation::tests(),
         fake::tests(),
         foreign::tests(),
+        guest_disks::tests(),
         instructions::tests(),
         shadow::tests(),
         io_errors::tests(),

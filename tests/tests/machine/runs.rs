@@ -352,16 +352,22 @@ fn disks(more: &[&'static str], guests: u64) -> Verdict {
     for (number, name) in [("0101", "guest.img"), ("0102", "swap.img")] {
         let image = std::fs::read(folder.path().join("run").join(name));
         let image = image.map_err(|error| error.to_string())?;
-        let part = image.len() as u64 / guests;
-        for guest in 0..guests {
-            for block in (0..19).chain([part / 512 - 1]) {
-                let expected = format!("disk {number} block {block} seed {}\n", 70 + guest);
-                let start = (guest * part + block * 512) as usize;
-                check!(
-                    image[start..].starts_with(expected.as_bytes()),
-                    "guest {guest}: {name} has no {expected:?}"
-                );
-            }
+        disk_has(&image, number, guests)?;
+    }
+    Ok(())
+}
+
+/// Each guest has written its part of a disk's image.
+pub(crate) fn disk_has(image: &[u8], number: &str, guests: u64) -> Verdict {
+    let part = image.len() as u64 / guests;
+    for guest in 0..guests {
+        for block in (0..19).chain([part / 512 - 1]) {
+            let expected = format!("disk {number} block {block} seed {}\n", 70 + guest);
+            let start = (guest * part + block * 512) as usize;
+            check!(
+                image[start..].starts_with(expected.as_bytes()),
+                "guest {guest}: disk {number} has no {expected:?}"
+            );
         }
     }
     Ok(())
