@@ -221,6 +221,8 @@ impl VirtioBlk {
     /// Most requests under way.
     pub const MOST_REQUESTS: usize = Requests::SLOTS;
 
+    // Long, and called for each kind.
+    #[inline(never)]
     fn transfer(
         &self,
         kind: T,

@@ -58,6 +58,8 @@ impl Slice {
     ///
     /// # Safety
     /// The storage is the caller's, to overwrite if it is read into.
+    // Called from several places.
+    #[inline(never)]
     unsafe fn transfer(&self, is_read: bool, block: u64, at: Absolute, bytes: usize) -> bool {
         let start = self.first + block;
         // SAFETY: the caller's promise.
