@@ -18,6 +18,7 @@ mod foreign;
 mod hercules;
 mod instructions;
 mod io_errors;
+mod many;
 mod matrix;
 mod monitor;
 mod operator;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         instructions::tests(),
         shadow::tests(),
         io_errors::tests(),
+        many::tests(),
         matrix::tests(),
         operator::tests(),
         paging::tests(),
