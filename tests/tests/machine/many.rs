@@ -4,6 +4,7 @@
 use libtest_mimic::{Failed, Trial};
 
 use crate::check;
+use crate::files;
 use crate::paging::everything_is_given_back;
 use crate::support::{Run, Verdict, run_within, trial};
 
@@ -48,7 +49,7 @@ const SIXTEEN: [&str; 15] = [
     "--work",
 ];
 
-/// Reads all files: more than a small guest has memory, so that pages become free and are used again.
+/// Reads all files: more than a guest has memory, so that pages become free and are used again.
 pub(crate) const VERIFY: [&str; 3] = ["verify", "--passes", "1"];
 /// Everything at once, a little of it.
 const CHURN: [&str; 3] = ["churn", "--append", "g.steps=60"];
@@ -69,7 +70,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     ];
     if std::env::var("MATRIX").is_ok_and(|value| value == "all") {
         tests.push(trial("many::sixteen_that_read_files", || {
-            let [full, unused, none] = writes(&SIXTEEN, &VERIFY, mostly_files)?;
+            let work = [&VERIFY[..], &["--files", files::large_directory()]].concat();
+            let [full, unused, none] = writes(&SIXTEEN, &work, mostly_files)?;
             check!(
                 full < unused && unused < none,
                 "{full} pages written with all hints, {unused} with unused ones, {none} without"
