@@ -166,6 +166,8 @@ pub struct Control {
     pub work: Work,
     /// How often.
     pub passes: u64,
+    /// Steps of each task of `work=churn`, in place of those for each of its pages.
+    pub steps: Option<u64>,
     /// Most CPUs to use; all of the machine's if nothing is said.
     pub cpus: Option<u64>,
     /// Whether CPUs are taken off and on all the time.
@@ -199,6 +201,7 @@ impl Control {
             cmma: Cmma::Full,
             work: Work::Verify,
             passes: 2,
+            steps: None,
             cpus: None,
             hotplug: false,
             disjoint: false,
@@ -243,6 +246,7 @@ impl Control {
                 )?;
             }
             "passes" => self.passes = parameter.integer()?,
+            "steps" => self.steps = Some(parameter.integer()?),
             "cpus" => self.cpus = Some(parameter.integer()?),
             "hotplug" => self.hotplug = parameter.one_of("off|on", [false, true])?,
             "files" => self.disjoint = parameter.one_of("shared|disjoint", [false, true])?,
@@ -288,6 +292,8 @@ mod tests {
         assert_eq!((control.work, control.seed), (Work::Verify, 1));
         assert_eq!(control.read_ahead, MOST_AT_ONCE as u32);
         assert_eq!(Control::read("readahead=0").unwrap().read_ahead, 0);
+        assert_eq!(control.steps, None);
+        assert_eq!(Control::read("steps=7").unwrap().steps, Some(7));
         assert!(control.pfault && !Control::read("pfault=off").unwrap().pfault);
     }
 

@@ -128,7 +128,10 @@ fn churn(control: &Control, archive: &'static Archive<'static>) -> Result<Done, 
         Some(WritableFiles::create(mm, disk, tasks, pages)?),
     )?;
     let files = devices.files().expect("they were given");
-    work::churn::run(archive, files, tasks, control.passes, control.seed)
+    let steps = control
+        .steps
+        .unwrap_or_else(|| work::churn::steps(pages, control.passes));
+    work::churn::run(archive, files, tasks, steps, control.seed)
         .map_err(|failure| failure.to_string())
 }
 

@@ -46,6 +46,14 @@ pub fn part_pages(free: usize, tasks: u32) -> u32 {
     (free as u32 / 2 / tasks).clamp(16, 4096)
 }
 
+/// Steps of a task with parts of so many pages: some for each page.
+///
+/// Its children take steps, too, and look at every page in the end: all of them together do work in
+/// proportion to the third power of the pages.
+pub fn steps(pages: u32, passes: u64) -> u64 {
+    passes * u64::from(pages) * Part::ALL.len() as u64
+}
+
 /// Reads the archive and checks it until the tasks have ended.
 fn read_archive(archive: &Archive<'_>, seed: u64, ended: &AtomicBool) -> Result<u64, Failure> {
     let mut reader = Verify::new(archive, u64::MAX, seed);
@@ -94,11 +102,11 @@ fn digest(seed: u64, number: u32, states: &[u32]) -> u64 {
 fn start(
     mm: &'static Mm<'static>,
     keeper: Keeper,
-    rounds: u64,
+    steps: u64,
     seed: u64,
 ) -> Result<Join<Done>, OutOfMemory> {
     let plan = keeper.plan;
-    let arguments = [Task::address(0), plan.pack(), rounds, seed];
+    let arguments = [Task::address(0), plan.pack(), steps, seed];
     let areas = plan.areas().collect();
     let stack = Stack::new()?;
     let task = Task::new(mm, plan.all() as usize, areas, program::program, arguments)?;
@@ -112,7 +120,7 @@ fn largest(archive: &Archive<'_>, most: u32) -> (u32, u64) {
     (number, pages.min(most as usize) as u64)
 }
 
-/// Runs it; each task takes `passes` steps for each of its pages.
+/// Runs it; each task takes so many steps, and so does a child from where its parent was.
 ///
 /// # Errors
 /// The archive has another content than it was packed with, or a file cannot be written.
@@ -120,7 +128,7 @@ pub fn run(
     archive: &'static Archive<'static>,
     files: &'static WritableFiles,
     tasks: u32,
-    passes: u64,
+    steps: u64,
     seed: u64,
 ) -> Result<Done, Failure> {
     let mm = archive.mm();
@@ -146,8 +154,7 @@ pub fn run(
     let [first, second] = stacks;
     let reader = task::spawn_on(first, move || read_archive(archive, seed, &its));
     let writer = task::spawn_on(second, move || write_back(mm, files, tasks, seed, &other));
-    let rounds = passes * u64::from(files.pages()) * Part::ALL.len() as u64;
-    let start = |number: usize| start(mm, keepers[number].clone(), rounds, seed);
+    let start = |number: usize| start(mm, keepers[number].clone(), steps, seed);
     let mut done = Done::default();
     let started = task::run_all(keepers.len(), start, |its| done.add(its));
     let mut done = done.and(started);

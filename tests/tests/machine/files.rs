@@ -1,7 +1,7 @@
 //! A small set of files of all kinds of sizes, the same on every machine.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use xtask::workspace;
@@ -36,27 +36,43 @@ const fn large_size(index: usize) -> usize {
 /// The directory of the files; about 6 MiB, made at the first call.
 pub(crate) fn directory() -> &'static str {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    let made = DIRECTORY.get_or_init(|| {
-        let root = workspace::root()
-            .join(workspace::target())
-            .join("test-files");
-        for (index, size) in EDGES
-            .into_iter()
-            .chain((0..LARGE).map(large_size))
-            .enumerate()
-        {
-            let folder = root.join(format!("folder-{}", index % 5));
-            fs::create_dir_all(&folder).expect("there is room in the target directory");
-            let (path, bytes) = (folder.join(format!("{size}.bin")), content(index, size));
-            // Left alone if it is there: then its packed image is up to date, too.
-            if fs::read(&path).ok().as_deref() != Some(&bytes) {
-                fs::write(&path, bytes).expect("there is room in the target directory");
-            }
-        }
-        root
-    });
+    let sizes = || EDGES.into_iter().chain((0..LARGE).map(large_size));
+    let made = DIRECTORY.get_or_init(|| make("test-files", sizes(), |_, size| size));
+    name(made)
+}
+
+/// The directory of 96 MiB of files: more than a guest of 64 MiB has room for.
+pub(crate) fn large_directory() -> &'static str {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    let sizes = || core::iter::repeat_n(256 << 10, 384);
+    let made = DIRECTORY.get_or_init(|| make("large-test-files", sizes(), |index, _| index));
+    name(made)
+}
+
+fn name(made: &'static Path) -> &'static str {
     made.to_str()
         .expect("the target directory has a name in UTF-8")
+}
+
+/// Makes files of these sizes in a folder of the target directory, each named by a number that comes of its
+/// own number and its size.
+fn make(
+    folder: &str,
+    sizes: impl Iterator<Item = usize>,
+    number: fn(usize, usize) -> usize,
+) -> PathBuf {
+    let root = workspace::root().join(workspace::target()).join(folder);
+    for (index, size) in sizes.enumerate() {
+        let folder = root.join(format!("folder-{}", index % 5));
+        fs::create_dir_all(&folder).expect("there is room in the target directory");
+        let file = format!("{}.bin", number(index, size));
+        let (path, bytes) = (folder.join(file), content(index, size));
+        // Left alone if it is there: then its packed image is up to date, too.
+        if fs::read(&path).ok().as_deref() != Some(&bytes) {
+            fs::write(&path, bytes).expect("there is room in the target directory");
+        }
+    }
+    root
 }
 
 /// Bytes that differ from page to page and from file to file.

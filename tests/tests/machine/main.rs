@@ -19,6 +19,7 @@ mod guest_disks;
 mod hercules;
 mod instructions;
 mod io_errors;
+mod many;
 mod matrix;
 mod monitor;
 mod operator;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         instructions::tests(),
         shadow::tests(),
         io_errors::tests(),
+        many::tests(),
         matrix::tests(),
         operator::tests(),
         paging::tests(),

@@ -6,26 +6,17 @@ use xtask::events::{Host, HostGuest};
 
 use crate::check;
 use crate::files;
+use crate::many;
 use crate::support::{Run, Verdict, run, trial};
 
 pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
-        trial("paging::hints_save_writes_of_files", || {
-            // More files than a guest has memory, so that pages become free and are used again.
-            let [full, unused, none] = writes(&FOUR_ON_ONE, &run)?;
-            check!(
-                full < unused / 10 && unused < none - none / 20,
-                "{full} pages written with all hints, {unused} with unused ones, {none} without"
-            );
-            Ok(())
-        }),
         trial(
             "paging::volatile_pages_are_kept_first",
             volatile_pages_are_kept_first,
         ),
         trial("paging::hints_save_writes_of_tasks", || {
-            let [full, unused, none] =
-                writes(&["--work", "swap", "--passes", "2"], &overcommitted)?;
+            let [full, unused, none] = writes(&["--work", "swap", "--passes", "2"])?;
             // Tasks write to nearly all that they have: only their guest's copies on disk save anything.
             check!(
                 full < none / 2 && unused < none + none / 5,
@@ -135,27 +126,6 @@ const OVERCOMMITTED: [(&str, &[&str]); 5] = [
             "2",
         ],
     ),
-];
-
-/// Four guests that read more files than they have memory, on the memory of one, a part of it expanded
-/// storage.
-const FOUR_ON_ONE: [&str; 16] = [
-    "--guests",
-    "4",
-    "--guest-memory",
-    "16M",
-    "--memory",
-    "16M",
-    "--expanded",
-    "2M",
-    "--paging",
-    "64M",
-    "--evict",
-    "lru",
-    "--work",
-    "verify",
-    "--passes",
-    "1",
 ];
 
 /// What a host does not begin with, and a word of the reason.
@@ -295,7 +265,7 @@ fn others_run() -> Verdict {
 }
 
 /// Guests that have ended have neither frames nor slots.
-fn everything_is_given_back(host: &Host) -> Verdict {
+pub(crate) fn everything_is_given_back(host: &Host) -> Verdict {
     check!(host.frames_free == host.frames, "{host:?}");
     check!(host.expanded_free == host.expanded, "{host:?}");
     check!(
@@ -306,9 +276,9 @@ fn everything_is_given_back(host: &Host) -> Verdict {
 }
 
 /// How many pages the host writes that knows of all hints, of unused pages, and of none.
-fn writes(work: &[&str], run: &dyn Fn(&[&str]) -> Result<Run, Failed>) -> Result<[u64; 3], Failed> {
+fn writes(work: &[&str]) -> Result<[u64; 3], Failed> {
     let writes = |hinting: &str| -> Result<u64, Failed> {
-        let run = run(&[work, &["--hinting", hinting]].concat())?;
+        let run = overcommitted(&[work, &["--hinting", hinting]].concat())?;
         run.must_be_good()?;
         let host = run.host()?;
         everything_is_given_back(host)?;
@@ -325,7 +295,7 @@ fn writes(work: &[&str], run: &dyn Fn(&[&str]) -> Result<Run, Failed>) -> Result
 /// In the extended mode volatile pages come back from expanded storage, or are discarded there, and nothing is
 /// written that would not be without.
 fn volatile_pages_are_kept_first() -> Verdict {
-    let run = run(&[&FOUR_ON_ONE[..], &["--hinting", "full+extended"]].concat())?;
+    let run = many::four(&many::VERIFY, &["--hinting", "full+extended"])?;
     run.must_be_good()?;
     let host = run.host()?;
     for guest in &host.guests {

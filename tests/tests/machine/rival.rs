@@ -18,7 +18,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         }),
         trial("rival::a_balloon_while_everything_is_done", || {
             let guest = ["--guests", "1", "--guest-memory", "8M", "--memory", "5M"];
-            inflated(&[&["--work", "churn"], &guest[..]].concat())
+            let work = ["--work", "churn", "--append", "g.steps=600"];
+            inflated(&[&work[..], &guest].concat())
         }),
         trial("rival::nothing_is_asked_for_that_nobody_needs", plenty),
         trial("rival::what_is_reported_loses_its_content", content),

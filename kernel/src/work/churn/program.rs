@@ -362,7 +362,7 @@ impl Churn {
 }
 
 /// The task: from `start` on lies what the plan says; so many steps.
-pub(super) extern "C" fn program(start: u64, plan: u64, rounds: u64, seed: u64) -> ! {
+pub(super) extern "C" fn program(start: u64, plan: u64, steps: u64, seed: u64) -> ! {
     let plan = Plan::unpack(plan);
     let mut churn = Churn {
         plan,
@@ -376,7 +376,7 @@ pub(super) extern "C" fn program(start: u64, plan: u64, rounds: u64, seed: u64) 
         wrong: 0,
     };
     // Children go on from where they are.
-    for _ in 0..rounds {
+    for _ in 0..steps {
         churn.step();
     }
     churn.finish()

@@ -1,0 +1,139 @@
+//! Guests that see four times as much memory as there is, together: four small ones in the suite, and
+//! sixteen on two CPUs with `MATRIX=all` in the environment.
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::check;
+use crate::files;
+use crate::paging::everything_is_given_back;
+use crate::support::{Run, Verdict, run_within, trial};
+
+/// What a host knows of its guests: all hints, unused pages, nothing.
+const HINTS: [&str; 3] = ["full", "unused", "none"];
+/// Longest time of a run, in seconds: machines that are busy otherwise take long.
+const LONGEST: &str = "900";
+
+/// Four guests on the memory of one, a part of it expanded storage.
+const FOUR: [&str; 13] = [
+    "--guests",
+    "4",
+    "--guest-memory",
+    "16M",
+    "--memory",
+    "16M",
+    "--expanded",
+    "2M",
+    "--paging",
+    "64M",
+    "--evict",
+    "lru",
+    "--work",
+];
+
+/// Sixteen guests on the memory of four.
+const SIXTEEN: [&str; 15] = [
+    "--guests",
+    "16",
+    "--guest-memory",
+    "64M",
+    "--memory",
+    "256M",
+    "--expanded",
+    "32M",
+    "--paging",
+    "1G",
+    "--machine-cpus",
+    "2",
+    "--evict",
+    "lru",
+    "--work",
+];
+
+/// Reads all files: more than a guest has memory, so that pages become free and are used again.
+pub(crate) const VERIFY: [&str; 3] = ["verify", "--passes", "1"];
+/// Everything at once, a little of it.
+const CHURN: [&str; 3] = ["churn", "--append", "g.steps=60"];
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut tests = vec![
+        trial("many::four_that_read_files", || {
+            let [full, unused, none] = writes(&FOUR, &VERIFY, mostly_files)?;
+            check!(
+                full < unused / 10 && unused < none - none / 20,
+                "{full} pages written with all hints, {unused} with unused ones, {none} without"
+            );
+            Ok(())
+        }),
+        trial("many::four_that_do_everything", || {
+            everything_at_once(&FOUR)
+        }),
+    ];
+    if std::env::var("MATRIX").is_ok_and(|value| value == "all") {
+        tests.push(trial("many::sixteen_that_read_files", || {
+            let work = [&VERIFY[..], &["--files", files::large_directory()]].concat();
+            let [full, unused, none] = writes(&SIXTEEN, &work, mostly_files)?;
+            check!(
+                full < unused && unused < none,
+                "{full} pages written with all hints, {unused} with unused ones, {none} without"
+            );
+            Ok(())
+        }));
+        tests.push(trial("many::sixteen_that_do_everything", || {
+            everything_at_once(&SIXTEEN)
+        }));
+    }
+    tests
+}
+
+/// Four guests that do `work`, and more.
+pub(crate) fn four<'a>(work: &[&'a str], more: &[&'a str]) -> Result<Run, Failed> {
+    run_within(LONGEST, &[&FOUR[..], work, more].concat())
+}
+
+/// Hints save much, but of what tasks have in use to the end next to nothing is unused.
+fn everything_at_once(guests: &[&str]) -> Verdict {
+    let [full, unused, none] = writes(guests, &CHURN, |_, _| Ok(()))?;
+    check!(
+        full < unused * 2 / 3 && unused < none + none / 10,
+        "{full} pages written with all hints, {unused} with unused ones, {none} without"
+    );
+    Ok(())
+}
+
+/// How many pages the host writes with each kind of hints. All guests come to a good end, use three
+/// quarters of their memory, and are what `look` wants of them.
+fn writes(
+    guests: &[&str],
+    work: &[&str],
+    look: fn(&xtask::events::Guest, u64) -> Verdict,
+) -> Result<[u64; 3], Failed> {
+    let mut written = [0; 3];
+    for (hinting, written) in HINTS.into_iter().zip(&mut written) {
+        let run = run_within(LONGEST, &[guests, work, &["--hinting", hinting]].concat())?;
+        run.must_be_good()?;
+        let host = run.host()?;
+        everything_is_given_back(host)?;
+        for (guest, boot) in run.guests().zip(run.boots()) {
+            let pages = boot.memory / 4096;
+            check!(
+                own(guest) + guest.frames_cached >= pages * 3 / 4,
+                "{guest:?}"
+            );
+            look(guest, pages)?;
+        }
+        *written = host.guests.iter().map(|guest| guest.page_writes).sum();
+    }
+    Ok(written)
+}
+
+/// Pages of a guest that are no file's, and so are changed.
+fn own(guest: &xtask::events::Guest) -> u64 {
+    guest.frames_anonymous + guest.frames_kernel + guest.frames_reserved
+}
+
+/// At most an eighth of a guest is not what its disk has, too.
+fn mostly_files(guest: &xtask::events::Guest, pages: u64) -> Verdict {
+    check!(own(guest) <= pages / 8, "{guest:?}");
+    check!(guest.pages_written == 0, "{guest:?}");
+    Ok(())
+}
