@@ -3,11 +3,14 @@
 //! Resident pages of all guests stand in one list, in the order of the last look at them. A look at a
 //! page that was referenced since the last one resets that and puts it at the end; one that was not
 //! goes: without I/O if its content is useless or its copy is good, else it is written first. A
-//! reference bit is reset only where it is on, for reading one is cheap and resetting one is not.
+//! reference bit is reset only where it is on, for reading one is cheap and resetting one is not. Pages of one
+//! guest that follow one another are looked at together.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 
 use super::{Direction, Ledger, PageId, PagingDevice, Slot, Transfer};
+use crate::mem::notifier::BATCH;
 use crate::mem::{GuestMemory, Standing};
 use crate::memory::FramePool;
 
@@ -48,6 +51,43 @@ pub struct Pager {
     pub read_errors: u64,
     /// Pages that could not be written.
     pub write_errors: u64,
+}
+
+/// A look at pages in front of the list: which of them were referenced.
+struct Look {
+    /// A bit for each, the next one's on the right.
+    used: u64,
+    left: usize,
+}
+
+impl Look {
+    const NOTHING: Self = Self { used: 0, left: 0 };
+
+    /// Whether the page in front of the list was referenced. If that is not known yet, looks at those behind it, too, as
+    /// long as they are the same guest's, at most at so many.
+    fn is_next_used(
+        &mut self,
+        memories: &mut impl Memories,
+        list: &VecDeque<PageId>,
+        most: usize,
+    ) -> bool {
+        if self.left == 0
+            && let Some(first) = list.front()
+        {
+            let mut pages = [0; BATCH];
+            let same = list.iter().take_while(|id| id.guest() == first.guest());
+            for (page, id) in pages.iter_mut().zip(same.take(most)) {
+                *page = id.page();
+                self.left += 1;
+            }
+            let memory = memories.memory(first.guest());
+            self.used = memory.age_batch(&pages[..self.left]);
+        }
+        let is_used = self.used & 1 != 0;
+        self.used >>= 1;
+        self.left = self.left.saturating_sub(1);
+        is_used
+    }
 }
 
 fn ledger(pool: &mut FramePool) -> &mut Ledger {
@@ -251,24 +291,27 @@ impl Pager {
             LOOKS.min(all)
         };
         let mut has_begun = false;
+        let mut look = Look::NOTHING;
         while looks > 0 {
+            let free = pool.free();
             let Ledger {
                 slots, resident, ..
             } = ledger(pool);
             let writes = slots.under_way(Direction::Write);
+            let missing = self.high.saturating_sub(free + writes);
+            if missing == 0 {
+                break;
+            }
+            let is_used = look.is_next_used(memories, resident, missing.min(looks));
             let Some(id) = resident.pop_front() else {
                 break;
             };
-            if pool.free() + writes >= self.high {
-                ledger(pool).resident.push_front(id);
-                break;
-            }
             looks -= 1;
             self.fruitless += 1;
             let memory = memories.memory(id.guest());
             let page = id.page();
             let standing = memory.standing(page);
-            if !matches!(standing, Standing::Gone | Standing::Kept) && memory.age_page(page) {
+            if is_used && !matches!(standing, Standing::Gone | Standing::Kept) {
                 memory.reset_reference_of_host(page);
                 ledger(pool).resident.push_back(id);
                 continue;
