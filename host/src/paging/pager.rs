@@ -7,9 +7,8 @@
 //! guest that follow one another are looked at together.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
-use super::{Direction, Ledger, PageId, PagingDevice, Slot, Transfer};
+use super::{Direction, Ledger, PageId, PagingDevice, Resident, Slot, Transfer};
 use crate::mem::notifier::BATCH;
 use crate::mem::{GuestMemory, Standing};
 use crate::memory::FramePool;
@@ -22,7 +21,10 @@ const MOST_WRITES: usize = 12;
 const CLUSTER: u32 = 8;
 /// The pager begins to work when so many frames are free; with few frames in all, a part of them.
 const LOW: usize = 128;
-const LOW_PART: usize = 16;
+const LOW_PART: usize = 64;
+/// So many pages the sweep passes for each one that comes: it passes all of them so many times while memory is
+/// replaced once.
+const SWEEP: usize = 8;
 
 /// The guests' memories by the numbers of the guests.
 pub trait Memories {
@@ -53,7 +55,7 @@ pub struct Pager {
     pub write_errors: u64,
 }
 
-/// A look at pages in front of the list: which of them were referenced.
+/// A look at pages of the list: which of them were referenced.
 struct Look {
     /// A bit for each, the next one's on the right.
     used: u64,
@@ -63,25 +65,31 @@ struct Look {
 impl Look {
     const NOTHING: Self = Self { used: 0, left: 0 };
 
+    /// Looks at pages of one guest, as many as there are in front of others, at most a batch; returns them, too.
+    fn at(
+        memories: &mut impl Memories,
+        list: impl Iterator<Item = PageId>,
+    ) -> (Self, [PageId; BATCH]) {
+        let mut ids = [PageId::new(0, 0); BATCH];
+        let mut pages = [0; BATCH];
+        let mut left = 0;
+        for id in list.take(BATCH) {
+            if left > 0 && id.guest() != ids[0].guest() {
+                break;
+            }
+            (ids[left], pages[left]) = (id, id.page());
+            left += 1;
+        }
+        let memory = memories.memory(ids[0].guest());
+        let used = memory.age_batch(&pages[..left]);
+        (Self { used, left }, ids)
+    }
+
     /// Whether the page in front of the list was referenced. If that is not known yet, looks at those behind it, too, as
     /// long as they are the same guest's, at most at so many.
-    fn is_next_used(
-        &mut self,
-        memories: &mut impl Memories,
-        list: &VecDeque<PageId>,
-        most: usize,
-    ) -> bool {
-        if self.left == 0
-            && let Some(first) = list.front()
-        {
-            let mut pages = [0; BATCH];
-            let same = list.iter().take_while(|id| id.guest() == first.guest());
-            for (page, id) in pages.iter_mut().zip(same.take(most)) {
-                *page = id.page();
-                self.left += 1;
-            }
-            let memory = memories.memory(first.guest());
-            self.used = memory.age_batch(&pages[..self.left]);
+    fn is_next_used(&mut self, memories: &mut impl Memories, list: &Resident, most: usize) -> bool {
+        if self.left == 0 {
+            *self = Self::at(memories, list.oldest().take(most)).0;
         }
         let is_used = self.used & 1 != 0;
         self.used >>= 1;
@@ -303,7 +311,7 @@ impl Pager {
                 break;
             }
             let is_used = look.is_next_used(memories, resident, missing.min(looks));
-            let Some(id) = resident.pop_front() else {
+            let Some(id) = resident.pop() else {
                 break;
             };
             looks -= 1;
@@ -313,7 +321,7 @@ impl Pager {
             let standing = memory.standing(page);
             if is_used && !matches!(standing, Standing::Gone | Standing::Kept) {
                 memory.reset_reference_of_host(page);
-                ledger(pool).resident.push_back(id);
+                ledger(pool).resident.push(id);
                 continue;
             }
             match standing {
@@ -324,17 +332,17 @@ impl Pager {
                 Standing::Useless if memory.evict(pool, page) => {}
                 Standing::Clean if memory.page_out(pool, page) => {}
                 Standing::Useless | Standing::Clean | Standing::Kept => {
-                    ledger(pool).resident.push_back(id);
+                    ledger(pool).resident.push(id);
                     continue;
                 }
                 Standing::Changed if self.expand(memory, pool, id) => {}
                 Standing::Changed if writes >= MOST_WRITES => {
-                    ledger(pool).resident.push_front(id);
+                    ledger(pool).resident.put_back(id);
                     break;
                 }
                 Standing::Changed => {
                     let has_room = self.write(memory, pool, id, now);
-                    ledger(pool).resident.push_back(id);
+                    ledger(pool).resident.push(id);
                     has_begun |= has_room;
                     if has_room {
                         self.fruitless = 0;
@@ -347,6 +355,30 @@ impl Pager {
         }
         if has_begun | self.move_on(memories, pool, now) {
             self.device.go();
+        }
+    }
+
+    /// Goes on with the sweep that resets reference bits, as far as pages have come since, and frames are not plenty.
+    pub fn sweep(&mut self, memories: &mut impl Memories, pool: &mut FramePool) {
+        let is_plenty = pool.free() > pool.total() / 2;
+        let list = &mut ledger(pool).resident;
+        if is_plenty || list.added < BATCH / SWEEP {
+            return;
+        }
+        let mut left = (SWEEP * list.added).min(list.len());
+        list.added = 0;
+        while left > 0 {
+            let (mut look, ids) = Look::at(memories, list.next_swept());
+            for id in &ids[..look.left] {
+                let is_used = look.used & 1 != 0;
+                look.used >>= 1;
+                if is_used {
+                    let memory = memories.memory(id.guest());
+                    memory.reset_reference_of_host(id.page());
+                }
+                list.sweep(is_used);
+            }
+            left = left.saturating_sub(look.left.max(1));
         }
     }
 

@@ -100,7 +100,7 @@ impl GuestMemory {
             && !entry.flags.contains(PageFlags::LISTED)
         {
             entry.flags |= PageFlags::LISTED;
-            ledger.resident.push_back(PageId::new(self.id, page));
+            ledger.resident.push(PageId::new(self.id, page));
         }
     }
 
