@@ -18,6 +18,7 @@ mod disk;
 mod expanded;
 mod model;
 mod pager;
+mod resident;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -28,4 +29,5 @@ pub use disk::PagingDisk;
 pub use expanded::Expanded;
 pub use model::{Model, Timing};
 pub use pager::{Memories, Pager, Wanted};
+pub use resident::Resident;
 pub use slots::{Ledger, PageId, Slot, Slots, Transfer};

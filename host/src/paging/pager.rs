@@ -3,11 +3,13 @@
 //! Resident pages of all guests stand in one list, in the order of the last look at them. A look at a
 //! page that was referenced since the last one resets that and puts it at the end; one that was not
 //! goes: without I/O if its content is useless or its copy is good, else it is written first. A
-//! reference bit is reset only where it is on, for reading one is cheap and resetting one is not.
+//! reference bit is reset only where it is on, for reading one is cheap and resetting one is not. Pages of one
+//! guest that follow one another are looked at together.
 
 use alloc::boxed::Box;
 
-use super::{Direction, Ledger, PageId, PagingDevice, Slot, Transfer};
+use super::{Direction, Ledger, PageId, PagingDevice, Resident, Slot, Transfer};
+use crate::mem::notifier::BATCH;
 use crate::mem::{GuestMemory, Standing};
 use crate::memory::FramePool;
 
@@ -19,7 +21,10 @@ const MOST_WRITES: usize = 12;
 const CLUSTER: u32 = 8;
 /// The pager begins to work when so many frames are free; with few frames in all, a part of them.
 const LOW: usize = 128;
-const LOW_PART: usize = 16;
+const LOW_PART: usize = 64;
+/// So many pages the sweep passes for each one that comes: it passes all of them so many times while memory is
+/// replaced once.
+const SWEEP: usize = 8;
 
 /// The guests' memories by the numbers of the guests.
 pub trait Memories {
@@ -48,6 +53,49 @@ pub struct Pager {
     pub read_errors: u64,
     /// Pages that could not be written.
     pub write_errors: u64,
+}
+
+/// A look at pages of the list: which of them were referenced.
+struct Look {
+    /// A bit for each, the next one's on the right.
+    used: u64,
+    left: usize,
+}
+
+impl Look {
+    const NOTHING: Self = Self { used: 0, left: 0 };
+
+    /// Looks at pages of one guest, as many as there are in front of others, at most a batch; returns them, too.
+    fn at(
+        memories: &mut impl Memories,
+        list: impl Iterator<Item = PageId>,
+    ) -> (Self, [PageId; BATCH]) {
+        let mut ids = [PageId::new(0, 0); BATCH];
+        let mut pages = [0; BATCH];
+        let mut left = 0;
+        for id in list.take(BATCH) {
+            if left > 0 && id.guest() != ids[0].guest() {
+                break;
+            }
+            (ids[left], pages[left]) = (id, id.page());
+            left += 1;
+        }
+        let memory = memories.memory(ids[0].guest());
+        let used = memory.age_batch(&pages[..left]);
+        (Self { used, left }, ids)
+    }
+
+    /// Whether the page in front of the list was referenced. If that is not known yet, looks at those behind it, too, as
+    /// long as they are the same guest's, at most at so many.
+    fn is_next_used(&mut self, memories: &mut impl Memories, list: &Resident, most: usize) -> bool {
+        if self.left == 0 {
+            *self = Self::at(memories, list.oldest().take(most)).0;
+        }
+        let is_used = self.used & 1 != 0;
+        self.used >>= 1;
+        self.left = self.left.saturating_sub(1);
+        is_used
+    }
 }
 
 fn ledger(pool: &mut FramePool) -> &mut Ledger {
@@ -251,26 +299,29 @@ impl Pager {
             LOOKS.min(all)
         };
         let mut has_begun = false;
+        let mut look = Look::NOTHING;
         while looks > 0 {
+            let free = pool.free();
             let Ledger {
                 slots, resident, ..
             } = ledger(pool);
             let writes = slots.under_way(Direction::Write);
-            let Some(id) = resident.pop_front() else {
-                break;
-            };
-            if pool.free() + writes >= self.high {
-                ledger(pool).resident.push_front(id);
+            let missing = self.high.saturating_sub(free + writes);
+            if missing == 0 {
                 break;
             }
+            let is_used = look.is_next_used(memories, resident, missing.min(looks));
+            let Some(id) = resident.pop() else {
+                break;
+            };
             looks -= 1;
             self.fruitless += 1;
             let memory = memories.memory(id.guest());
             let page = id.page();
             let standing = memory.standing(page);
-            if !matches!(standing, Standing::Gone | Standing::Kept) && memory.age_page(page) {
+            if is_used && !matches!(standing, Standing::Gone | Standing::Kept) {
                 memory.reset_reference_of_host(page);
-                ledger(pool).resident.push_back(id);
+                ledger(pool).resident.push(id);
                 continue;
             }
             match standing {
@@ -281,17 +332,17 @@ impl Pager {
                 Standing::Useless if memory.evict(pool, page) => {}
                 Standing::Clean if memory.page_out(pool, page) => {}
                 Standing::Useless | Standing::Clean | Standing::Kept => {
-                    ledger(pool).resident.push_back(id);
+                    ledger(pool).resident.push(id);
                     continue;
                 }
                 Standing::Changed if self.expand(memory, pool, id) => {}
                 Standing::Changed if writes >= MOST_WRITES => {
-                    ledger(pool).resident.push_front(id);
+                    ledger(pool).resident.put_back(id);
                     break;
                 }
                 Standing::Changed => {
                     let has_room = self.write(memory, pool, id, now);
-                    ledger(pool).resident.push_back(id);
+                    ledger(pool).resident.push(id);
                     has_begun |= has_room;
                     if has_room {
                         self.fruitless = 0;
@@ -304,6 +355,30 @@ impl Pager {
         }
         if has_begun | self.move_on(memories, pool, now) {
             self.device.go();
+        }
+    }
+
+    /// Goes on with the sweep that resets reference bits, as far as pages have come since, and frames are not plenty.
+    pub fn sweep(&mut self, memories: &mut impl Memories, pool: &mut FramePool) {
+        let is_plenty = pool.free() > pool.total() / 2;
+        let list = &mut ledger(pool).resident;
+        if is_plenty || list.added < BATCH / SWEEP {
+            return;
+        }
+        let mut left = (SWEEP * list.added).min(list.len());
+        list.added = 0;
+        while left > 0 {
+            let (mut look, ids) = Look::at(memories, list.next_swept());
+            for id in &ids[..look.left] {
+                let is_used = look.used & 1 != 0;
+                look.used >>= 1;
+                if is_used {
+                    let memory = memories.memory(id.guest());
+                    memory.reset_reference_of_host(id.page());
+                }
+                list.sweep(is_used);
+            }
+            left = left.saturating_sub(look.left.max(1));
         }
     }
 

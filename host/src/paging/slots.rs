@@ -1,13 +1,12 @@
 //! The slots of the paging device: who has which, and what is under way.
 
-use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use arch::Frame;
 
-use super::{Direction, Expanded};
+use super::{Direction, Expanded, Resident};
 
 /// A page's place on the paging device, or in expanded storage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +53,16 @@ impl PageId {
     #[must_use]
     pub const fn new(guest: u16, page: u32) -> Self {
         Self((guest as u32) << PAGE_BITS | page)
+    }
+
+    /// All of it as a number of 26 bits: there are at most 64 guests.
+    pub(super) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The page whose [`PageId::bits`] these are.
+    pub(super) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
     }
 
     /// The guest.
@@ -253,8 +262,8 @@ pub struct Ledger {
     pub expanded: Option<Expanded>,
     /// The slots.
     pub slots: Slots,
-    /// Resident pages of all guests, the one to look at next first; some are resident no more.
-    pub resident: VecDeque<PageId>,
+    /// Resident pages of all guests; some are resident no more.
+    pub resident: Resident,
 }
 
 impl Ledger {
@@ -264,7 +273,7 @@ impl Ledger {
         Self {
             expanded,
             slots: Slots::new(slots),
-            resident: VecDeque::with_capacity(pages),
+            resident: Resident::new(pages),
         }
     }
 

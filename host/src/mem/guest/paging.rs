@@ -6,7 +6,6 @@ use arch::{Frame, key, storage};
 use cmm::{Content, HostEvent, IllegalEvent, PageState, Usage, extended};
 
 use super::super::entry::{Hinting, PageFlags};
-use super::working_set::Sightings;
 use super::{GuestMemory, take, take_cleared};
 use crate::mem::notifier::Right;
 use crate::mem::{AccessError, GuestFault, Want, prefix};
@@ -69,15 +68,29 @@ impl GuestMemory {
     /// Whether a resident page was used by anybody since the host has reset the reference bit of its frame.
     #[must_use]
     pub fn age_page(&self, page: u32) -> bool {
-        let is_unseen = |seen: &Sightings| seen.is_for_pager(page);
-        self.is_frame_referenced(page)
-            || self.sightings.as_ref().is_some_and(is_unseen)
-            || self.notifiers.age_page(page)
+        self.age_batch(&[page]) != 0
     }
 
-    /// Whether the reference bit of a resident page's frame is on.
+    /// As [`GuestMemory::age_page`] for each of some pages, at most a batch: a bit for each, the first one's on the
+    /// right. Their users are asked once.
+    #[must_use]
+    pub fn age_batch(&self, pages: &[u32]) -> u64 {
+        let mut used = self.notifiers.age_batch(pages);
+        for (at, page) in pages.iter().enumerate() {
+            used |= u64::from(self.is_frame_referenced(*page)) << at;
+        }
+        if let Some(seen) = &self.sightings {
+            for (at, page) in pages.iter().enumerate() {
+                used |= u64::from(seen.is_for_pager(*page)) << at;
+            }
+        }
+        used
+    }
+
+    /// Whether a page has a frame whose reference bit is on.
     fn is_frame_referenced(&self, page: u32) -> bool {
-        key::get(self.pages[page as usize].frame) & key::REFERENCE != 0
+        let frame = self.pages[page as usize].resident();
+        frame.is_some_and(|frame| key::get(frame) & key::REFERENCE != 0)
     }
 
     /// Puts a page that has become resident in the pager's list.
@@ -87,7 +100,7 @@ impl GuestMemory {
             && !entry.flags.contains(PageFlags::LISTED)
         {
             entry.flags |= PageFlags::LISTED;
-            ledger.resident.push_back(PageId::new(self.id, page));
+            ledger.resident.push(PageId::new(self.id, page));
         }
     }
 

@@ -127,6 +127,7 @@ impl World {
         self.now += time;
         self.pager
             .complete(&mut self.memories, &mut self.pool, self.now);
+        self.pager.sweep(&mut self.memories, &mut self.pool);
         self.pager
             .reclaim(&mut self.memories, &mut self.pool, self.now);
     }

@@ -49,6 +49,7 @@ impl Host {
             return;
         };
         pager.complete(guests, pool, now);
+        pager.sweep(guests, pool);
         if pager.is_short(pool) {
             evictor.reclaim(guests, pool, pager.goal(), DISCARD_LOOKS);
             pager.reclaim(guests, pool, now);
