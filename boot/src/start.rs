@@ -80,7 +80,7 @@ fn parameter_line() -> Result<&'static str, core::str::Utf8Error> {
         .iter()
         .position(|byte| *byte == 0)
         .unwrap_or(area.len());
-    core::str::from_utf8(&area[..length]).map(str::trim)
+    core::str::from_utf8(&area[..length]).map(str::trim_ascii)
 }
 
 fn initrd() -> Option<&'static [u8]> {

@@ -26,19 +26,22 @@ pub enum Step {
 /// # Errors
 /// One line with the number of the first line that is none of these.
 pub fn parse(text: &str) -> Result<Vec<Step>, String> {
-    let lines = (1..).zip(text.lines().map(str::trim));
-    let meant = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    meant
-        .map(|(number, line)| step(line).map_err(|error| format!("line {number}: {error}")))
-        .collect()
+    let mut steps = Vec::new();
+    for (number, line) in (1..).zip(text.split('\n')) {
+        let line = line.trim_ascii();
+        if !line.is_empty() && !line.starts_with('#') {
+            steps.push(step(line).map_err(|error| format!("line {number}: {error}"))?);
+        }
+    }
+    Ok(steps)
 }
 
 fn step(line: &str) -> Result<Step, String> {
-    let Some(command) = line.strip_prefix("op=").map(str::trim) else {
+    let Some(command) = line.strip_prefix("op=").map(str::trim_ascii) else {
         return Err(format!("{line}: expected op=COMMAND"));
     };
     match command.strip_prefix("wait ") {
-        Some(time) => parse_int(time.trim())
+        Some(time) => parse_int(time.trim_ascii())
             .ok()
             .filter(|time| *time <= LONGEST)
             .map(Step::Wait)
