@@ -198,6 +198,13 @@ impl Channel {
         }
     }
 
+    /// Whether a CPU with this PSW and control register 6 is open for interruptions of a subchannel that
+    /// is there.
+    #[must_use]
+    pub fn is_open(&self, at: usize, psw: &Psw, control: u64) -> bool {
+        psw.contains(PswMask::IO) && control >> (31 - self.0[at].subclass()) & 1 != 0
+    }
+
     /// As [`Channel::pending`], if the PSW is open for I/O interruptions.
     #[must_use]
     pub fn due(&self, psw: &Psw, control: u64) -> Option<usize> {

@@ -366,11 +366,12 @@ impl Host {
 
     /// Ends a guest none of whose CPUs will run again.
     fn conclude(&mut self, number: usize, now: u64) {
-        let guest = &mut self.guests[number];
+        let guest = &self.guests[number];
         if guest.end.is_none()
             && let Some(end) = guest.conclusion(now)
+            && !(end == End::NothingToWaitFor && self.expects_news(number, now))
         {
-            guest.finish(end);
+            self.guests[number].finish(end);
         }
     }
 
@@ -420,6 +421,7 @@ impl Host {
         report::guest_end(guest);
         self.fetch(me, number);
         self.guests[number].memory.give_all(&mut self.pool);
+        self.look_after_those_who_expect_news(me);
         if self.guests.iter().all(|guest| guest.is_end_known) {
             self.is_over = true;
             self.wake_all(me);

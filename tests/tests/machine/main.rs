@@ -22,6 +22,7 @@ mod io_errors;
 mod many;
 mod matrix;
 mod monitor;
+mod news;
 mod operator;
 mod paging;
 mod policies;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         io_errors::tests(),
         many::tests(),
         matrix::tests(),
+        news::tests(),
         operator::tests(),
         paging::tests(),
         policies::tests(),

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use arch::PAGE_SHIFT;
+use arch::{PAGE_SHIFT, clock};
 
 use super::Host;
 use crate::dev::virtio;
@@ -10,6 +10,7 @@ use crate::guest::{Guest, Machine};
 use crate::mem::{AccessError, Want};
 use crate::monitor::{Frames, Seen};
 use crate::paging::PageId;
+use crate::vcpu::Vcpu;
 
 /// The balloon is a guest's only device.
 const BALLOON: usize = 0;
@@ -50,6 +51,30 @@ impl Host {
                 .as_ref()
                 .map_or(0, |monitor| monitor.target(number));
             self.tell_balloon(me, number, target, now);
+        }
+    }
+
+    /// Whether a CPU that waits may be told of another target: the monitor drives its guest's balloon, and
+    /// somebody else goes on, which is why targets change.
+    pub(super) fn expects_news(&self, number: usize, now: u64) -> bool {
+        let guest = &self.guests[number];
+        let is_open = |vcpu: &Vcpu| {
+            vcpu.is_operating && guest.channel.is_open(BALLOON, &vcpu.psw, vcpu.control[6])
+        };
+        let goes_on = |other: &Guest| other.end.is_none() && other.conclusion(now).is_none();
+        self.monitor.is_some()
+            && seen(guest).has_balloon
+            && guest.vcpus.iter().any(is_open)
+            && self.guests.iter().any(goes_on)
+    }
+
+    /// A guest has ended: it may have been the last one that went on.
+    pub(super) fn look_after_those_who_expect_news(&mut self, me: usize) {
+        if self.monitor.is_some() {
+            for other in 0..self.guests.len() {
+                self.conclude(other, clock::now());
+                self.attend(me, other);
+            }
         }
     }
 
