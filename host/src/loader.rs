@@ -1,5 +1,9 @@
 //! Puts an image into a guest's memory, as QEMU would.
 
+mod room;
+
+pub use room::Room;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -9,8 +13,7 @@ use elf::ElfBytes;
 use elf::abi::{EM_S390, PT_LOAD};
 use elf::endian::AnyEndian;
 
-use crate::mem::{AccessError, GuestMemory};
-use crate::memory::FramePool;
+use crate::mem::AccessError;
 
 /// Where a loader leaves address and size of an initial RAM disk; guests of this host get none.
 const INITRD_WORDS: u64 = 0x10408;
@@ -19,28 +22,20 @@ const PARAMETER_LINE: u64 = 0x10480;
 /// Room for it, with its NUL.
 const PARAMETER_ROOM: usize = 0x380;
 
-/// The CPU whose real addresses a loader uses: no prefix is set yet.
-const LOADING_CPU: usize = 0;
-
-/// Loads the image of guest `id`; returns where it starts.
+/// Loads the image of the last guest that there is room for; returns where it starts.
 ///
 /// # Errors
 /// One line that says what is wrong with the image or the bundle.
-pub fn load(
-    bundle: &Bundle<'_>,
-    id: u16,
-    line: &str,
-    memory: &mut GuestMemory,
-    pool: &mut FramePool,
-) -> Result<u64, String> {
+pub fn load(bundle: &Bundle<'_>, line: &str, room: &mut Room<'_>) -> Result<u64, String> {
+    let id = room.id();
     let find = |kind| bundle.find(kind, u32::from(id));
     let (entry, start) = if let Some(entry) = find(Kind::Elf) {
-        let start = elf(data(&entry)?, memory, pool)
-            .map_err(|error| format!("{}: {error}", entry.name()))?;
+        let start =
+            elf(data(&entry)?, room).map_err(|error| format!("{}: {error}", entry.name()))?;
         (entry, start)
     } else if let Some(entry) = find(Kind::Flat) {
-        let start = flat(data(&entry)?, memory, pool)
-            .map_err(|error| format!("{}: {error}", entry.name()))?;
+        let start =
+            flat(data(&entry)?, room).map_err(|error| format!("{}: {error}", entry.name()))?;
         (entry, start)
     } else {
         return Err(format!("the bundle has no image for guest {id}"));
@@ -50,8 +45,8 @@ pub fn load(
         None => "",
     };
     let parameters = parameters(own, line, id)?;
-    write(memory, pool, INITRD_WORDS, &[0; 16])
-        .and_then(|()| write(memory, pool, PARAMETER_LINE, &parameters))
+    write(room, INITRD_WORDS, &[0; 16])
+        .and_then(|()| write(room, PARAMETER_LINE, &parameters))
         .map_err(|error| format!("{}: {error}", entry.name()))?;
     Ok(start)
 }
@@ -81,31 +76,20 @@ fn parameters(own: &str, line: &str, id: u16) -> Result<[u8; PARAMETER_ROOM], St
     Ok(area)
 }
 
-fn write(
-    memory: &mut GuestMemory,
-    pool: &mut FramePool,
-    at: u64,
-    bytes: &[u8],
-) -> Result<(), String> {
-    memory
-        .write(pool, LOADING_CPU, at, bytes)
-        .map_err(|error| {
-            match error {
+fn write(room: &mut Room<'_>, at: u64, bytes: &[u8]) -> Result<(), String> {
+    let size = room.size();
+    room.write(at, bytes).map_err(|error| match error {
         AccessError::Exhausted | AccessError::Wait(_) | AccessError::Unreadable => {
             "memory too small: there are not enough frames to load it, give it more with memory="
                 .to_string()
         }
         AccessError::Fault(_) => {
-            format!(
-                "guest memory too small: it does not fit into the guest's {} bytes",
-                memory.size()
-            )
+            format!("guest memory too small: it does not fit into the guest's {size} bytes")
         }
-    }
-        })
+    })
 }
 
-fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u64, String> {
+fn elf(image: &[u8], room: &mut Room<'_>) -> Result<u64, String> {
     let file = ElfBytes::<AnyEndian>::minimal_parse(image)
         .map_err(|_| "not an ELF file, or one that contradicts itself")?;
     if file.ehdr.e_machine != EM_S390 {
@@ -121,10 +105,10 @@ fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u
             .segment_data(&segment)
             .map_err(|_| "a segment is cut short")?;
         let end = segment.p_paddr.checked_add(segment.p_memsz);
-        if end.is_none_or(|end| end > memory.size()) {
+        if end.is_none_or(|end| end > room.size()) {
             return Err(format!(
                 "guest memory too small: it does not fit into the guest's {} bytes",
-                memory.size()
+                room.size()
             ));
         }
         // They are in ascending order.
@@ -133,17 +117,17 @@ fn elf(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u
         }
         behind = segment.p_paddr + segment.p_memsz;
         // What is not in the file reads as zero: nobody has touched those pages.
-        write(memory, pool, segment.p_paddr, bytes)?;
+        write(room, segment.p_paddr, bytes)?;
     }
     Ok(file.ehdr.e_entry)
 }
 
 /// A flat image starts where the address word of its IPL PSW says.
-fn flat(image: &[u8], memory: &mut GuestMemory, pool: &mut FramePool) -> Result<u64, String> {
+fn flat(image: &[u8], room: &mut Room<'_>) -> Result<u64, String> {
     let word = image
         .get(4..8)
         .ok_or("a flat image has at least an IPL PSW of eight bytes")?;
     let word = u32::from_be_bytes(word.try_into().expect("four bytes"));
-    write(memory, pool, 0, image)?;
+    write(room, 0, image)?;
     Ok(u64::from(word & 0x7fff_ffff))
 }

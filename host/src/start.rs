@@ -24,7 +24,7 @@ use crate::dev::virtio::{Balloon, Block, Device, Virtio};
 use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
 use crate::limits::Limits;
-use crate::loader;
+use crate::loader::{self, Room};
 use crate::mem::{GuestMemory, Hinting};
 use crate::memory::FramePool;
 use crate::monitor::Monitor;
@@ -197,7 +197,7 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
     };
     let end = extend_heap(&control, cpus.len(), slots, machine.memory, end)?;
     let (mut pool, behind) = frames(&control, machine.memory, end)?;
-    let pager = pager(&control, disk, &mut pool, behind)?;
+    let mut pager = pager(&control, disk, &mut pool, behind)?;
     record::emit(
         "host_boot",
         &HostBoot {
@@ -219,11 +219,19 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
         },
     );
     let disks = disks(&bundle)?;
-    let guests: Result<Vec<_>, _> = (0..control.guests)
-        .map(|id| guest(&control, &bundle, line, id, &disks, &mut pool))
-        .collect();
+    let mut guests = Vec::new();
+    for id in 0..control.guests {
+        guests.push(guest(&control, id, &disks));
+        let mut room = Room {
+            guests: &mut guests,
+            pool: &mut pool,
+            pager: pager.as_mut(),
+        };
+        let entry = loader::load(&bundle, line, &mut room)?;
+        guests[usize::from(id)].vcpus[0].start_at(entry);
+    }
     let operator = operator(&control, &bundle)?;
-    let mut host = Host::new(guests?, pool, evictor(&control), pager, operator, &cpus);
+    let mut host = Host::new(guests, pool, evictor(&control), pager, operator, &cpus);
     host.monitor = control
         .is_monitored
         .then(|| Monitor::new(control.monitor, control.guests.into()));
@@ -368,21 +376,14 @@ fn channel(control: &Control, disks: &Disks) -> Channel {
     Channel(all)
 }
 
-fn guest(
-    control: &Control,
-    bundle: &Bundle<'_>,
-    line: &str,
-    id: u16,
-    disks: &[(u16, Rc<Disk>)],
-    pool: &mut FramePool,
-) -> Result<Guest, String> {
+/// A guest without an image.
+fn guest(control: &Control, id: u16, disks: &[(u16, Rc<Disk>)]) -> Guest {
     let cpus = usize::from(control.cpus);
     let (bytes, shadow) = (control.guest_memory, control.shadow());
     let mut memory = GuestMemory::new(id, bytes, control.hinting, cpus, shadow);
     if control.is_monitored {
         memory.watch();
     }
-    let entry = loader::load(bundle, id, line, &mut memory, pool)?;
     let slice = |(number, disk): &(u16, Rc<Disk>)| {
         let is_shared = *number == SHARED_DISK || *number == GUEST_DISK && disk.is_read_only();
         let parts = if is_shared {
@@ -395,7 +396,6 @@ fn guest(
     let disks = Disks::new(disks.iter().map(slice));
     let channel = channel(control, &disks);
     let mut vcpus: Vec<_> = (0..cpus).map(|_| Vcpu::new()).collect();
-    vcpus[0].start_at(entry);
     #[cfg(feature = "controls")]
     if control.mistake == Some(Mistake::MuteCpu)
         && let Some(mute) = vcpus.get_mut(1)
@@ -403,7 +403,7 @@ fn guest(
         // It has an order to carry out and never does: it is busy for ever.
         mute.order = Some(crate::vcpu::orders::Deed::Stop);
     }
-    Ok(Guest {
+    Guest {
         id,
         vcpus,
         memory,
@@ -420,5 +420,5 @@ fn guest(
         allowance: Limits::of(control.limits, id),
         end: None,
         is_end_known: false,
-    })
+    }
 }

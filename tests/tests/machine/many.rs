@@ -67,13 +67,15 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("many::four_that_do_everything", || {
             everything_at_once(&FOUR)
         }),
+        trial("many::sixteen_whose_images_do_not_fit", images_do_not_fit),
     ];
     if std::env::var("MATRIX").is_ok_and(|value| value == "all") {
         tests.push(trial("many::sixteen_that_read_files", || {
+            // They are short of memory, and hardly a page is free for long: no less is written for those.
             let work = [&VERIFY[..], &["--files", files::large_directory()]].concat();
             let [full, unused, none] = writes(&SIXTEEN, &work, mostly_files)?;
             check!(
-                full < unused && unused < none,
+                full < unused / 10 && unused < none + none / 10,
                 "{full} pages written with all hints, {unused} with unused ones, {none} without"
             );
             Ok(())
@@ -98,6 +100,36 @@ fn everything_at_once(guests: &[&str]) -> Verdict {
         "{full} pages written with all hints, {unused} with unused ones, {none} without"
     );
     Ok(())
+}
+
+/// Images of 16 times 64 pages and more are loaded into 512 frames, and run.
+fn images_do_not_fit() -> Verdict {
+    let run = run_within(
+        LONGEST,
+        &[
+            "--guests",
+            "16",
+            "--guest-memory",
+            "4M",
+            "--memory",
+            "2M",
+            "--paging",
+            "128M",
+            "--evict",
+            "lru",
+            "--files",
+            files::directory(),
+            "--work",
+            "idle",
+        ],
+    )?;
+    run.must_be_good()?;
+    check!(run.guests().count() == 16, "{:?}", run.outcome);
+    let host = run.host()?;
+    for guest in &host.guests {
+        check!(guest.page_writes > 64 && guest.page_reads > 64, "{guest:?}");
+    }
+    everything_is_given_back(host)
 }
 
 /// How many pages the host writes with each kind of hints. All guests come to a good end, use three
