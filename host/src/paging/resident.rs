@@ -23,7 +23,7 @@ struct Entry(u32);
 
 impl Entry {
     fn new(page: PageId, generation: u32) -> Self {
-        Self(page.bits() | generation % GENERATIONS << GENERATION_SHIFT)
+        Self(page.bits() | ((generation % GENERATIONS) << GENERATION_SHIFT))
     }
 
     fn page(self) -> PageId {
@@ -210,7 +210,7 @@ mod tests {
         for round in 0..1000_u32 {
             for _ in 0..list.len() {
                 let next = list.next_swept().next().unwrap();
-                list.sweep((next.page() * 7 + round) % 5 == 0);
+                list.sweep((next.page() * 7 + round).is_multiple_of(5));
             }
             for _ in 0..round % 14 {
                 let taken = list.pop().unwrap();
