@@ -21,7 +21,7 @@ const MOST_WRITES: usize = 12;
 const CLUSTER: u32 = 8;
 /// The pager begins to work when so many frames are free; with few frames in all, a part of them.
 const LOW: usize = 128;
-const LOW_PART: usize = 64;
+const LOW_PART: usize = 32;
 /// So many pages the sweep passes for each one that comes: it passes all of them so many times while memory is
 /// replaced once.
 const SWEEP: usize = 8;

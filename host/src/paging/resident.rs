@@ -23,7 +23,7 @@ struct Entry(u32);
 
 impl Entry {
     fn new(page: PageId, generation: u32) -> Self {
-        Self(page.bits() | (generation % GENERATIONS) << GENERATION_SHIFT)
+        Self(page.bits() | ((generation % GENERATIONS) << GENERATION_SHIFT))
     }
 
     fn page(self) -> PageId {
