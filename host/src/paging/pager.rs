@@ -19,8 +19,9 @@ const LOOKS: usize = 128;
 const MOST_WRITES: usize = 12;
 /// Most pages that are read together: those that went together may be wanted together.
 const CLUSTER: u32 = 8;
-/// The pager begins to work when so many frames are free; with few frames in all, a part of them.
+/// The pager begins to work when so many frames are free; with few frames in all, a part of them, but some.
 const LOW: usize = 128;
+const LEAST: usize = 2;
 const LOW_PART: usize = 32;
 /// So many pages the sweep passes for each one that comes: it passes all of them so many times while memory is
 /// replaced once.
@@ -106,7 +107,7 @@ impl Pager {
     /// A pager that keeps some frames of a pool free, beyond what is reserved there.
     #[must_use]
     pub fn new(device: Box<dyn PagingDevice>, pool: &FramePool) -> Self {
-        let more = LOW.min(pool.total() / LOW_PART);
+        let more = (pool.total() / LOW_PART).clamp(LEAST, LOW);
         let low = pool.reserve() + more;
         Self {
             device,
