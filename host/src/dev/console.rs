@@ -67,9 +67,14 @@ impl GuestConsole {
     }
 
     fn end_line(&mut self) {
-        let line = mem::take(&mut self.line);
-        self.complete
-            .push(String::from_utf8_lossy(&line).into_owned());
+        let text = String::from_utf8(mem::take(&mut self.line)).unwrap_or_else(|bad| {
+            let plain = |byte: &u8| match byte {
+                0..0x80 => char::from(*byte),
+                _ => char::REPLACEMENT_CHARACTER,
+            };
+            bad.as_bytes().iter().map(plain).collect()
+        });
+        self.complete.push(text);
     }
 
     /// The lines that are complete by now.
@@ -110,6 +115,14 @@ mod tests {
         assert_eq!(console.lines(), ["one", ""]);
         console.message(b"end");
         assert_eq!(console.all(), ["x".repeat(long.len()) + "end"]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_keeps_what_is() {
+        let mut console = GuestConsole::new(Offer::Ascii);
+        console.text("\u{e4}b\n".bytes());
+        console.text(*b"a\xffb\n");
+        assert_eq!(console.lines(), ["\u{e4}b", "a\u{fffd}b"]);
     }
 
     #[test]
