@@ -25,7 +25,7 @@ mod tests;
 
 pub use device::{Direction, PagingDevice};
 #[cfg(target_os = "none")]
-pub use disk::PagingDisk;
+pub use disk::{PagingDisk, SUBCLASS};
 pub use expanded::Expanded;
 pub use model::{Model, Timing};
 pub use pager::{Memories, Pager, Wanted};

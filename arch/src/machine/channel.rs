@@ -87,8 +87,16 @@ pub struct Schib {
 impl Schib {
     /// Bit 8 of the flags: the subchannel is enabled.
     pub const ENABLED: u32 = 1 << (31 - 8);
+    /// Bits 2-4 of the flags: the interruption subclass.
+    const SUBCLASS: u32 = 7 << Self::SUBCLASS_SHIFT;
+    const SUBCLASS_SHIFT: u32 = 31 - 4;
     /// Bit 15 of the flags: the device number is valid.
     const DEVICE_NUMBER_VALID: u32 = 1 << (31 - 15);
+
+    /// Sets the interruption subclass, one of eight.
+    pub const fn set_subclass(&mut self, subclass: u32) {
+        self.flags = self.flags & !Self::SUBCLASS | subclass << Self::SUBCLASS_SHIFT;
+    }
 
     /// The number of the device, if there is one.
     #[must_use]

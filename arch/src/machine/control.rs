@@ -8,6 +8,12 @@ pub use crate::cr0;
 pub mod cr6 {
     /// All eight subclasses (bits 32-39).
     pub const ALL_SUBCLASSES: u64 = 0xff << 24;
+
+    /// One of them.
+    #[must_use]
+    pub const fn subclass(number: u32) -> u64 {
+        1 << (31 - number)
+    }
 }
 
 /// Control register 8: which classes of MONITOR CALL interrupt.

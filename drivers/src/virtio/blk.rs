@@ -213,6 +213,21 @@ impl VirtioBlk {
         Ok(slot.map(|slot| (slot.index(), self.result(slot).is_ok())))
     }
 
+    /// From now on the device's interruptions are of this subclass.
+    ///
+    /// # Errors
+    /// It does not take it.
+    pub fn set_interruption_subclass(&self, subclass: u32) -> Result<(), BlockError> {
+        let outcome = self.device.set_subclass(subclass);
+        outcome.map_err(|why| self.error(0, Cause::Setup(why)))
+    }
+
+    /// Whether the device will interrupt when the next request is complete: not if one is by now.
+    pub fn will_interrupt(&self) -> bool {
+        self.device.forget_interruption();
+        !self.queue.has_complete()
+    }
+
     /// Gives the device up that does not complete a request.
     pub fn give_up(&self) -> BlockError {
         self.lose("it does not answer")

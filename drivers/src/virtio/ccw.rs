@@ -133,6 +133,28 @@ impl Device {
         Ok(Found::Virtio(device))
     }
 
+    /// From now on the device's interruptions are of this subclass; those of others are of 0.
+    pub(super) fn set_subclass(&self, subclass: u32) -> Result<(), Step> {
+        let mut schib = Schib::default();
+        self.forget_interruption();
+        // SAFETY: settings of the subchannel, which starts nothing.
+        let outcome = unsafe {
+            channel::store(self.id, &mut schib);
+            schib.set_subclass(subclass);
+            channel::modify(self.id, &mut schib)
+        };
+        match outcome {
+            0 => Ok(()),
+            _ => Err("its interruption subclass cannot be set"),
+        }
+    }
+
+    /// The device interrupts again for what it does from now on.
+    pub(super) fn forget_interruption(&self) {
+        // SAFETY: clears status, which no command waits for.
+        unsafe { channel::test(self.id, &mut Irb::default()) };
+    }
+
     /// Whether the subchannel still has a device.
     pub(super) fn is_there(&self) -> bool {
         let mut schib = Schib::default();

@@ -194,12 +194,10 @@ impl<const SIZE: usize, const CHAIN: usize> Queue<SIZE, CHAIN> {
     /// # Errors
     /// The device does not keep to the protocol.
     pub(super) fn take(&self) -> Result<Option<Slot>, Bogus> {
-        let rings = self.rings.get();
-        // SAFETY: the device writes the index, so it is read by itself.
-        let index = unsafe { (&raw const (*rings).used.index).read_volatile() };
-        if u16::from(index) == self.taken.get() {
+        if !self.has_complete() {
             return Ok(None);
         }
+        let rings = self.rings.get();
         // What the index announces, and what the device stored for the request, is read after it.
         fence(Ordering::SeqCst);
         let entry = usize::from(self.taken.get() % Self::ENTRIES);
@@ -211,6 +209,13 @@ impl<const SIZE: usize, const CHAIN: usize> Queue<SIZE, CHAIN> {
         }
         self.taken.set(self.taken.get().wrapping_add(1));
         Ok(Some(slot))
+    }
+
+    /// Whether a request is complete that was not taken.
+    pub(super) fn has_complete(&self) -> bool {
+        // SAFETY: the device writes the index, so it is read by itself.
+        let index = unsafe { (&raw const (*self.rings.get()).used.index).read_volatile() };
+        u16::from(index) != self.taken.get()
     }
 
     /// Marks a slot as under way or free; returns whether that changed it.

@@ -35,6 +35,11 @@ pub trait PagingDevice {
     /// The next transfer that is complete: its slot, and whether it succeeded.
     fn next_complete(&mut self, now: u64) -> Option<(Slot, bool)>;
 
+    /// Whether it will interrupt a CPU when the next transfer is complete: not if one is by now.
+    fn will_interrupt(&self) -> bool {
+        false
+    }
+
     /// When to look for complete transfers, if any are under way.
     fn look_at(&self, now: u64) -> Option<u64>;
 }

@@ -1,7 +1,7 @@
 //! A paging device that is a virtio disk.
 //!
-//! Interruptions of disks belong to CPUs that wait for a request of a guest. So this one is looked at by
-//! the clock, as long as anything is under way.
+//! It interrupts CPUs that are idle. Others, which run guests, look at it at exits, and by the clock as long as
+//! anything is under way: interruptions of disks otherwise belong to CPUs that wait for a request of a guest.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -12,6 +12,9 @@ use drivers::block::{BLOCK_SIZE, BlockError};
 use drivers::virtio::blk::VirtioBlk;
 
 use super::{Direction, PagingDevice, Slot};
+
+/// The subclass of the disk's interruptions, which idle CPUs wait for.
+pub const SUBCLASS: u32 = 1;
 
 /// How often the disk is looked at, in TOD units: 100 us.
 const LOOK_AGAIN: u64 = 100 * UNITS_PER_MICROSECOND;
@@ -54,6 +57,8 @@ impl PagingDisk {
                 "disk {number:04x}, for paging, has no room for a page"
             ));
         }
+        let subclass = disk.set_interruption_subclass(SUBCLASS);
+        subclass.map_err(|error| error.to_string())?;
         Ok(Self {
             disk,
             requests: [None; VirtioBlk::MOST_REQUESTS],
@@ -138,6 +143,10 @@ impl PagingDevice for PagingDisk {
         let mut requests = self.requests.iter_mut();
         let request = requests.find_map(Option::take)?;
         Some((request.slot, false))
+    }
+
+    fn will_interrupt(&self) -> bool {
+        self.is_busy() && !self.is_lost && self.disk.will_interrupt()
     }
 
     fn look_at(&self, _: u64) -> Option<u64> {

@@ -143,6 +143,12 @@ impl Pager {
         self.device.look_at(now)
     }
 
+    /// Whether the device will interrupt a CPU when something has been transferred.
+    #[must_use]
+    pub fn will_interrupt(&self) -> bool {
+        self.device.will_interrupt()
+    }
+
     /// Whether there is no frame, and never will be one unless a guest gives one up.
     #[must_use]
     pub fn is_stuck(&self, pool: &FramePool) -> bool {

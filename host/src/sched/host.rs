@@ -24,6 +24,9 @@ use crate::vcpu::{End, Place, Vcpu, Yield, external, interruption, run, signal};
 /// Length of a time slice, in TOD units: 10 ms.
 const SLICE: u64 = 10_000 * clock::UNITS_PER_MICROSECOND;
 
+/// How long an idle CPU waits for an interruption by the paging device, in TOD units: a second.
+const PATIENCE: u64 = 1_000_000 * clock::UNITS_PER_MICROSECOND;
+
 /// How long a virtual CPU rests that has given its slice away to nobody, in TOD units: 50 us.
 const REST: u64 = 50 * clock::UNITS_PER_MICROSECOND;
 
@@ -178,16 +181,21 @@ impl Host {
         }
     }
 
-    /// When the clock will bring somebody into the queue.
+    /// When the clock will bring somebody into the queue, for a CPU that is interrupted by the paging device
+    /// or is not.
     #[must_use]
-    pub fn earliest(&self, now: u64) -> Option<u64> {
+    pub fn earliest(&self, now: u64, is_interrupted: bool) -> Option<u64> {
         let times = self.guests.iter().flat_map(|guest| {
             let off = |cpu: &usize| guest.vcpus[*cpu].place == Place::Off;
             let waiting = (0..guest.vcpus.len()).filter(off);
             waiting.filter_map(move |cpu| guest.wakes_at(cpu, now))
         });
         let others = [
-            self.look_at(now),
+            if is_interrupted {
+                Some(now + PATIENCE)
+            } else {
+                self.look_at(now)
+            },
             Some(self.operator_due),
             self.monitor_at(),
         ];

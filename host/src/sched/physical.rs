@@ -18,6 +18,7 @@ use zerocopy::FromZeros;
 use super::host::{Host, HostLock, Next};
 use super::queue::Id;
 use crate::lock;
+use crate::paging::SUBCLASS;
 use crate::vcpu::run;
 
 /// Size of the stack for machine checks and restarts, in bytes.
@@ -25,6 +26,16 @@ const EMERGENCY_STACK_SIZE: usize = 8 * 1024;
 
 /// How long a CPU waits before it looks again whether another one has started, in TOD units: 0.1 ms.
 const LOOK_AGAIN: u64 = 100 * clock::UNITS_PER_MICROSECOND;
+
+/// Waits for external interruptions and those of the paging device.
+fn wait_for_paging() {
+    let others = control::get::<6>();
+    // SAFETY: decides which I/O interruptions come; they have a handler.
+    unsafe { control::set::<6>(cr6::subclass(SUBCLASS)) }
+    cpu::wait(PswMask::EXTERNAL | PswMask::IO);
+    // SAFETY: as before.
+    unsafe { control::set::<6>(others) }
+}
 
 /// What all CPUs work on.
 static HOST: Once<HostLock> = Once::new();
@@ -242,14 +253,19 @@ impl Worker {
         }
     }
 
-    /// Waits until another CPU has something for this one, or the clock has. For external
-    /// interruptions only: one of a disk belongs to the CPU that waits for its request.
+    /// Waits until another CPU has something for this one, or the clock has, or the paging device. For no other I/O
+    /// interruptions: one of a disk belongs to the CPU that waits for its request.
     fn wait(&self, mut host: Guard, now: u64) -> Guard {
-        arm(host.earliest(now).unwrap_or(u64::MAX));
+        let is_interrupted = host.will_interrupt();
+        arm(host.earliest(now, is_interrupted).unwrap_or(u64::MAX));
         host.set_idle(self.me, true);
         drop(host);
         let before = clock::now();
-        cpu::wait(PswMask::EXTERNAL);
+        if is_interrupted {
+            wait_for_paging();
+        } else {
+            cpu::wait(PswMask::EXTERNAL);
+        }
         let waited = clock::now() - before;
         let mut host = self.host.lock();
         host.idle_time += waited;

@@ -27,6 +27,13 @@ impl Host {
         ledger.is_some_and(|ledger| ledger.slots.is_busy())
     }
 
+    /// Whether an idle CPU will be interrupted when the paging device has done something. Then it looks by the
+    /// clock only in case that fails.
+    #[must_use]
+    pub fn will_interrupt(&self) -> bool {
+        self.pager.as_ref().is_some_and(Pager::will_interrupt)
+    }
+
     /// When to look for pages that are transferred, or waited for.
     pub(super) fn look_at(&self, now: u64) -> Option<u64> {
         let pager = self.pager.as_ref()?;
