@@ -395,6 +395,10 @@ fn guest(control: &Control, id: u16, disks: &[(u16, Rc<Disk>)]) -> Guest {
     };
     let disks = Disks::new(disks.iter().map(slice));
     let channel = channel(control, &disks);
+    #[cfg_attr(
+        not(feature = "controls"),
+        expect(unused_mut, reason = "only controls change them here")
+    )]
     let mut vcpus: Vec<_> = (0..cpus).map(|_| Vcpu::new()).collect();
     #[cfg(feature = "controls")]
     if control.mistake == Some(Mistake::MuteCpu)
