@@ -120,7 +120,7 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
     let timeout = (!options.gdb).then(|| Duration::from_secs(options.timeout));
     let mut pieces = Pieces::default();
     let input = options.operator.then(io::stdin);
-    let end = machine::run(&mut command, input, timeout, &mut |source, printed| {
+    let end = machine::operate(&mut command, input, timeout, &mut |source, printed| {
         let whole = match source {
             Source::Console => pieces.join(printed),
             Source::Emulator => Some(printed.to_owned()),

@@ -11,7 +11,6 @@ use boot::bundle::write::Writer;
 use boot::bundle::{Kind, Owner};
 use libtest_mimic::Failed;
 use object::{Object as _, ObjectSegment as _};
-use xtask::cli::Console;
 use xtask::emulator;
 use xtask::events::{self, Event, Status};
 use xtask::machine::{self, End, Machine, Pieces, Source};
@@ -152,27 +151,19 @@ pub(crate) fn boot(setting: &Setting, guests: usize, bundle: &[u8]) -> Result<Ou
     let path = folder.path().join("bundle");
     fs::write(&path, bundle).map_err(|error| error.to_string())?;
     let [cpus, guest_cpus] = setting.cpus;
+    let qemu = emulator::find(Permission::Tell).map_err(|error| error.to_string())?;
+    let kernel = Images::get()?.host.clone();
     let machine = Machine {
-        qemu: emulator::find(Permission::Tell).map_err(|error| error.to_string())?,
-        memory_mib: setting.memory,
-        cpus,
-        kernel: Images::get()?.host.clone(),
         initrd: Some(path),
         parameters: format!(
             "guests={guests} guest-memory={MEMORY}M cpus={guest_cpus} limits={} {}",
             setting.limits, setting.host
         ),
-        disks: Vec::new(),
-        balloon: None,
-        qmp: None,
-        console: Console::Ascii,
-        gdb: false,
-        icount: false,
+        ..Machine::plain(qemu, kernel, cpus, setting.memory)
     };
     let mut seen = Watched::default();
-    let nothing = None::<io::Empty>;
     let mut command = machine.command();
-    let end = machine::run(&mut command, nothing, Some(LIMIT), &mut |source, line| {
+    let end = machine::run(&mut command, Some(LIMIT), &mut |source, line| {
         seen.line(source, line);
         Ok(())
     });

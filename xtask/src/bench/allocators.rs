@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::figure;
-use crate::cli::{BenchOptions, Console};
+use crate::cli::BenchOptions;
 use crate::collect::{Collector, Expected};
 use crate::events::{Figure, Measure};
 use crate::machine::{self, End, Machine, Pieces, Source};
@@ -39,18 +39,9 @@ fn counted(options: &BenchOptions) -> Result<Vec<Figure>> {
     let Setup { qemu, toolchain } = setup::set_up(&options.setup)?;
     let image = images::build_allocators(&toolchain)?;
     let machine = Machine {
-        qemu,
-        memory_mib: MEMORY_MIB,
-        cpus: 1,
-        kernel: image.stripped,
-        initrd: None,
         parameters: "cmma=off".to_owned(),
-        disks: Vec::new(),
-        balloon: None,
-        qmp: None,
-        console: Console::Ascii,
-        gdb: false,
         icount: true,
+        ..Machine::plain(qemu, image.stripped, 1, MEMORY_MIB)
     };
     let mut collector = Collector::new(Expected {
         host: false,
@@ -59,21 +50,16 @@ fn counted(options: &BenchOptions) -> Result<Vec<Figure>> {
     });
     let mut pieces = Pieces::default();
     let mut command = machine.command();
-    let end = machine::run(
-        &mut command,
-        None::<std::io::Empty>,
-        Some(PATIENCE),
-        &mut |source, printed| {
-            let whole = match source {
-                Source::Console => pieces.join(printed),
-                Source::Emulator => Some(printed.to_owned()),
-            };
-            if let Some(line) = whole {
-                collector.line(source, &line);
-            }
-            Ok(())
-        },
-    )?;
+    let end = machine::run(&mut command, Some(PATIENCE), &mut |source, printed| {
+        let whole = match source {
+            Source::Console => pieces.join(printed),
+            Source::Emulator => Some(printed.to_owned()),
+        };
+        if let Some(line) = whole {
+            collector.line(source, &line);
+        }
+        Ok(())
+    })?;
     if end != End::Exit(Some(0)) {
         let last: Vec<_> = collector.last_lines().collect();
         bail!("the allocators' image failed: {}", last.join(" | "));

@@ -78,12 +78,23 @@ impl Drop for Interruptions {
     }
 }
 
-/// Runs `command` and hands every line to `on_line`; without a `timeout` it may take forever. What comes
-/// from `input` is typed at its console, line by line.
+/// Runs `command` and hands every line to `on_line`; without a `timeout` it may take forever.
 ///
 /// # Errors
 /// The command cannot be started, or `on_line` failed (the machine is killed then).
 pub fn run(
+    command: &mut Command,
+    timeout: Option<Duration>,
+    on_line: &mut dyn FnMut(Source, &str) -> Result<()>,
+) -> Result<End> {
+    operate(command, None::<io::Empty>, timeout, on_line)
+}
+
+/// As [`run`]; what comes from `input` is typed at the machine's console, line by line.
+///
+/// # Errors
+/// As for [`run`].
+pub fn operate(
     command: &mut Command,
     input: Option<impl Read + Send + 'static>,
     timeout: Option<Duration>,
@@ -189,7 +200,7 @@ mod tests {
         let mut lines = Vec::new();
         let mut command = Command::new("sh");
         command.args(["-c", &format!("echo $$; {script}")]);
-        let end = run(&mut command, NOBODY, Some(timeout), &mut |_, line| {
+        let end = run(&mut command, Some(timeout), &mut |_, line| {
             lines.push(line.to_owned());
             Ok(())
         });
@@ -202,13 +213,12 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(20);
-    const NOBODY: Option<io::Empty> = None;
 
     #[test]
     fn what_is_typed_arrives() {
         let mut lines = Vec::new();
         let typed = io::Cursor::new("pause 1\nlist");
-        let end = run(
+        let end = operate(
             &mut Command::new("cat"),
             Some(typed),
             Some(LONG),
@@ -263,7 +273,7 @@ mod tests {
         let mut pid = 0;
         let mut command = Command::new("sh");
         command.args(["-c", "echo $$; exec sleep 60"]);
-        let error = run(&mut command, NOBODY, Some(LONG), &mut |_, line| {
+        let error = run(&mut command, Some(LONG), &mut |_, line| {
             pid = line.parse().unwrap();
             anyhow::bail!("disk full")
         });
@@ -273,12 +283,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = run(
-            &mut Command::new("/no/such/qemu"),
-            NOBODY,
-            None,
-            &mut |_, _| Ok(()),
-        );
+        let error = run(&mut Command::new("/no/such/qemu"), None, &mut |_, _| Ok(()));
         assert!(format!("{:#}", error.unwrap_err()).contains("/no/such/qemu"));
     }
 }

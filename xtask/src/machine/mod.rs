@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use child::{End, Source, run};
+pub use child::{End, Source, operate, run};
 pub use pieces::Pieces;
 
 use crate::cli::Console;
@@ -71,6 +71,25 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// A machine with nothing but CPUs, memory in MiB, and a console of text.
+    #[must_use]
+    pub fn plain(qemu: PathBuf, kernel: PathBuf, cpus: u16, memory_mib: u64) -> Self {
+        Self {
+            qemu,
+            memory_mib,
+            cpus,
+            kernel,
+            initrd: None,
+            parameters: String::new(),
+            disks: Vec::new(),
+            balloon: None,
+            qmp: None,
+            console: Console::Ascii,
+            gdb: false,
+            icount: false,
+        }
+    }
+
     /// The command that runs it.
     ///
     /// A disabled wait ends QEMU: with 0 if the instruction address ends in fff, else, by
@@ -198,11 +217,6 @@ mod tests {
 
     fn machine() -> Machine {
         Machine {
-            qemu: "qemu-system-s390x".into(),
-            memory_mib: 64,
-            cpus: 4,
-            kernel: "kernel".into(),
-            initrd: None,
             parameters: "cmma=full passes=2".into(),
             disks: vec![Disk {
                 number: FILES,
@@ -210,11 +224,7 @@ mod tests {
                 read_only: true,
                 bad_blocks: [None; 2],
             }],
-            balloon: None,
-            qmp: None,
-            console: Console::Ascii,
-            gdb: false,
-            icount: false,
+            ..Machine::plain("qemu-system-s390x".into(), "kernel".into(), 4, 64)
         }
     }
 

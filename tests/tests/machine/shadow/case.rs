@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use xtask::cli::Console;
 use xtask::emulator;
 use xtask::machine::{self, End, Machine, Source};
 use xtask::packages::Permission;
@@ -240,33 +239,15 @@ pub(crate) fn bare_lines(image: &Path) -> Result<Vec<String>, Failed> {
 }
 
 fn without_host(image: &Path, cpus: u16) -> Result<Vec<String>, Failed> {
-    let machine = Machine {
-        qemu: emulator::find(Permission::Tell).map_err(|error| error.to_string())?,
-        memory_mib: 16,
-        cpus,
-        kernel: image.to_path_buf(),
-        initrd: None,
-        parameters: String::new(),
-        disks: Vec::new(),
-        balloon: None,
-        qmp: None,
-        console: Console::Ascii,
-        gdb: false,
-        icount: false,
-    };
+    let qemu = emulator::find(Permission::Tell).map_err(|error| error.to_string())?;
+    let machine = Machine::plain(qemu, image.to_path_buf(), cpus, 16);
     let mut lines = Vec::new();
-    let nothing = None::<std::io::Empty>;
-    let end = machine::run(
-        &mut machine.command(),
-        nothing,
-        Some(LIMIT),
-        &mut |source, line| {
-            if source == Source::Console {
-                lines.push(line.to_owned());
-            }
-            Ok(())
-        },
-    );
+    let end = machine::run(&mut machine.command(), Some(LIMIT), &mut |source, line| {
+        if source == Source::Console {
+            lines.push(line.to_owned());
+        }
+        Ok(())
+    });
     match end.map_err(|error| error.to_string())? {
         End::Exit(Some(0)) => Ok(lines),
         end => Err(format!("on the bare emulator: {end:?}").into()),
