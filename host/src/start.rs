@@ -259,7 +259,7 @@ fn operator(control: &Control, bundle: &Bundle<'_>) -> Result<Operator, String> 
 fn evictor(control: &Control) -> Evictor {
     #[cfg_attr(
         not(feature = "controls"),
-        allow(unused_mut, reason = "only controls change it")
+        expect(unused_mut, reason = "only controls change it")
     )]
     let mut evictor = Evictor::new(control.policy, control.seed);
     #[cfg(feature = "controls")]
