@@ -4,10 +4,11 @@ use core::fmt;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use arch::addr::Absolute;
 use arch::interruption::{Class, Frame};
-use arch::{cpu, lowcore_field, program};
+use arch::{cpu, lowcore_field, program, storage};
 
-use crate::secondary;
+use crate::{secondary, start, trace};
 
 /// PSW address of the disabled wait that QEMU takes as a normal end.
 const SUCCESS: u64 = 0xfff;
@@ -77,10 +78,11 @@ pub fn unexpected_interruption(class: Class, frame: &mut Frame) {
         Class::Program => {
             let code = lowcore_field!(program_code);
             stop_with(format_args!(
-                "unexpected program interruption {code:#06x}, {} exception, ILC {}, identification {:#x}\n{frame}",
+                "unexpected program interruption {code:#06x}, {} exception, ILC {}, identification {:#x}{}\n{frame}",
                 program::name(code),
                 lowcore_field!(program_ilc) & 6,
                 lowcore_field!(translation_exception),
+                CalledFrom(Some(frame)),
             ))
         }
         Class::External => stop_with(format_args!(
@@ -106,8 +108,35 @@ pub fn unexpected_interruption(class: Class, frame: &mut Frame) {
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     // In one line: programs get the first one only.
-    match info.location() {
-        Some(at) => stop_with(format_args!("panic: {} ({at})", info.message())),
-        None => stop_with(format_args!("panic: {}", info.message())),
+    stop_with(format_args!(
+        "panic: {}{}",
+        info.message(),
+        CalledFrom(None)
+    ));
+}
+
+/// The calls that led here, or to an instruction that was interrupted. Where in the sources they are is not
+/// in the image, as it would be a tenth of it: `cargo xtask` knows.
+pub struct CalledFrom<'a>(pub Option<&'a Frame>);
+
+impl fmt::Display for CalledFrom<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let here = 0_u8;
+        f.write_str(trace::CALLED_FROM)?;
+        let stack = match self.0 {
+            None => (&raw const here).addr() as u64,
+            Some(interrupted) => {
+                // All others are addresses behind an instruction, too.
+                write!(f, " {:#x}", interrupted.psw.address + 2)?;
+                interrupted.gprs[15]
+            }
+        };
+        // SAFETY: nobody else writes this stack; a page that cannot be read ends the copy.
+        let read = |from, to: &mut [u8; trace::PIECE]| unsafe {
+            storage::try_copy_out(Absolute(from), to).is_ok()
+        };
+        let calls = trace::calls(stack, read, |address| address < start::image_end());
+        let mut known = calls.iter().filter(|call| **call != 0);
+        known.try_for_each(|call| write!(f, " {call:#x}"))
     }
 }

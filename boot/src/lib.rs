@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod params;
+pub mod trace;
 
 #[cfg(target_os = "none")]
 pub mod fatal;

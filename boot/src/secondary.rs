@@ -36,14 +36,17 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cpu, order, answer } = self;
-        match answer {
-            Answer::NotOperational => write!(f, "CPU {cpu} is not there (order {order:?})"),
-            Answer::Busy => write!(f, "CPU {cpu} does not answer order {order:?}"),
+        let (cpu, order) = (self.cpu, self.order as u8);
+        match self.answer {
+            Answer::NotOperational => write!(f, "CPU {cpu} is not there (order {order:#04x})"),
+            Answer::Busy => write!(f, "CPU {cpu} does not answer order {order:#04x}"),
             Answer::Status(status) => {
-                write!(f, "CPU {cpu} refuses order {order:?}, status {status:#x}")
+                write!(
+                    f,
+                    "CPU {cpu} refuses order {order:#04x}, status {status:#x}"
+                )
             }
-            Answer::Accepted => write!(f, "CPU {cpu} does not do what order {order:?} asks for"),
+            Answer::Accepted => write!(f, "CPU {cpu} does not do what order {order:#04x} asks for"),
         }
     }
 }

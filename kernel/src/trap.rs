@@ -2,6 +2,7 @@
 
 use arch::interruption::{Class, Frame};
 use arch::{Absolute, essa, handler, lowcore_field, program};
+use boot::fatal::CalledFrom;
 use cmm::Orc;
 
 /// From now on an unexpected interruption ends the kernel and says what it was.
@@ -23,7 +24,8 @@ fn unexpected(class: Class, frame: &mut Frame) {
             ))
         };
         boot::fatal::stop_with(format_args!(
-            "discard fault in the supervisor state: page {page}, state {state}, was used without being made stable\n{frame}"
+            "discard fault in the supervisor state: page {page}, state {state}, was used without being made stable{}\n{frame}",
+            CalledFrom(Some(frame))
         ));
     }
     boot::fatal::unexpected_interruption(class, frame);

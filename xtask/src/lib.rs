@@ -12,6 +12,7 @@
 
 pub mod bench;
 pub mod bundle;
+pub mod calls;
 pub mod cli;
 pub mod collect;
 pub mod emulator;

@@ -19,7 +19,7 @@ use crate::progress::Display;
 use crate::record::{Folder, Recorder};
 use crate::setup::{self, Setup};
 use crate::table::{self, grouped};
-use crate::{failure, files, process, workspace};
+use crate::{calls, failure, files, process, workspace};
 
 pub use scenario::Scenario;
 
@@ -157,6 +157,10 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
     drop(display);
 
     let mut outcome = collector.outcome(end, options.timeout);
+    outcome.reason = outcome.reason.map(|reason| {
+        let image = scenario.image_that_failed(&reason);
+        calls::located(&reason, &image.with_symbols)
+    });
     if outcome.status == Status::Ok {
         outcome.reason = left::complaint(&collector, &machine.disks, expected.guests)?;
         if outcome.reason.is_some() {

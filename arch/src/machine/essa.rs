@@ -59,6 +59,6 @@ pub fn try_essa(orc: Orc, page: Absolute) -> Result<EssaResult, Fault> {
 pub fn essa(orc: Orc, page: Absolute) -> EssaResult {
     match try_essa(orc, page) {
         Ok(result) => result,
-        Err(fault) => panic!("ESSA {orc:?} on page {page}: {fault}"),
+        Err(fault) => panic!("ESSA {orc} on page {page}: {fault}"),
     }
 }

@@ -379,8 +379,8 @@ pub(super) fn check_free(frame: Frame, page: &Page) -> PageFlags {
 #[inline(never)]
 fn refuse(frame: Frame, page: &Page) -> ! {
     panic!(
-        "{frame:?} cannot be freed: {:?}, {} references, {} mappings",
-        page.flags(),
+        "{frame} cannot be freed: flags {:#x}, {} references, {} mappings",
+        page.flags().bits(),
         page.references(),
         page.mappings(),
     );

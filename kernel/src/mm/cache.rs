@@ -193,7 +193,7 @@ impl MaybeDiscarded<'_> {
                 self.mm.remove_page(self.frame);
                 Err(Discarded)
             }
-            Err(fault) => panic!("a copy from {:?} of the page cache: {fault}", self.frame),
+            Err(fault) => panic!("a copy from {} of the page cache: {fault}", self.frame),
         }
     }
 

@@ -35,7 +35,7 @@ impl Mm<'_> {
         let mut cache = self.cache.lock();
         assert!(
             page.flags().contains(PageFlags::CACHED),
-            "{frame:?} is removed and not in the page cache"
+            "{frame} is removed and not in the page cache"
         );
         cache.remove(self.pages, frame);
         page.next_generation();
@@ -92,7 +92,7 @@ impl Mm<'_> {
         let discarded = state == Some(cmm::PageState::VZ);
         assert!(
             removed || discarded,
-            "a discard fault named {frame:?}, which is {state:?} and somebody else's by now"
+            "a discard fault named {frame}, which is somebody else's by now"
         );
     }
 }

@@ -44,7 +44,7 @@ impl Mm<'_> {
                 self.stats.discard_faults.add(1);
                 Err(Unreadable::Discarded)
             }
-            Err(fault) => panic!("reading {frame:?}: {fault}"),
+            Err(fault) => panic!("reading {frame}: {fault}"),
         }
     }
 }

@@ -98,7 +98,7 @@ impl CacheHash {
         let link = self.link_to(pages, Key::of(page));
         assert!(
             link.load(Relaxed) == frame.0,
-            "{frame:?} is not in the page cache"
+            "{frame} is not in the page cache"
         );
         link.store(page.chain.swap(NOWHERE, Relaxed), Relaxed);
     }

@@ -73,7 +73,7 @@ impl Mm<'_> {
             }
             Ok(()) => self.lost_track(),
             Err(fault) if fault.code == program::ADDRESSING && !same => self.lost_track(),
-            Err(fault) => panic!("an optimistic copy from {frame:?}: {fault}"),
+            Err(fault) => panic!("an optimistic copy from {frame}: {fault}"),
         }
     }
 

@@ -124,7 +124,7 @@ impl Mm<'_> {
         let old = essa::essa(orc, frame.address());
         assert!(
             !old.exception(),
-            "the host does not know {frame:?}, which is storage of this machine"
+            "the host does not know {frame}, which is storage of this machine"
         );
         old
     }

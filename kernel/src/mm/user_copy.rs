@@ -329,7 +329,7 @@ impl StableRef<'_> {
         };
         self.mm.copy(&copy).map_err(|error| match error {
             CopyError::Map(error) => error,
-            CopyError::Discarded => panic!("{:?} was discarded while it was stable", self.frame),
+            CopyError::Discarded => panic!("{} was discarded while it was stable", self.frame),
         })
     }
 }

@@ -12,6 +12,10 @@ pub(crate) fn tests() -> Vec<Trial> {
             // The plain read of a discarded page is a discard fault where none may be.
             control("skip-make-stable", &["discard fault", "mismatch"])
         }),
+        trial(
+            "controls::a_mistake_of_an_image_is_told_by_file_and_line",
+            located,
+        ),
         trial("controls::kernel_ignores_the_discard_fault", || {
             control("ignore-discard-fault", &["mismatch"])
         }),
@@ -85,6 +89,13 @@ fn skipped_sign_off() -> Verdict {
 
 fn control(name: &'static str, reasons: &[&str]) -> Verdict {
     run(&arguments(&["--control", name]))?.must_fail(reasons)
+}
+
+/// Not only where it happened, which is a function that copies: also who had the page copied.
+fn located() -> Verdict {
+    let kernel = run(&arguments(&["--control", "skip-make-stable"]))?;
+    kernel.must_fail(&["; called from arch/src/machine/storage.rs:"])?;
+    kernel.must_fail(&["kernel/src/mm/cache.rs:"])
 }
 
 fn off() -> Verdict {

@@ -191,7 +191,7 @@ fn describe(
     if variant.quiet {
         command.arg("--quiet");
     }
-    // Building the standard libraries is not stable yet; nothing else of this build is unstable.
+    // Building the standard libraries is not stable yet, nor is what `flags` has with -Z.
     command
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", &toolchain.rustc);
@@ -210,6 +210,10 @@ fn flags(toolchain: &Toolchain, variant: Variant) -> Vec<String> {
         // it, is: what runs often is marked, and all the rest makes images smaller.
         flags.push("-Cllvm-args=-inline-threshold=5".to_owned());
     }
+    // Where a panic is in the sources: `calls` finds it by the return addresses. And derived texts of
+    // values, of which only the few that a failure is to tell are worth their bytes: these have `Display`.
+    flags.push("-Zlocation-detail=none".to_owned());
+    flags.push("-Zfmt-debug=none".to_owned());
     let registry = cargo_home().join("registry/src");
     // The last one that matches counts, and Debian's sysroot is all of /usr.
     flags.push(remap(&toolchain.sysroot, "/rust"));

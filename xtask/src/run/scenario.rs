@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use crate::bundle::Contents;
 use crate::cli::{Control, Hinting, Paging, QemuOptions};
 use crate::collect::Expected;
-use crate::images::Images;
 use crate::images::check::{self, Format};
+use crate::images::{Image, Images};
 use crate::machine::{Disk, FILES, GUEST_DISK, Machine, PAGING, SWAP, WRITABLE};
 use crate::parameters::Parameters;
 use crate::record::Folder;
@@ -95,6 +95,16 @@ impl Scenario<'_> {
             &self.images.host
         };
         &image.with_symbols
+    }
+
+    /// The image whose failure a reason is.
+    #[must_use]
+    pub fn image_that_failed(&self, reason: &str) -> &Image {
+        if reason.starts_with("host:") {
+            &self.images.host
+        } else {
+            &self.images.kernel
+        }
     }
 
     /// Writes what the machine needs into the run's directory and describes the machine.

@@ -119,7 +119,8 @@ impl Keeper {
         let file = self.plan.file;
         match self.plan.find(page) {
             Some((part, page)) => log::error!(
-                "a task of file {file}: word {place} of page {page} of {part:?} is {found:#018x}"
+                "a task of file {file}: word {place} of page {page} of part {} is {found:#018x}",
+                part as u64
             ),
             None => log::error!("a task of file {file}: page {page} is {found:#018x}"),
         }
