@@ -19,7 +19,7 @@ use crate::control::Mistake;
 use crate::control::{Control, Paging};
 use crate::dev::channel::{Channel, Subchannel};
 use crate::dev::console::GuestConsole;
-use crate::dev::disks::{Disks, Slice};
+use crate::dev::disks::{Disks, Slice, registered};
 use crate::dev::virtio::{Balloon, Block, Device, Virtio};
 use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
@@ -360,7 +360,7 @@ fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Rc<Disk>)>, String> {
 }
 
 /// A guest's virtio devices: its balloon in front of its disks.
-fn channel(control: &Control, disks: &Disks) -> Channel {
+fn channel(control: &Control, disks: &Disks, memory: &GuestMemory) -> Channel {
     let mut all = Vec::new();
     let mut add = |number, device: Device| all.push(Subchannel::new(number, Virtio::new(device)));
     if control.has_balloon() {
@@ -368,10 +368,9 @@ fn channel(control: &Control, disks: &Disks) -> Channel {
     }
     let least = if control.virtio_disks { 0 } else { GUEST_DISK };
     for (number, slice) in disks.from(least) {
-        add(
-            number,
-            Block::new(number, slice.blocks(), slice.is_read_only()).into(),
-        );
+        let buffers = registered(memory);
+        let block = Block::new(number, slice.blocks(), slice.is_read_only(), buffers);
+        add(number, block.into());
     }
     Channel(all)
 }
@@ -394,7 +393,7 @@ fn guest(control: &Control, id: u16, disks: &[(u16, Rc<Disk>)]) -> Guest {
         (*number, Slice::new(disk.clone(), parts.0, parts.1))
     };
     let disks = Disks::new(disks.iter().map(slice));
-    let channel = channel(control, &disks);
+    let channel = channel(control, &disks, &memory);
     #[cfg_attr(
         not(feature = "controls"),
         expect(unused_mut, reason = "only controls change them here")

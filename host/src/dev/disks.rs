@@ -93,8 +93,6 @@ pub(super) struct Device {
     pub(super) slice: Slice,
     /// The buffers of X'250', once it is initialized.
     pub(super) buffers: Option<Arc<Buffers>>,
-    /// Those of its virtio device, once it was used.
-    pub(super) virtio: Option<Arc<Buffers>>,
 }
 
 /// The disks of one guest.
@@ -110,7 +108,6 @@ impl Disks {
             number,
             slice,
             buffers: None,
-            virtio: None,
         };
         Self {
             devices: devices.into_iter().map(device).collect(),
@@ -132,7 +129,8 @@ impl Disks {
 }
 
 /// New buffers, which a guest's memory knows.
-pub(super) fn registered(memory: &GuestMemory) -> Arc<Buffers> {
+#[must_use]
+pub fn registered(memory: &GuestMemory) -> Arc<Buffers> {
     let buffers = Arc::<Buffers>::default();
     let user: Arc<dyn Notifier> = buffers.clone();
     memory.register(&user);
@@ -187,6 +185,5 @@ pub(super) fn move_blocks(
     // SAFETY: the frame is this guest's, and stays so while the page is pinned.
     let is_good = unsafe { slice.transfer(run.to_guest, run.block, at, run.bytes) };
     drop(pin);
-    memory.requeue(page);
     Ok(is_good.then_some(()).ok_or(Failed::Disk))
 }

@@ -36,6 +36,8 @@ pub const LONGEST: usize = 64;
 const ENTRIES: u16 = 128;
 /// Revisions of the transport that are spoken.
 const REVISIONS: Range<u16> = 1..3;
+/// Feature bit of a device that reads tables of descriptors.
+const INDIRECT: u64 = 1 << 28;
 /// Feature bit of a device that follows version 1 of the specification.
 const VERSION_1: u64 = 1 << 32;
 /// Sense data: the command is not known, or not possible now.
@@ -79,14 +81,14 @@ pub trait Storage {
     /// How many pages there are.
     fn pages(&self) -> u64;
 
-    /// Whether all of this storage exists and is not discarded.
-    fn has(&self, at: u64, length: u64) -> bool;
+    /// The pages of some storage, if all of it exists and is not discarded.
+    fn pages_at(&self, at: u64, length: u64) -> Option<Range<u32>>;
 
     /// Moves sectors between a disk, which has them, and storage.
     ///
     /// # Errors
     /// As for [`Storage::load`], or the disk fails as if the driver had made a mistake.
-    fn transfer(&mut self, transfer: &Transfer) -> Result<(), Broken>;
+    fn transfer(&mut self, transfer: &Transfer<'_>) -> Result<(), Broken>;
 
     /// Makes what was written to a disk last.
     ///
@@ -147,7 +149,7 @@ impl Virtio {
     }
 
     fn offered(&self) -> u64 {
-        VERSION_1 | self.device.features()
+        VERSION_1 | INDIRECT | self.device.features()
     }
 
     /// Whether a driver works with it.
@@ -239,7 +241,9 @@ impl Virtio {
             command::SET_REVISION => {
                 let revision = u16::from_be_bytes(bytes_at(data, 0));
                 let is_new = self.revision.is_none_or(|known| known == revision);
-                if !is_new || !REVISIONS.contains(&revision) {
+                // None of them has data.
+                let has_data = data[2..4] != [0; 2];
+                if !is_new || has_data || !REVISIONS.contains(&revision) {
                     return Outcome::Refused;
                 }
                 self.revision = Some(revision);
@@ -326,6 +330,7 @@ impl Virtio {
         let Some(queue) = self.queues.get_mut(number) else {
             return Ok(false);
         };
+        queue.has_tables = self.features & INDIRECT != 0;
         let outcome = self.device.serve(number, queue, storage);
         let served = self.outlive(outcome)?;
         self.news[0] |= u64::from(served.is_told) << number;

@@ -98,8 +98,13 @@ fn transfer(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> 
     machine.copy_out(request.list.get(), list.as_mut_bytes())?;
     let mut at = resume(machine, request.list.get(), &mut list);
     while at < list.len() {
-        let run = run_length(&list[at..]);
-        let status = run_entries(machine, &slice, &buffers, &list[at..at + run]);
+        let mut run = run_length(&list[at..]);
+        let mut status = run_entries(machine, &slice, &buffers, &list[at..at + run]);
+        if run > 1 && status == Ok(layout::STATUS_IO_ERROR) {
+            // One of them: each has a status of its own.
+            run = 1;
+            status = run_entries(machine, &slice, &buffers, &list[at..=at]);
+        }
         if let Err(AccessError::Wait(_)) = status {
             let done = list[..at].iter().map(|entry| entry.status).collect();
             machine.vcpu_mut().transferred = (request.list.get(), done);

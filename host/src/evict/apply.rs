@@ -191,8 +191,8 @@ fn steal_but_spare(guest: &mut Guest, cpu: usize, pool: &mut FramePool) {
     let at = guest.vcpus[cpu].at();
     guest.vcpus[cpu].spared.leave(at);
     let Guest { vcpus, memory, .. } = guest;
-    let mut kept = Vec::new();
-    while let Some(page) = memory.next_discardable() {
+    let (all, mut kept) = (memory.arrived(), Vec::new());
+    while let Some(page) = memory.next_discardable_of(all) {
         if vcpus.iter().any(|vcpu| vcpu.spared.contains(page)) {
             kept.push(page);
         } else {

@@ -242,10 +242,10 @@ impl GuestMemory {
     pub fn release(&mut self, pool: &mut FramePool, pages: Range<u32>) {
         let are_taken = self
             .notifiers
-            .invalidate_range(&pages, Right::Access)
+            .invalidate_range(&pages, Right::Content)
             .is_ok();
         for page in pages {
-            let is_taken = |page| self.notifiers.invalidate_page(page, Right::Access).is_ok();
+            let is_taken = |page| self.notifiers.invalidate_page(page, Right::Content).is_ok();
             if are_taken || is_taken(page) {
                 self.forget(pool, page);
             }

@@ -29,6 +29,8 @@ pub enum Right {
     Store,
     /// To access it at all: its frame will be somebody else's.
     Access,
+    /// To find it again: its content goes, too.
+    Content,
 }
 
 /// A page cannot be given up at the moment: it is pinned.

@@ -67,7 +67,7 @@ impl Notifier for Mutex<Tables> {
         let mut tables = lock(self);
         match right {
             Right::Store => pages.for_each(|page| tables.protect(page)),
-            Right::Access => pages.for_each(|page| tables.unmap(&[page])),
+            Right::Access | Right::Content => pages.for_each(|page| tables.unmap(&[page])),
         }
         Ok(())
     }
@@ -76,7 +76,7 @@ impl Notifier for Mutex<Tables> {
         let mut tables = lock(self);
         match right {
             Right::Store => pages.iter().for_each(|page| tables.protect(*page)),
-            Right::Access => tables.unmap(pages),
+            Right::Access | Right::Content => tables.unmap(pages),
         }
         0
     }
@@ -100,7 +100,7 @@ impl Notifier for Mutex<Shadow> {
         let mut shadow = lock(self);
         pages.for_each(|page| match right {
             Right::Store => shadow.protect(page),
-            Right::Access => shadow.unmap(page),
+            Right::Access | Right::Content => shadow.unmap(page),
         });
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Notifier for Mutex<Shadow> {
         let mut shadow = lock(self);
         match right {
             Right::Store => pages.iter().for_each(|page| shadow.protect(*page)),
-            Right::Access => shadow.unmap_batch(pages),
+            Right::Access | Right::Content => shadow.unmap_batch(pages),
         }
         0
     }

@@ -171,6 +171,33 @@ fn a_volatile_page_goes_to_expanded_storage_before_it_is_discarded() {
 }
 
 #[test]
+fn a_volatile_page_of_a_request_is_not_discarded_from_expanded_storage() {
+    let machine = machine();
+    let _entered = machine.enter();
+    let mut world = World::new(Hinting::Extended, EXPANDED, SLOTS);
+    for page in 0..PAGES / 2 {
+        world.step(0, page, &Step::Store(7));
+        world.step(0, page, &Step::Essa(Orc::SetVolatile));
+    }
+    assert!(world.memories[0].evict(&mut world.pool, FIRST));
+    world.buffers[0].hold(FIRST..FIRST + 1);
+    // Frames run short: it goes to the device like any other.
+    for page in 0..PAGES {
+        world.step(1, page, &Step::Store(1));
+        world.tick(1000);
+    }
+    let entry = world.memories[0].page(FIRST).unwrap();
+    assert_eq!(entry.state, extended::VP);
+    assert!(entry.slot.is_some_and(|slot| !slot.is_expanded()));
+    world.buffers[0].let_go();
+    world.read(0, 0);
+    let entry = world.memories[0].page(FIRST).unwrap();
+    assert_eq!(entry.state, PageState::VR, "it was not lost");
+    world.read_all();
+    world.check();
+}
+
+#[test]
 fn the_pager_is_stuck_when_nothing_can_go() {
     let machine = machine();
     let _entered = machine.enter();

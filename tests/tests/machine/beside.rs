@@ -53,7 +53,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Images {
     host: PathBuf,
     pub(crate) kernel: Vec<u8>,
-    files: Vec<u8>,
+    pub(crate) files: Vec<u8>,
 }
 
 impl Images {

@@ -28,6 +28,7 @@ mod paging;
 mod policies;
 mod random;
 mod registers;
+mod requests;
 mod rival;
 mod runs;
 mod shadow;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         paging::tests(),
         policies::tests(),
         registers::tests(),
+        requests::tests(),
         rival::tests(),
         streams::tests(),
         tasks::tests(),

@@ -1,13 +1,19 @@
 //! A disk (Virtual I/O Device specification 1.2, "Block Device").
 //!
-//! A request is done in parts, and one that has to wait for a page goes on where it was. What is wrong with a
-//! request is the request's, and told in its status; a chain that cannot have a status is the device's.
+//! A request is looked at as a whole before anything of it is done: from then on none of its pages is discarded. It is
+//! done in parts, and goes on where it was if it has to wait for a page. What is wrong with a request is the request's,
+//! and told in its status; a chain that cannot have a status is the device's.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::device::Served;
 use super::ring::{Broken, Piece, Queue, Request};
 use super::{ENTRIES, Storage};
+use crate::dev::buffers::Buffers;
 
-/// Features: most pieces of a request, read-only, flush.
+/// Features: most bytes of a piece, most pieces of a request, read-only, flush.
+const MOST_BYTES: u64 = 1 << 1;
 const MOST_PIECES: u64 = 1 << 2;
 const READ_ONLY: u64 = 1 << 5;
 const FLUSHES: u64 = 1 << 9;
@@ -32,12 +38,17 @@ const ID: usize = 20;
 /// Bytes of a sector, whatever the disk is.
 const SECTOR: u64 = 512;
 const PAGE: u64 = arch::PAGE_SIZE as u64;
+/// Most bytes of a piece, as drivers are told, and of a request, however it is divided: a guest that does not go on with
+/// one keeps so much from being discarded.
+const PIECE: u32 = 8192;
+const LARGEST: u64 = PIECE as u64 * ENTRIES as u64;
 /// Most pieces that are moved before others have their turn: pages, or parts of them.
 const PART: usize = 16;
 
 /// Sectors that are moved.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Transfer {
+pub struct Transfer<'a> {
+    /// The device's buffers.
+    pub buffers: &'a Buffers,
     /// Number of the disk.
     pub disk: u16,
     /// Whether they are read from the disk.
@@ -51,21 +62,29 @@ pub struct Transfer {
 }
 
 /// A disk as a virtio device.
-#[derive(Debug)]
 pub struct Block {
     number: u16,
     sectors: u64,
     is_read_only: bool,
-    /// How much of the next request's data was moved.
-    moved: u64,
+    buffers: Arc<Buffers>,
+    /// Whether a request is under way, the next one of the queue, and which.
+    is_under_way: bool,
+    order: Order,
 }
 
-/// A request's parts, its data being all that is left of the pieces.
+/// A request's parts.
+#[derive(Default)]
 struct Order {
-    /// Unless it could not be read.
+    /// The number of its first descriptor.
+    head: u16,
+    /// What is to be done, unless header or data could not be had, or are too much.
     header: Option<[u8; HEADER]>,
+    /// What is left of the pieces.
+    data: Vec<Piece>,
     /// Where the status goes.
     status: u64,
+    /// How much of the data was moved.
+    moved: u64,
 }
 
 /// What came of a request so far.
@@ -77,14 +96,16 @@ enum Progress {
 }
 
 impl Block {
-    /// The disk with a number, as large as that.
+    /// The disk with a number, as large as that, and with buffers that the guest's memory knows.
     #[must_use]
-    pub fn new(number: u16, sectors: u64, is_read_only: bool) -> Self {
+    pub fn new(number: u16, sectors: u64, is_read_only: bool, buffers: Arc<Buffers>) -> Self {
         Self {
             number,
             sectors,
             is_read_only,
-            moved: 0,
+            buffers,
+            is_under_way: false,
+            order: Order::default(),
         }
     }
 
@@ -95,18 +116,18 @@ impl Block {
     }
 
     pub(super) fn reset(&mut self) {
-        self.moved = 0;
+        self.end();
     }
 
     pub(super) fn features(&self) -> u64 {
         let read_only = if self.is_read_only { READ_ONLY } else { 0 };
-        MOST_PIECES | FLUSHES | read_only
+        MOST_BYTES | MOST_PIECES | FLUSHES | read_only
     }
 
-    /// Capacity, most bytes of a piece (not said), most pieces of data.
+    /// Capacity, most bytes of a piece, most pieces of data.
     pub(super) fn config(&self) -> [u8; 16] {
         let pieces = u128::from(ENTRIES - 2);
-        (u128::from(self.sectors) | pieces << 96).to_le_bytes()
+        (u128::from(self.sectors) | u128::from(PIECE) << 64 | pieces << 96).to_le_bytes()
     }
 
     pub(super) fn serve(
@@ -114,50 +135,97 @@ impl Block {
         queue: &mut Queue,
         storage: &mut dyn Storage,
     ) -> Result<Served, Broken> {
-        let Some(Request { head, mut pieces }) = queue.next(storage)? else {
-            return Ok(Served::default());
-        };
-        let order = split(&mut pieces, storage)?;
-        let status = match self.carry_out(&order, &pieces, storage) {
-            Ok(Progress::Unfinished) => {
-                return Ok(Served {
-                    is_more: true,
-                    is_told: false,
-                });
+        if !self.is_under_way {
+            let Some(request) = queue.next(storage)? else {
+                return Ok(Served::default());
+            };
+            self.begin(queue, request, storage)?;
+        }
+        let outcome = self.go_on(queue, storage);
+        if !matches!(outcome, Ok(None) | Err(Broken::Storage)) {
+            self.end();
+        }
+        match outcome? {
+            Some(is_told) => Served::one(queue, storage, is_told),
+            None => Ok(Served {
+                is_more: true,
+                is_told: false,
+            }),
+        }
+    }
+
+    /// Looks at all of a request; nothing that it uses is discarded from now on.
+    fn begin(
+        &mut self,
+        queue: &Queue,
+        request: Request,
+        storage: &mut dyn Storage,
+    ) -> Result<(), Broken> {
+        self.order = split(request, storage)?;
+        let order = &mut self.order;
+        // Without these nobody could be told what came of it.
+        let (ring, length) = queue.used_ring();
+        let ring = storage.pages_at(ring, length).ok_or(Broken::Driver)?;
+        let status = storage.pages_at(order.status, 1).ok_or(Broken::Driver)?;
+        self.buffers.hold(ring);
+        self.buffers.hold(status);
+        let mut total = 0;
+        for piece in order.data.iter().filter(|piece| piece.length > 0) {
+            total += u64::from(piece.length);
+            let pages = storage.pages_at(piece.address, piece.length.into());
+            match pages.filter(|_| total <= LARGEST) {
+                Some(pages) => self.buffers.hold(pages),
+                None => order.header = None,
             }
+        }
+        self.is_under_way = true;
+        Ok(())
+    }
+
+    /// No request is under way any more.
+    fn end(&mut self) {
+        self.is_under_way = false;
+        self.buffers.let_go();
+    }
+
+    /// Goes on with a request. If it is over, returns whether the driver wants to be told.
+    fn go_on(
+        &mut self,
+        queue: &mut Queue,
+        storage: &mut dyn Storage,
+    ) -> Result<Option<bool>, Broken> {
+        let status = match self.carry_out(storage) {
+            Ok(Progress::Unfinished) => return Ok(None),
             Ok(Progress::Ended(status)) => status,
             Err(Broken::Driver) => ERROR,
             Err(error) => return Err(error),
         };
-        storage.store(order.status, &[status])?;
+        storage.store(self.order.status, &[status])?;
         // Nothing is promised of a request that failed.
         let is_good = status == OK;
-        let to_driver = pieces.iter().filter(|piece| piece.to_driver && is_good);
+        let order = &self.order;
+        let to_driver = order.data.iter().filter(|piece| piece.to_driver && is_good);
         let written: u32 = to_driver.fold(0, |sum, piece| sum.saturating_add(piece.length));
         let written = written.saturating_add(is_good.into());
-        let is_told = queue.complete(storage, head, written)?;
+        let is_told = queue.complete(storage, order.head, written)?;
         queue.take();
-        self.moved = 0;
-        Served::one(queue, storage, is_told)
+        Ok(Some(is_told))
     }
 
     /// Does what a request asks for. What fails by `Broken::Driver` is its own error.
-    fn carry_out(
-        &mut self,
-        order: &Order,
-        data: &[Piece],
-        storage: &mut dyn Storage,
-    ) -> Result<Progress, Broken> {
+    fn carry_out(&mut self, storage: &mut dyn Storage) -> Result<Progress, Broken> {
+        let order = &self.order;
         let header = order.header.ok_or(Broken::Driver)?;
         let header = u128::from_le_bytes(header);
         let (kind, sector) = (header as u32, (header >> 64) as u64);
         match kind {
-            kind::IN => self.transfer(true, sector, data, storage),
+            kind::IN => self.transfer(true, sector, storage),
             kind::OUT if self.is_read_only => Err(Broken::Driver),
-            kind::OUT => self.transfer(false, sector, data, storage),
+            kind::OUT => self.transfer(false, sector, storage),
             kind::FLUSH => storage.flush(self.number).map(|()| Progress::Ended(OK)),
             kind::GET_ID => {
-                let to = data
+                let to = order
+                    .data
                     .iter()
                     .find(|piece| piece.to_driver && piece.length as usize >= ID)
                     .ok_or(Broken::Driver)?;
@@ -178,11 +246,11 @@ impl Block {
         &mut self,
         is_read: bool,
         first: u64,
-        data: &[Piece],
         storage: &mut dyn Storage,
     ) -> Result<Progress, Broken> {
+        let order = &mut self.order;
         let mut total = 0;
-        for piece in data.iter().filter(|piece| piece.length > 0) {
+        for piece in order.data.iter().filter(|piece| piece.length > 0) {
             let length = u64::from(piece.length);
             if piece.to_driver != is_read || length % SECTOR != 0 {
                 return Err(Broken::Driver);
@@ -190,30 +258,25 @@ impl Block {
             total += length;
         }
         let end = first.checked_add(total / SECTOR);
-        // Not more than there is, so that looking at all of it has an end soon.
-        if end.is_none_or(|end| end > self.sectors) || total / PAGE > storage.pages() {
-            return Err(Broken::Driver);
-        }
-        let mut all = data.iter();
-        let is_new = self.moved == 0;
-        if is_new && !all.all(|piece| storage.has(piece.address, piece.length.into())) {
+        if end.is_none_or(|end| end > self.sectors) {
             return Err(Broken::Driver);
         }
         for _ in 0..PART {
-            let Some((at, left)) = locate(data, self.moved) else {
+            let Some((at, left)) = locate(&order.data, order.moved) else {
                 return Ok(Progress::Ended(OK));
             };
             let in_page = (PAGE - at % PAGE).min(left);
             // A sector that lies across two pages goes alone.
             let bytes = (in_page - in_page % SECTOR).max(SECTOR);
             storage.transfer(&Transfer {
+                buffers: &self.buffers,
                 disk: self.number,
                 is_read,
-                sector: first + self.moved / SECTOR,
+                sector: first + order.moved / SECTOR,
                 at,
                 bytes: bytes as usize,
             })?;
-            self.moved += bytes;
+            order.moved += bytes;
         }
         Ok(Progress::Unfinished)
     }
@@ -233,7 +296,8 @@ fn locate(data: &[Piece], mut byte: u64) -> Option<(u64, u64)> {
 
 /// Takes header and status out of the pieces: the first bytes for the device and the last one for the driver,
 /// however they are divided.
-fn split(pieces: &mut [Piece], storage: &mut dyn Storage) -> Result<Order, Broken> {
+fn split(request: Request, storage: &mut dyn Storage) -> Result<Order, Broken> {
+    let Request { head, mut pieces } = request;
     if pieces
         .windows(2)
         .any(|two| two[0].to_driver && !two[1].to_driver)
@@ -262,7 +326,10 @@ fn split(pieces: &mut [Piece], storage: &mut dyn Storage) -> Result<Order, Broke
         return Err(Broken::Driver);
     }
     Ok(Order {
+        head,
         header: is_there.then_some(header),
+        data: pieces,
         status,
+        moved: 0,
     })
 }

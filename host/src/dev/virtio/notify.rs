@@ -8,7 +8,7 @@ use drivers::block::BLOCK_SIZE;
 
 use super::{Balloon, Broken, Storage, Transfer};
 use crate::dev::channel::Channel;
-use crate::dev::disks::{Run, move_blocks, registered};
+use crate::dev::disks::{Run, move_blocks};
 use crate::guest::Machine;
 use crate::mem::{AccessError, GuestFault, is_in_one_page, pieces};
 
@@ -63,23 +63,20 @@ impl Storage for Memory<'_, '_> {
         self.machine.guest.memory.size() >> PAGE_SHIFT
     }
 
-    fn has(&self, at: u64, length: u64) -> bool {
+    fn pages_at(&self, at: u64, length: u64) -> Option<Range<u32>> {
         let memory = &self.machine.guest.memory;
         let end = at.checked_add(length);
-        let end = end.filter(|end| *end <= memory.size());
-        end.is_some_and(|end| {
-            let mut pages = at >> PAGE_SHIFT..end.div_ceil(PAGE_SIZE as u64);
-            pages.all(|page| memory.has_content(page as u32))
-        })
+        let end = end.filter(|end| *end <= memory.size())?;
+        let pages = (at >> PAGE_SHIFT) as u32..end.div_ceil(PAGE_SIZE as u64) as u32;
+        let have_all = pages.clone().all(|page| memory.has_content(page));
+        have_all.then_some(pages)
     }
 
-    fn transfer(&mut self, transfer: &Transfer) -> Result<(), Broken> {
+    fn transfer(&mut self, transfer: &Transfer<'_>) -> Result<(), Broken> {
         let (at, sector, bytes) = (transfer.at, transfer.sector, transfer.bytes);
         let guest = &mut self.machine.guest;
         let device = guest.disks.find(transfer.disk).ok_or(Broken::Driver)?;
-        let memory = &guest.memory;
-        let buffers = device.virtio.get_or_insert_with(|| registered(memory));
-        let (slice, buffers) = (device.slice.clone(), buffers.clone());
+        let slice = device.slice.clone();
         if !is_in_one_page(at, bytes) {
             let mut bounce = [0; BLOCK_SIZE];
             if !transfer.is_read {
@@ -100,7 +97,7 @@ impl Storage for Memory<'_, '_> {
             bytes,
             to_guest: transfer.is_read,
         };
-        let outcome = match move_blocks(self.machine, &slice, &buffers, &run) {
+        let outcome = match move_blocks(self.machine, &slice, transfer.buffers, &run) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => return Err(Broken::Driver),
             Err(error) => Err(error),

@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use super::Storage;
 
+/// Bytes of a descriptor.
+const DESCRIPTOR: usize = 16;
 /// Flags of a descriptor.
 const NEXT: u16 = 1;
 const TO_DRIVER: u16 = 2;
@@ -52,6 +54,8 @@ pub struct Queue {
     taken: u16,
     /// Requests that were completed, modulo 2^16.
     completed: u16,
+    /// Whether the driver may put descriptors into tables of their own.
+    pub(super) has_tables: bool,
 }
 
 fn load16(storage: &mut dyn Storage, at: u64) -> Result<u16, Broken> {
@@ -76,6 +80,11 @@ impl Queue {
         // Nothing is computed that does not fit.
         let is_low = descriptors.max(available).max(used) >> 62 == 0;
         (is_aligned && is_low && (entries == 0 || entries.is_power_of_two())).then_some(queue)
+    }
+
+    /// Where the used ring is, and how long.
+    pub(super) fn used_ring(&self) -> (u64, u64) {
+        (self.used, 6 + 8 * u64::from(self.entries))
     }
 
     /// Whether the driver has made a request available that was not taken.
@@ -105,28 +114,39 @@ impl Queue {
         let place = u64::from(self.taken % self.entries);
         let head = load16(storage, self.available + 4 + 2 * place)?;
         let mut pieces = Vec::new();
-        let mut at = head;
+        let mut at = u32::from(head);
+        let (mut table, mut length) = (self.descriptors, u32::from(self.entries));
+        let mut may_point = self.has_tables;
         loop {
-            // A chain that is longer than that comes back to where it was.
-            if at >= self.entries || pieces.len() == usize::from(self.entries) {
+            // A chain that is longer than that comes back to where it was, or should not be.
+            if at >= length || pieces.len() == usize::from(self.entries) {
                 return Err(Broken::Driver);
             }
-            let mut bytes = [0; 16];
-            storage.load(self.descriptors + 16 * u64::from(at), &mut bytes)?;
+            let mut bytes = [0; DESCRIPTOR];
+            let place = table.wrapping_add(DESCRIPTOR as u64 * u64::from(at));
+            storage.load(place, &mut bytes)?;
             let descriptor = u128::from_le_bytes(bytes);
             let flags = (descriptor >> 96) as u16;
-            if flags & INDIRECT != 0 {
-                return Err(Broken::Driver);
-            }
-            pieces.push(Piece {
+            let piece = Piece {
                 address: descriptor as u64,
                 length: (descriptor >> 64) as u32,
                 to_driver: flags & TO_DRIVER != 0,
-            });
+            };
+            if flags & INDIRECT != 0 {
+                // The chain goes on in a table of its own, to its end.
+                let is_whole = piece.length.is_multiple_of(DESCRIPTOR as u32);
+                if !may_point || flags & NEXT != 0 || !is_whole {
+                    return Err(Broken::Driver);
+                }
+                (table, length) = (piece.address, piece.length / DESCRIPTOR as u32);
+                (at, may_point) = (0, false);
+                continue;
+            }
+            pieces.push(piece);
             if flags & NEXT == 0 {
                 return Ok(Some(Request { head, pieces }));
             }
-            at = (descriptor >> 112) as u16;
+            at = (descriptor >> 112) as u32;
         }
     }
 

@@ -54,13 +54,17 @@ impl Storage for Guest {
         PAGES
     }
 
-    fn has(&self, at: u64, length: u64) -> bool {
+    fn pages_at(&self, at: u64, length: u64) -> Option<Range<u32>> {
         let end = at.checked_add(length);
-        let mut pages = at >> 12..end.map_or(u64::MAX, |end| end.div_ceil(1 << 12));
-        end.is_some_and(|end| end <= PAGES << 12) && pages.all(|page| Some(page) != self.discarded)
+        let end = end.filter(|end| *end <= PAGES << 12)?;
+        let mut pages = at >> 12..end.div_ceil(1 << 12);
+        let held = pages.start as u32..pages.end as u32;
+        pages
+            .all(|page| Some(page) != self.discarded)
+            .then_some(held)
     }
 
-    fn transfer(&mut self, transfer: &Transfer) -> Result<(), Broken> {
+    fn transfer(&mut self, transfer: &Transfer<'_>) -> Result<(), Broken> {
         assert_eq!(transfer.disk, 0x0103);
         let range = self.range(transfer.at, transfer.bytes)?;
         let start = transfer.sector as usize * 512;
@@ -101,7 +105,7 @@ impl Guest {
         if self.away == Some(at >> 12) {
             return Err(Broken::Storage);
         }
-        if !self.has(at, length as u64) {
+        if self.pages_at(at, length as u64).is_none() {
             return Err(Broken::Driver);
         }
         Ok(at as usize..end as usize)
@@ -119,15 +123,18 @@ impl Guest {
         INDICATORS.map(|at| u64::from_be_bytes(bytes(&self.bytes, at)))
     }
 
-    fn describe(&mut self, number: u16, (at, length): (u64, u32), flags: u16, next: u16) {
+    fn describe(&mut self, number: u16, piece: (u64, u32), flags: u16, next: u16) {
+        let at = DESCRIPTORS + 16 * u64::from(number);
+        self.describe_at(at, piece, flags, next);
+    }
+
+    /// Puts a descriptor anywhere.
+    fn describe_at(&mut self, place: u64, (at, length): (u64, u32), flags: u16, next: u16) {
         let descriptor = u128::from(at)
             | u128::from(length) << 64
             | u128::from(flags) << 96
             | u128::from(next) << 112;
-        self.put(
-            DESCRIPTORS + 16 * u64::from(number),
-            &descriptor.to_le_bytes(),
-        );
+        self.put(place, &descriptor.to_le_bytes());
     }
 
     /// Makes a request available that begins with a descriptor.
@@ -184,10 +191,14 @@ fn driven(queue: usize) -> Virtio {
 
 /// A device whose driver uses one queue and some features.
 fn driven_by(device: Device, queue: usize, [low, high]: [u8; 2]) -> Virtio {
+    driven_with(device, queue, [low, high, 0, 0])
+}
+
+fn driven_with(device: Device, queue: usize, [a, b, c, d]: [u8; 4]) -> Virtio {
     let mut device = Virtio::new(device);
     write(&mut device, 0x83, &[0, 2, 0, 0]);
     write(&mut device, 0x31, &[3]);
-    write(&mut device, 0x11, &[low, high, 0, 0, 0]);
+    write(&mut device, 0x11, &[a, b, c, d, 0]);
     write(&mut device, 0x11, &[1, 0, 0, 0, 1]);
     write(&mut device, 0x31, &[11]);
     assert_eq!(
@@ -227,8 +238,9 @@ fn commands_wait_for_a_revision() {
     assert_eq!(data[..7], [0xff, 0x38, 0x32, 5, 0, 0, 0]);
     assert_eq!(run(&mut device, 0x33, &[]).0, Outcome::Refused);
     assert_eq!(run(&mut device, 0x04, &[0; 32]).1[0], COMMAND_REJECT);
-    for old in [0, 3] {
-        assert_eq!(run(&mut device, 0x83, &[0, old, 0, 0]).0, Outcome::Refused);
+    for [revision, length] in [[0, 0], [3, 0], [2, 1]] {
+        let bad = [0, revision, 0, length];
+        assert_eq!(run(&mut device, 0x83, &bad).0, Outcome::Refused);
     }
     write(&mut device, 0x83, &[0, 1, 0, 0]);
     assert_eq!(run(&mut device, 0x04, &[0; 32]).1[0], 0);
@@ -242,9 +254,12 @@ fn commands_wait_for_a_revision() {
 fn features_are_agreed_on_only_if_they_are_offered() {
     let mut device = Virtio::new(Balloon::default().into());
     write(&mut device, 0x83, &[0, 2, 0, 0]);
-    let offered = |device: &mut Virtio, index| run(device, 0x12, &[0, 0, 0, 0, index]).1[0];
-    assert_eq!(offered(&mut device, 0), 0b10_0110);
-    assert_eq!((offered(&mut device, 1), offered(&mut device, 2)), (1, 0));
+    let mut offered = |index| {
+        let data = run(&mut device, 0x12, &[0, 0, 0, 0, index]).1;
+        u32::from_le_bytes(bytes(&data, 0))
+    };
+    assert_eq!(offered(0), 0x1000_0026);
+    assert_eq!((offered(1), offered(2)), (1, 0));
     let agree = |device: &mut Virtio, low: u8, high: u8| {
         write(device, 0x33, &[]);
         write(device, 0x11, &[low, 0, 0, 0, 0]);
@@ -354,6 +369,67 @@ fn chains_that_make_no_sense_end_the_device() {
         assert!(guest.released.is_empty());
         assert_given_up(device, &mut guest);
     }
+}
+
+/// A table of descriptors, at the end of the chain of a queue whose other descriptors are of no use.
+const TABLE: u64 = 0x1600;
+
+/// Page numbers in pieces of a table.
+fn offer_table(guest: &mut Guest) {
+    guest.put(DATA, &[5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0]);
+    guest.describe(0, (DATA, 4), 1, 3);
+    // That the device may write to it means nothing.
+    guest.describe(3, (TABLE, 32), 6, ENTRIES);
+    guest.describe_at(TABLE, (DATA + 4, 4), 1, 1);
+    guest.describe_at(TABLE + 16, (DATA + 8, 4), 0, 0);
+    guest.offer(0);
+}
+
+fn driven_with_tables() -> Virtio {
+    driven_with(Balloon::default().into(), INFLATE, [0x26, 0, 0, 0x10])
+}
+
+#[test]
+fn a_chain_goes_on_in_a_table() {
+    let (mut device, mut guest) = (driven_with_tables(), Guest::new());
+    offer_table(&mut guest);
+    assert_eq!(device.serve(INFLATE, &mut guest), Ok(false));
+    assert_eq!(guest.released, [5, 6, 7]);
+    assert_eq!((guest.used(), guest.word(USED + 4)), (1, 0));
+}
+
+#[test]
+fn tables_that_make_no_sense_end_the_device() {
+    type Spoil = fn(&mut Guest);
+    let all: [Spoil; 9] = [
+        // No table, a part of a descriptor, or of one that the chain needs.
+        |guest| guest.describe(3, (TABLE, 0), 4, 0),
+        |guest| guest.describe(3, (TABLE, 40), 4, 0),
+        |guest| guest.describe(3, (TABLE, 16), 4, 0),
+        // Not the last of the queue's own.
+        |guest| guest.describe(3, (TABLE, 32), 5, 1),
+        // A table in a table.
+        |guest| guest.describe_at(TABLE + 16, (TABLE, 32), 4, 0),
+        // A circle, and descriptors that the queue would have.
+        |guest| guest.describe_at(TABLE + 16, (DATA, 4), 1, 0),
+        |guest| guest.describe_at(TABLE, (DATA, 4), 1, 2),
+        // Storage that is not there, at the end of all addresses, too.
+        |guest| guest.describe(3, (PAGES << 12, 32), 4, 0),
+        |guest| guest.describe(3, (u64::MAX - 15, 32), 4, 0),
+    ];
+    for spoil in all {
+        let (mut device, mut guest) = (driven_with_tables(), Guest::new());
+        offer_table(&mut guest);
+        spoil(&mut guest);
+        assert_eq!(device.serve(INFLATE, &mut guest), Ok(false));
+        assert!(guest.released.is_empty());
+        assert_given_up(device, &mut guest);
+    }
+    // And any, if they were not agreed on.
+    let (mut device, mut guest) = (driven(INFLATE), Guest::new());
+    offer_table(&mut guest);
+    assert_eq!(device.serve(INFLATE, &mut guest), Ok(false));
+    assert_given_up(device, &mut guest);
 }
 
 #[test]

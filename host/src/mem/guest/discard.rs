@@ -41,18 +41,13 @@ impl GuestMemory {
         }
     }
 
-    /// The oldest page of the queue that is still discardable; it leaves the queue.
-    pub fn next_discardable(&mut self) -> Option<u32> {
-        self.next_discardable_of(u64::MAX)
-    }
-
     /// How many pages were put in the queue so far.
     #[must_use]
     pub fn arrived(&self) -> u64 {
         self.arrived
     }
 
-    /// As [`GuestMemory::next_discardable`], of those that were put there first.
+    /// The oldest page of the queue that is still discardable, of so many that were put there first; it leaves the queue.
     pub fn next_discardable_of(&mut self, first: u64) -> Option<u32> {
         while self.arrived - (self.queue.len() as u64) < first {
             let page = self.queue.pop_front()?;
@@ -65,8 +60,8 @@ impl GuestMemory {
         None
     }
 
-    /// Puts a page that was given a second chance, or is pinned no more, at the end of the queue.
-    pub fn requeue(&mut self, page: u32) {
+    /// Puts a page that was given a second chance, or is pinned, at the end of the queue.
+    pub(super) fn requeue(&mut self, page: u32) {
         if !self.is_spared(page) {
             self.note_discardable(page);
         }
@@ -89,8 +84,10 @@ impl GuestMemory {
 
     /// Takes the frames of all that stands in the queue and is discardable; returns how many.
     pub fn evict_all(&mut self, pool: &mut FramePool) -> usize {
+        // Those that come back now are pinned.
+        let all = self.arrived;
         core::iter::from_fn(|| {
-            let page = self.next_discardable()?;
+            let page = self.next_discardable_of(all)?;
             Some(self.evict(pool, page))
         })
         .filter(|is_taken| *is_taken)
@@ -113,17 +110,23 @@ impl GuestMemory {
     }
 
     /// As [`GuestMemory::evict`] for each of some pages of one state, at most a batch: their users are told of all at
-    /// once. Returns how many were not pinned.
+    /// once. Pinned ones stand in the queue again. Returns how many were not.
     fn evict_run(&mut self, pool: &mut FramePool, pages: &[u32], state: PageState) -> usize {
-        let pinned = self.notifiers.invalidate_batch(pages, Right::Access);
+        let pinned = self.notifiers.invalidate_batch(pages, Right::Content);
         if pinned == 0 {
             self.discard(pool, pages, state);
             return pages.len();
         }
-        let is_free = |at: &usize| pinned >> at & 1 == 0;
-        let free = (0..pages.len()).filter(is_free);
-        free.map(|at| self.discard(pool, &pages[at..=at], state))
-            .count()
+        let mut taken = 0;
+        for (at, page) in pages.iter().enumerate() {
+            if pinned >> at & 1 == 0 {
+                self.discard(pool, &[*page], state);
+                taken += 1;
+            } else {
+                self.requeue(*page);
+            }
+        }
+        taken
     }
 
     /// Drops discardable pages of one state that nobody uses any more.
@@ -171,7 +174,6 @@ impl GuestMemory {
             && run.taken > 0
         {
             let pages = &run.pages[..run.taken];
-            // What a device uses now is pinned, and is put back by whoever has pinned it.
             if self.keeps(state) {
                 for page in pages {
                     self.evict(pool, *page);

@@ -214,10 +214,12 @@ impl GuestMemory {
     }
 
     /// Discards a page that is in expanded storage if it is volatile, in the extended mode: Vp becomes Vz.
-    /// Returns whether it was.
+    /// Returns whether it was: not if it is pinned.
     pub fn discard_expanded(&mut self, pool: &mut FramePool, page: u32) -> bool {
         let state = self.pages[page as usize].state;
         let is_volatile = self.hinting == Hinting::Extended && state == extended::VP;
+        let is_volatile =
+            is_volatile && self.notifiers.invalidate_page(page, Right::Content).is_ok();
         if is_volatile {
             self.give_slot(pool, page);
             let entry = &mut self.pages[page as usize];

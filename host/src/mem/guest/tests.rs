@@ -182,6 +182,49 @@ fn a_page_of_a_transfer_stays() {
     });
 }
 
+/// What a request needs is not discarded, whatever the guest itself says, but paged out.
+#[test]
+fn a_page_of_a_request_keeps_its_content() {
+    on_a_machine(|mut world| {
+        let [page, other, ..] = PAGES;
+        let buffers = Arc::new(Buffers::default());
+        let notifier: Arc<dyn Notifier> = buffers.clone();
+        world.memory.register(&notifier);
+        buffers.hold(page..page + 1);
+        world.memory.release(&mut world.pool, other..page + 1);
+        assert_eq!(world.memory.pages[other as usize].resident(), None);
+        world.essa(page, Orc::SetUnused);
+        // It stands in the queue again, and that has an end nevertheless.
+        for _ in 0..2 {
+            assert_eq!(world.memory.evict_all(&mut world.pool), 0);
+        }
+        world.memory.reclaim(&mut world.pool, FRAMES as usize, 64);
+        assert!(world.memory.pages[page as usize].resident().is_some());
+        world.essa(page, Orc::SetStable);
+        let slot = Slot::new(0);
+        assert!(world.memory.begin_page_out(page, slot).is_some());
+        world.memory.end_page_out(page, true);
+        assert!(world.memory.page_out(&mut world.pool, page));
+    });
+}
+
+/// When a request is over, its pages go as all others.
+#[test]
+fn a_page_of_a_request_goes_when_that_is_over() {
+    on_a_machine(|mut world| {
+        let page = PAGES[0];
+        let buffers = Arc::new(Buffers::default());
+        let notifier: Arc<dyn Notifier> = buffers.clone();
+        world.memory.register(&notifier);
+        buffers.hold(page..page + 1);
+        world.essa(page, Orc::SetUnused);
+        assert_eq!(world.memory.evict_all(&mut world.pool), 0);
+        buffers.let_go();
+        assert_eq!(world.memory.evict_all(&mut world.pool), 1);
+        assert_eq!(world.access(page), NOBODY);
+    });
+}
+
 #[test]
 fn references_of_all_users_count() {
     on_a_machine(|mut world| {

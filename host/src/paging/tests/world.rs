@@ -75,7 +75,7 @@ pub(super) struct World {
     hinting: Hinting,
     pub(super) memories: Vec<GuestMemory>,
     /// By guest: those of a device.
-    buffers: Vec<Arc<Buffers>>,
+    pub(super) buffers: Vec<Arc<Buffers>>,
     pub(super) pool: FramePool,
     pub(super) pager: Pager,
     pub(super) failures: alloc::rc::Rc<core::cell::Cell<u32>>,
@@ -235,7 +235,6 @@ impl World {
             // SAFETY: the frame is the page's as long as it is pinned.
             unsafe { storage::copy_in(frame.address() + 8, &value.to_be_bytes()) }
             drop(pin);
-            self.memories[guest].requeue(FIRST + page);
         }
         self.written(guest, page, value, frame.is_some());
     }

@@ -1,6 +1,10 @@
 //! A disk, and drivers of it.
 
+use alloc::sync::Arc;
+
 use super::*;
+use crate::dev::buffers::Buffers;
+use crate::mem::notifier::{Notifier, Right};
 
 const SECTORS: u64 = 64;
 const HEADER: u64 = 0x1400;
@@ -16,11 +20,8 @@ const IDENTIFY: u32 = 8;
 
 fn disk(is_read_only: bool) -> Virtio {
     let low = if is_read_only { 0x24 } else { 0x04 };
-    driven_by(
-        Block::new(0x0103, SECTORS, is_read_only).into(),
-        0,
-        [low, 2],
-    )
+    let block = Block::new(0x0103, SECTORS, is_read_only, Arc::default());
+    driven_by(block.into(), 0, [low, 2])
 }
 
 /// Sectors that are all different.
@@ -69,13 +70,13 @@ fn it_says_what_it_is() {
     assert_eq!(outcome, Outcome::Gave(16));
     assert_eq!(
         data[..16],
-        [64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 126, 0, 0, 0]
+        [64, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 126, 0, 0, 0]
     );
     write(&mut device, 0x21, &[9; 8]);
     assert_eq!(run(&mut device, 0x22, &[0; 1]).1[0], 64, "not the driver's");
     assert_eq!(device.queues(), 1);
     let offered = run(&mut device, 0x12, &[0; 5]).1;
-    assert_eq!(offered[..2], [0x24, 2]);
+    assert_eq!(offered[..4], [0x26, 2, 0, 0x10]);
 }
 
 #[test]
@@ -222,6 +223,19 @@ fn chains_without_header_or_status_end_the_device() {
     }
 }
 
+/// Nothing is moved for a request of whose end nobody could be told.
+#[test]
+fn a_used_ring_that_is_discarded_ends_the_device_first() {
+    let (mut device, mut guest) = (disk(false), guest());
+    let parts = [DESCRIPTORS, AVAILABLE, 0x7000];
+    write(&mut device, 0x13, &super::block(0, ENTRIES, parts));
+    guest.discarded = Some(7);
+    offer(&mut guest, READ, 0, &[(DATA, 512)]);
+    assert_eq!(device.serve(0, &mut guest), Ok(false));
+    assert_eq!((guest.bytes[0x2000], status(&guest)), (0, NONE));
+    assert_given_up(device, &mut guest);
+}
+
 #[test]
 fn a_request_goes_on_where_it_had_to_wait() {
     let (mut device, mut guest) = (disk(false), guest());
@@ -249,7 +263,8 @@ fn a_long_request_is_done_in_parts() {
     // Sixteen pages, each one in two pieces, as it does not begin with a page.
     let pieces = [(0x2e00, 0x4000), (0x2e00, 0x4000)];
     guest.disk.resize(1 << 20, 7);
-    let mut device = driven_by(Block::new(0x0103, 2048, false).into(), 0, [4, 2]);
+    let block = Block::new(0x0103, 2048, false, Arc::default());
+    let mut device = driven_by(block.into(), 0, [4, 2]);
     guest = Guest {
         disk: guest.disk,
         ..Guest::new()
@@ -284,4 +299,42 @@ fn a_reset_forgets_how_far_it_was() {
     offer(&mut guest, READ, 0, &[(DATA, 512)]);
     assert_eq!(serve(&mut device, &mut guest), 0);
     assert_eq!(guest.bytes[0x2000], 1);
+}
+
+/// Pages that the host may not discard now.
+fn held(buffers: &Buffers) -> Vec<u32> {
+    let is_held = |page: &u32| buffers.invalidate_page(*page, Right::Content).is_err();
+    (0..PAGES as u32).filter(is_held).collect()
+}
+
+/// What a request needs is not discarded from the time at which it was looked at.
+#[test]
+fn nothing_of_a_request_is_discarded_while_it_is_under_way() {
+    let buffers = Arc::<Buffers>::default();
+    let block = Block::new(0x0103, SECTORS, false, buffers.clone());
+    let (mut device, mut guest) = (driven_by(block.into(), 0, [4, 2]), guest());
+    let wait = |device: &mut Virtio, guest: &mut Guest| {
+        offer(guest, READ, 0, &[(0x2f00, 0x200), (0x5000, 0x1800)]);
+        guest.away = Some(6);
+        assert_eq!(device.serve(0, guest), Err(Broken::Storage));
+        // With that of status and used ring.
+        assert_eq!(held(&buffers), [1, 2, 3, 5, 6]);
+        guest.away = None;
+    };
+    wait(&mut device, &mut guest);
+    for right in [Right::Store, Right::Access] {
+        assert!(buffers.invalidate_range(0..16, right).is_ok(), "paged out");
+    }
+    assert_eq!(
+        buffers.invalidate_batch(&[9, 6, 4, 2], Right::Content),
+        0b1010
+    );
+    // What the driver says meanwhile of its pieces is of no use.
+    guest.describe(2, (0x8000, 0x1800), 1 | TO_DRIVER, 3);
+    assert_eq!(serve(&mut device, &mut guest), 0);
+    assert_eq!((guest.bytes[0x67ff], guest.bytes[0x8000]), (13, 0));
+    assert!(held(&buffers).is_empty());
+    wait(&mut device, &mut guest);
+    write(&mut device, 0x33, &[]);
+    assert!(held(&buffers).is_empty(), "a reset ends it");
 }
