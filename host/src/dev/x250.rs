@@ -97,13 +97,14 @@ fn transfer(machine: &mut Machine<'_>, address: u64) -> Result<u8, AccessError> 
     let mut list = vec![Entry::default(); count as usize];
     machine.copy_out(request.list.get(), list.as_mut_bytes())?;
     let mut at = resume(machine, request.list.get(), &mut list);
+    let mut most = list.len();
     while at < list.len() {
-        let mut run = run_length(&list[at..]);
-        let mut status = run_entries(machine, &slice, &buffers, &list[at..at + run]);
+        let run = run_length(&list[at..]).min(most);
+        let status = run_entries(machine, &slice, &buffers, &list[at..at + run]);
         if run > 1 && status == Ok(layout::STATUS_IO_ERROR) {
-            // One of them: each has a status of its own.
-            run = 1;
-            status = run_entries(machine, &slice, &buffers, &list[at..=at]);
+            // One of them, and each has a status of its own.
+            most = 1;
+            continue;
         }
         if let Err(AccessError::Wait(_)) = status {
             let done = list[..at].iter().map(|entry| entry.status).collect();

@@ -135,13 +135,14 @@ impl Block {
         queue: &mut Queue,
         storage: &mut dyn Storage,
     ) -> Result<Served, Broken> {
+        let mut begun = Ok(());
         if !self.is_under_way {
             let Some(request) = queue.next(storage)? else {
                 return Ok(Served::default());
             };
-            self.begin(queue, request, storage)?;
+            begun = self.begin(queue, request, storage);
         }
-        let outcome = self.go_on(queue, storage);
+        let outcome = begun.and_then(|()| self.go_on(queue, storage));
         if !matches!(outcome, Ok(None) | Err(Broken::Storage)) {
             self.end();
         }
@@ -162,13 +163,13 @@ impl Block {
         storage: &mut dyn Storage,
     ) -> Result<(), Broken> {
         self.order = split(request, storage)?;
+        self.is_under_way = true;
         let order = &mut self.order;
         // Without these nobody could be told what came of it.
-        let (ring, length) = queue.used_ring();
-        let ring = storage.pages_at(ring, length).ok_or(Broken::Driver)?;
-        let status = storage.pages_at(order.status, 1).ok_or(Broken::Driver)?;
-        self.buffers.hold(ring);
-        self.buffers.hold(status);
+        for (at, length) in [queue.used_ring(), (order.status, 1)] {
+            let pages = storage.pages_at(at, length).ok_or(Broken::Driver)?;
+            self.buffers.hold(pages);
+        }
         let mut total = 0;
         for piece in order.data.iter().filter(|piece| piece.length > 0) {
             total += u64::from(piece.length);
@@ -178,7 +179,6 @@ impl Block {
                 None => order.header = None,
             }
         }
-        self.is_under_way = true;
         Ok(())
     }
 

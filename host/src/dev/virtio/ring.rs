@@ -107,6 +107,8 @@ impl Queue {
     ///
     /// # Errors
     /// It cannot be read, or makes no sense.
+    // Long, and called for each kind of device.
+    #[inline(never)]
     pub fn next(&self, storage: &mut dyn Storage) -> Result<Option<Request>, Broken> {
         if !self.is_more(storage)? {
             return Ok(None);

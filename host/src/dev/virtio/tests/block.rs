@@ -228,7 +228,7 @@ fn chains_without_header_or_status_end_the_device() {
 fn a_used_ring_that_is_discarded_ends_the_device_first() {
     let (mut device, mut guest) = (disk(false), guest());
     let parts = [DESCRIPTORS, AVAILABLE, 0x7000];
-    write(&mut device, 0x13, &super::block(0, ENTRIES, parts));
+    write(&mut device, 0x13, &block(0, ENTRIES, parts));
     guest.discarded = Some(7);
     offer(&mut guest, READ, 0, &[(DATA, 512)]);
     assert_eq!(device.serve(0, &mut guest), Ok(false));
