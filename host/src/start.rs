@@ -338,7 +338,9 @@ fn pager(
         ));
     }
     let expanded = (more > 0).then(|| Expanded::new(behind, more));
-    pool.allow_paging(Ledger::new(expanded, device.slots(), pages as usize));
+    let guests = usize::from(control.guests);
+    let ledger = Ledger::new(expanded, device.slots(), guests, pages as usize / guests);
+    pool.allow_paging(ledger);
     Ok(Some(Pager::new(device, pool)))
 }
 

@@ -24,8 +24,8 @@ const LOW: usize = 128;
 const LEAST: usize = 2;
 const LOW_PART: usize = 32;
 /// So many pages the sweep passes for each one that comes: it passes all of them so many times while memory is
-/// replaced once.
-const SWEEP: usize = 8;
+/// replaced once. Each bit that it resets flushes every TLB, and more of them tell little more.
+const SWEEP: usize = 2;
 
 /// The guests' memories by the numbers of the guests.
 pub trait Memories {
@@ -88,7 +88,12 @@ impl Look {
 
     /// Whether the page in front of the list was referenced. If that is not known yet, looks at those behind it, too, as
     /// long as they are the same guest's, at most at so many.
-    fn is_next_used(&mut self, memories: &mut impl Memories, list: &Resident, most: usize) -> bool {
+    fn is_next_used(
+        &mut self,
+        memories: &mut impl Memories,
+        list: &mut Resident,
+        most: usize,
+    ) -> bool {
         if self.left == 0 {
             *self = Self::at(memories, list.oldest().take(most)).0;
         }

@@ -1,63 +1,74 @@
 //! Resident pages in the order of their last use, as far as it is known.
 //!
-//! A sweep over all of them that resets reference bits ends a *generation*: pages that were used meanwhile belong to it. Pages
-//! of a generation stand side by side, those of the oldest in front. One that is found used only notes that, which is
-//! what a sweep has time for; it moves when its turn has come.
+//! A sweep over all of them that resets reference bits ends a *generation*: pages that were used meanwhile belong to it. Each
+//! generation is a queue. A page that is found used only notes that, which is what a sweep has time for; it moves when
+//! its turn has come. So pages that came together, and were used together, stay neighbours.
 //!
 //! ```text
-//!   front ─► │ oldest │ next │   ...   │ newest │ ◄─ pages that come, and those used right now
-//!                └──────────────►─┘ one that was used since, to the end of the generation that it belongs to
+//!   front ─► oldest ─► next ─►  ...  ─► newest ◄─ pages that come, and those used right now
+//!              └─────────►─┘ one that was used since, to the end of the generation that it belongs to
 //! ```
 
-use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::PageId;
 
-/// Most generations: what an entry has bits for.
+/// Most generations: what a link has bits for.
 const GENERATIONS: u32 = 64;
 const GENERATION_SHIFT: u32 = 26;
 
-/// A page, and its generation in front of it.
+/// The page behind a page, which is the page itself at the end of a queue; and the generation that it belongs to in
+/// front of that.
 #[derive(Clone, Copy, Debug)]
-struct Entry(u32);
+struct Link(u32);
 
-impl Entry {
-    fn new(page: PageId, generation: u32) -> Self {
-        Self(page.bits() | ((generation % GENERATIONS) << GENERATION_SHIFT))
+impl Link {
+    fn new(next: PageId, generation: u32) -> Self {
+        Self(next.bits() | ((generation % GENERATIONS) << GENERATION_SHIFT))
     }
 
-    fn page(self) -> PageId {
+    fn next(self) -> PageId {
         PageId::from_bits(self.0 & ((1 << GENERATION_SHIFT) - 1))
     }
+
+    fn generation(self) -> u32 {
+        self.0 >> GENERATION_SHIFT
+    }
 }
+
+/// The first page of a queue and the last.
+type Queue = Option<(PageId, PageId)>;
 
 /// The list.
 #[derive(Debug)]
 pub struct Resident {
-    pages: VecDeque<Entry>,
-    /// Pages that have left it in front: with it, a place is known by its number although others leave.
-    left: usize,
+    /// By page of each guest.
+    links: Vec<Link>,
+    /// How many each guest has.
+    pages: usize,
+    queues: [Queue; GENERATIONS as usize],
+    len: usize,
     oldest: u32,
     newest: u32,
-    /// Where each generation but the newest ends.
-    ends: [usize; GENERATIONS as usize],
-    /// The place that the sweep has got to.
-    swept: usize,
+    /// The page that the sweep comes to next, and in which queue; none at the end of the list.
+    swept: Option<(PageId, u32)>,
     /// Pages that have been added since the sweep last went on.
     pub added: usize,
 }
 
 impl Resident {
-    /// An empty list with room for so many pages.
+    /// An empty list for so many guests of so many pages.
     #[must_use]
-    pub fn new(pages: usize) -> Self {
+    pub fn new(guests: usize, pages: usize) -> Self {
         Self {
-            pages: VecDeque::with_capacity(pages),
-            left: 0,
+            links: vec![Link(0); guests * pages],
+            pages,
+            queues: [None; GENERATIONS as usize],
+            len: 0,
             oldest: 0,
             newest: 0,
-            ends: [0; GENERATIONS as usize],
-            swept: 0,
+            swept: None,
             added: 0,
         }
     }
@@ -65,92 +76,146 @@ impl Resident {
     /// How many pages stand in it.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pages.len()
+        self.len
     }
 
     /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pages.is_empty()
+        self.len == 0
     }
 
-    fn end(&self, generation: u32) -> usize {
-        if generation == self.newest {
-            self.left + self.pages.len()
-        } else {
-            self.ends[(generation % GENERATIONS) as usize]
-        }
+    /// Where the link of a page is.
+    #[inline]
+    fn at(&self, page: PageId) -> usize {
+        page.guest() * self.pages + page.page() as usize
+    }
+
+    #[inline]
+    fn link(&self, page: PageId) -> Link {
+        self.links[self.at(page)]
+    }
+
+    #[inline]
+    fn set(&mut self, page: PageId, link: Link) {
+        let at = self.at(page);
+        self.links[at] = link;
+    }
+
+    fn queue(&mut self, generation: u32) -> &mut Queue {
+        &mut self.queues[(generation % GENERATIONS) as usize]
     }
 
     /// Adds a page that is being used.
     pub fn push(&mut self, page: PageId) {
-        self.pages.push_back(Entry::new(page, self.newest));
+        self.append(page, self.newest);
+        self.len += 1;
         self.added += 1;
+    }
+
+    /// Puts a page at the end of a generation.
+    fn append(&mut self, page: PageId, generation: u32) {
+        self.set(page, Link::new(page, generation));
+        let queue = self.queue(generation);
+        let Some((_, last)) = queue else {
+            *queue = Some((page, page));
+            return;
+        };
+        let before = core::mem::replace(last, page);
+        self.set(before, Link::new(page, self.link(before).generation()));
     }
 
     /// Puts the page that was taken last back.
     pub fn put_back(&mut self, page: PageId) {
-        self.left -= 1;
-        self.pages.push_front(Entry::new(page, self.oldest));
+        let generation = self.oldest;
+        let queue = self.queue(generation);
+        let (first, last) = queue.unwrap_or((page, page));
+        *queue = Some((page, last));
+        self.set(page, Link::new(first, generation));
+        self.len += 1;
     }
 
     /// Takes a page of the oldest generation.
     pub fn pop(&mut self) -> Option<PageId> {
         loop {
-            let entry = self.pages.pop_front()?;
-            self.left += 1;
-            while self.end(self.oldest) < self.left {
-                self.oldest += 1;
+            self.settle();
+            let (first, last) = (*self.queue(self.oldest))?;
+            if self.swept == Some((first, self.oldest)) {
+                self.step();
             }
-            let behind = (entry.0 >> GENERATION_SHIFT).wrapping_sub(self.oldest) % GENERATIONS;
+            let link = self.link(first);
+            *self.queue(self.oldest) = (first != last).then(|| (link.next(), last));
+            let behind = link.generation().wrapping_sub(self.oldest) % GENERATIONS;
             if behind == 0 {
-                return Some(entry.page());
+                self.len -= 1;
+                return Some(first);
             }
-            self.insert(entry, self.oldest + behind);
+            self.append(first, self.oldest + behind);
         }
     }
 
-    /// Puts a page at the end of its generation: the first one of each newer one makes room, and becomes its last.
-    fn insert(&mut self, entry: Entry, generation: u32) {
-        self.pages.push_back(entry);
-        let mut hole = self.pages.len() - 1;
-        for newer in (generation + 1..=self.newest).rev() {
-            let end = &mut self.ends[((newer - 1) % GENERATIONS) as usize];
-            let first = *end - self.left;
-            *end += 1;
-            self.pages.swap(first, hole);
-            hole = first;
+    /// Generations of which no page is left in front are no more.
+    fn settle(&mut self) {
+        while self.oldest != self.newest && self.queue(self.oldest).is_none() {
+            self.oldest += 1;
         }
     }
 
-    /// Pages of the oldest generation, the next one first.
-    pub fn oldest(&self) -> impl Iterator<Item = PageId> {
-        let count = self.end(self.oldest).saturating_sub(self.left);
-        self.pages.iter().take(count).map(|entry| entry.page())
+    /// The page behind one in a queue, or the first one of the next queue.
+    fn behind(&self, (page, generation): (PageId, u32)) -> Option<(PageId, u32)> {
+        let next = self.link(page).next();
+        if next != page {
+            return Some((next, generation));
+        }
+        self.first(generation + 1)
+    }
+
+    /// The first page of a generation or of those behind it.
+    fn first(&self, generation: u32) -> Option<(PageId, u32)> {
+        let mut generations = generation..=self.newest;
+        generations.find_map(|generation| {
+            let queue = self.queues[(generation % GENERATIONS) as usize];
+            queue.map(|(first, _)| (first, generation))
+        })
+    }
+
+    /// The sweep goes on to the next page.
+    fn step(&mut self) {
+        self.swept = self.swept.and_then(|at| self.behind(at));
+    }
+
+    /// Pages that [`Resident::pop`] takes next, none of those that it only moves.
+    pub fn oldest(&mut self) -> impl Iterator<Item = PageId> {
+        self.settle();
+        let (list, generation) = (&*self, self.oldest % GENERATIONS);
+        let first = list.queues[generation as usize].map(|(first, _)| first);
+        let all = core::iter::successors(first, |page| {
+            let next = list.link(*page).next();
+            (next != *page).then_some(next)
+        });
+        all.filter(move |page| list.link(*page).generation() == generation)
     }
 
     /// Pages that the sweep comes to next; at the end of the list a generation has ended, and it begins again.
     pub fn next_swept(&mut self) -> impl Iterator<Item = PageId> {
-        self.swept = self.swept.max(self.left);
-        let end = self.left + self.pages.len();
-        if self.swept >= end {
-            self.swept = self.left;
+        if self.swept.is_none() {
             if self.newest - self.oldest < GENERATIONS - 1 {
-                self.ends[(self.newest % GENERATIONS) as usize] = end;
                 self.newest += 1;
             }
+            self.swept = self.first(self.oldest);
         }
-        let range = self.swept - self.left..;
-        self.pages.range(range).map(|entry| entry.page())
+        let list = &*self;
+        core::iter::successors(list.swept, |at| list.behind(*at)).map(|(page, _)| page)
     }
 
     /// The sweep has seen the next page, which was used or not.
     pub fn sweep(&mut self, is_used: bool) {
-        let entry = &mut self.pages[self.swept - self.left];
-        if is_used {
-            *entry = Entry::new(entry.page(), self.newest);
+        if let Some((page, _)) = self.swept {
+            if is_used {
+                self.set(page, Link::new(self.link(page).next(), self.newest));
+            }
+            self.step();
         }
-        self.swept += 1;
     }
 }
 
@@ -180,7 +245,7 @@ mod tests {
 
     #[test]
     fn pages_go_by_the_sweep_that_has_seen_them_used_last() {
-        let mut list = Resident::new(16);
+        let mut list = Resident::new(1, 16);
         (0..8).for_each(|number| list.push(page(number)));
         let _ = list.next_swept().next();
         sweep(&mut list, &[]);
@@ -204,8 +269,23 @@ mod tests {
     }
 
     #[test]
+    fn pages_that_move_stay_neighbours_and_mingle_with_none_that_come() {
+        let mut list = Resident::new(1, 64);
+        (0..16).for_each(|number| list.push(page(number)));
+        let _ = list.next_swept().next();
+        sweep(&mut list, &[4, 5, 6, 7, 8, 9, 10, 11]);
+        // Those that are used no more go, and as many come.
+        for number in 16..24 {
+            let looked_at = list.oldest().next();
+            assert_eq!(list.pop(), looked_at);
+            list.push(page(number));
+        }
+        assert!(drain(&mut list).into_iter().eq((4..12).chain(16..24)));
+    }
+
+    #[test]
     fn nothing_is_lost_or_doubled_in_many_generations() {
-        let mut list = Resident::new(64);
+        let mut list = Resident::new(1, 64);
         (0..50).for_each(|number| list.push(page(number)));
         for round in 0..1000_u32 {
             for _ in 0..list.len() {
@@ -213,7 +293,9 @@ mod tests {
                 list.sweep((next.page() * 7 + round).is_multiple_of(5));
             }
             for _ in 0..round % 14 {
+                let next = list.oldest().next();
                 let taken = list.pop().unwrap();
+                assert!(next.is_none_or(|next| next == taken));
                 match round % 3 {
                     0 => list.put_back(taken),
                     _ => list.push(taken),

@@ -267,13 +267,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger for expanded storage, so many slots and pages of guests.
+    /// A ledger for expanded storage, so many slots, and so many guests of so many pages.
     #[must_use]
-    pub fn new(expanded: Option<Expanded>, slots: u32, pages: usize) -> Self {
+    pub fn new(expanded: Option<Expanded>, slots: u32, guests: usize, pages: usize) -> Self {
         Self {
             expanded,
             slots: Slots::new(slots),
-            resident: Resident::new(pages),
+            resident: Resident::new(guests, pages),
         }
     }
 

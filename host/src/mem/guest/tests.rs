@@ -31,7 +31,7 @@ impl World {
     /// A guest whose CPUs have stored in all pages, with DAT off and on.
     fn new() -> Self {
         let mut pool = FramePool::new(Frame(1), FRAMES);
-        pool.allow_paging(Ledger::new(None, 8, 0));
+        pool.allow_paging(Ledger::new(None, 8, 1, (SIZE >> PAGE_SHIFT) as usize));
         let mut memory = GuestMemory::new(0, SIZE, Hinting::Full, CPUS, 256 << 10);
         memory.set_prefix(2, PREFIX);
         // Spared pages are not what this is about.

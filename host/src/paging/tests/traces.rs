@@ -73,7 +73,7 @@ struct Paged {
 impl Paged {
     fn new(frames: u32) -> Self {
         let mut pool = FramePool::new(Frame(1), frames);
-        pool.allow_paging(Ledger::new(None, MEMORY_PAGES, 0));
+        pool.allow_paging(Ledger::new(None, MEMORY_PAGES, 1, MEMORY_PAGES as usize));
         let memory = GuestMemory::new(0, MEMORY, Hinting::None, 1, 64 << 10);
         Self {
             memories: vec![memory],

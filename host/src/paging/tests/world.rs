@@ -92,7 +92,7 @@ impl World {
         let memory = |id| GuestMemory::new(id, 1 << 20, hinting, 1, 64 << 10);
         let mut pool = FramePool::new(Frame(1), FRAMES);
         let tier = (expanded > 0).then(|| Expanded::new(Frame(1 + FRAMES), expanded));
-        pool.allow_paging(Ledger::new(tier, slots, 0));
+        pool.allow_paging(Ledger::new(tier, slots, GUESTS.into(), 256));
         let failures = alloc::rc::Rc::default();
         let device = Faulty {
             // SAFETY: pool and expanded storage end there.
