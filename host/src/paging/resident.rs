@@ -113,6 +113,14 @@ impl Resident {
         self.added += 1;
     }
 
+    /// Adds a page that nobody has asked for: it goes with those that were not used for long.
+    pub fn push_unasked(&mut self, page: PageId) {
+        self.settle();
+        self.append(page, self.oldest);
+        self.len += 1;
+        self.added += 1;
+    }
+
     /// Puts a page at the end of a generation.
     fn append(&mut self, page: PageId, generation: u32) {
         self.set(page, Link::new(page, generation));

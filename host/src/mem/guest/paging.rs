@@ -10,7 +10,7 @@ use super::{GuestMemory, take, take_cleared};
 use crate::mem::notifier::Right;
 use crate::mem::{AccessError, GuestFault, Want, prefix};
 use crate::memory::FramePool;
-use crate::paging::{PageId, Slot};
+use crate::paging::{PageId, Resident, Slot};
 
 /// What taking a page's frame takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,12 +95,16 @@ impl GuestMemory {
 
     /// Puts a page that has become resident in the pager's list.
     pub(super) fn list(&mut self, pool: &mut FramePool, page: u32) {
+        self.list_by(pool, page, Resident::push);
+    }
+
+    fn list_by(&mut self, pool: &mut FramePool, page: u32, add: fn(&mut Resident, PageId)) {
         let entry = &mut self.pages[page as usize];
         if let Some(ledger) = &mut pool.ledger
             && !entry.flags.contains(PageFlags::LISTED)
         {
             entry.flags |= PageFlags::LISTED;
-            ledger.resident.push(PageId::new(self.id, page));
+            add(&mut ledger.resident, PageId::new(self.id, page));
         }
     }
 
@@ -322,11 +326,12 @@ impl GuestMemory {
         if self.is_frame_referenced(page) {
             key::set(frame, 0);
         }
-        self.list(pool, page);
         if is_wanted {
+            self.list(pool, page);
             self.counters.page_reads += 1;
             self.spare(page);
         } else {
+            self.list_by(pool, page, Resident::push_unasked);
             self.counters.reads_ahead += 1;
         }
     }
