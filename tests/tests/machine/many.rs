@@ -71,11 +71,11 @@ pub(crate) fn tests() -> Vec<Trial> {
     ];
     if std::env::var("MATRIX").is_ok_and(|value| value == "all") {
         tests.push(trial("many::sixteen_that_read_files", || {
-            // They are short of memory, and hardly a page is free for long: no less is written for those.
+            // Most files end within a page, which is read back for the rest of it unless it is known to be unused.
             let work = [&VERIFY[..], &["--files", files::large_directory()]].concat();
             let [full, unused, none] = writes(&SIXTEEN, &work, mostly_files)?;
             check!(
-                full < unused / 10 && unused < none + none / 10,
+                full < unused / 10 && unused < none,
                 "{full} pages written with all hints, {unused} with unused ones, {none} without"
             );
             Ok(())
