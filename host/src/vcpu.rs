@@ -131,8 +131,8 @@ pub struct Vcpu {
     pub transferred: (u64, Vec<u8>),
     /// Not dispatched before this time, whatever happens.
     pub held_until: u64,
-    /// Set when a discard fault was delivered, for the policy that cares.
-    pub is_discard_delivered: bool,
+    /// The page of the discard fault that was delivered last, and where it was, for the policies that care.
+    pub discarded: Option<(u32, At)>,
     /// Pages that it got discard faults for, for the policy that cares.
     pub spared: Spared,
     /// How often its real addresses have changed their meaning: each time the TLB is out of date.
@@ -168,7 +168,7 @@ impl Vcpu {
             wants: None,
             transferred: (0, Vec::new()),
             held_until: 0,
-            is_discard_delivered: false,
+            discarded: None,
             spared: Spared::default(),
             spaces: 0,
         }

@@ -66,11 +66,7 @@ const PROBES: [Probe; 8] = {
         essa,
         with_dat(essa, "ESSA emulated, state queried, DAT on"),
         fault,
-        Probe {
-            // Two pages of the guest's tables are looked up, which is a little more.
-            bound: None,
-            ..with_dat(fault, "discard fault delivered, DAT on")
-        },
+        with_dat(fault, "discard fault delivered, DAT on"),
     ]
 };
 

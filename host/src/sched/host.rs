@@ -336,7 +336,7 @@ impl Host {
             .after_exit(&mut self.guests, (id.guest, id.cpu), &mut self.pool);
         let guest = &mut self.guests[id.guest];
         let vcpu = &mut guest.vcpus[id.cpu];
-        if core::mem::take(&mut vcpu.is_discard_delivered) {
+        if vcpu.discarded.take().is_some() {
             vcpu.held_until = self.evictor.hold_until(clock::now());
         }
         if self.pager.is_none() {
