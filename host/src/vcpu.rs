@@ -14,6 +14,7 @@ pub mod run;
 pub mod signal;
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use arch::interruption::Context;
 use arch::registers::{Extent, Registers};
@@ -129,6 +130,9 @@ pub struct Vcpu {
     /// Outcomes of the entries of a list for a disk that are done, and where the list is: the instruction
     /// goes on behind them when it is executed again.
     pub transferred: (u64, Vec<u8>),
+    /// Pages that are still to be released by the instruction in front of its PSW address. It is executed before
+    /// anything else happens to the CPU.
+    pub releases: Range<u32>,
     /// Not dispatched before this time, whatever happens.
     pub held_until: u64,
     /// The page of the discard fault that was delivered last, and where it was, for the policies that care.
@@ -167,6 +171,7 @@ impl Vcpu {
             handshake: None,
             wants: None,
             transferred: (0, Vec::new()),
+            releases: 0..0,
             held_until: 0,
             discarded: None,
             spared: Spared::default(),
