@@ -10,6 +10,8 @@ mod growth;
 #[cfg(target_os = "none")]
 mod meter;
 #[cfg(target_os = "none")]
+mod scan;
+#[cfg(target_os = "none")]
 mod scenarios;
 mod spaces;
 #[cfg(not(target_os = "none"))]

@@ -7,15 +7,16 @@ use alloc::string::String;
 
 use arch::Frame;
 use boot::start::Start;
+use kernel::control::Work;
 use kernel::mm::MAX_ORDER;
 use kernel::{report, start};
 
-use crate::growth;
 use crate::meter::Meter;
 use crate::scenarios::{self, Cost};
 use crate::subjects::{
     Alignment, BuddySystem, GoodMemory, LinkedList, Ours, OursDirect, Subject, Talc,
 };
+use crate::{growth, scan};
 
 /// Pages of the arena: 64 MiB.
 const PAGES: usize = 64 << 8;
@@ -23,8 +24,11 @@ const PAGES: usize = 64 << 8;
 const LIVE: usize = 4096;
 
 pub(crate) fn main(start: Start) -> ! {
-    start::begin(start, |_| {
-        run();
+    start::begin(start, |prepared| {
+        match prepared.work() {
+            Work::Pages => scan::run(),
+            _ => run(),
+        }
         Ok(true)
     })
 }

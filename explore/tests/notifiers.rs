@@ -59,3 +59,19 @@ fn users_come_and_go_at_the_same_time() {
         play(&witness, cpus);
     });
 }
+
+/// The same for walks in batches, as reclaim does them, beside those for a page.
+#[test]
+fn a_user_comes_and_goes_while_one_walks_for_batches() {
+    holds_alone(|| {
+        let witness = Arc::new(Witness::new(thread::yield_now));
+        let cpus = [
+            cpu(1, &witness, |witness| {
+                (0..2).for_each(|_| witness.come_and_go(0));
+            }),
+            cpu(2, &witness, Witness::walk_for_batches),
+            cpu(3, &witness, Witness::walk),
+        ];
+        play(&witness, cpus);
+    });
+}

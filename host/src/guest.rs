@@ -5,7 +5,7 @@ mod waiting;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use arch::Absolute;
+use arch::{Absolute, clock};
 
 use crate::dev::channel::Channel;
 use crate::dev::console::GuestConsole;
@@ -330,10 +330,29 @@ impl Machine<'_> {
         }
     }
 
-    /// Makes a CPU do something: at once, or if it runs on another physical CPU, when it comes out.
+    /// Goes on with an instruction that is executed piece by piece, for a time that has a bound. Returns whether
+    /// there is more of it.
+    // Rare, and not to make the way to the guest longer.
+    #[inline(never)]
+    pub fn go_on(&mut self) -> bool {
+        let began = clock::now();
+        let pages = &mut self.guest.vcpus[self.cpu].releases;
+        let memory = &mut self.guest.memory;
+        memory.release_some(self.pool, self.cpu, pages);
+        let is_more = pages.start < pages.end;
+        self.charge(clock::now() - began);
+        is_more
+    }
+
+    /// Makes a CPU do something: at once, or if it runs on another physical CPU or is within an instruction, when
+    /// it comes out. A reset ends the instruction.
     pub fn order(&mut self, cpu: usize, deed: Deed) {
         let target = &mut self.guest.vcpus[cpu];
-        if cpu != self.cpu && matches!(target.place, Place::Running(_)) {
+        if matches!(deed, Deed::Reset | Deed::InitialReset) {
+            target.releases = 0..0;
+        }
+        let is_within = !target.releases.is_empty();
+        if cpu != self.cpu && (is_within || matches!(target.place, Place::Running(_))) {
             target.order = Some(deed);
         } else {
             signal::carry_out(&mut self.on(cpu), deed);

@@ -74,6 +74,19 @@ impl<T> Lock<T> {
         }
     }
 
+    /// Gives the lock up and takes it again, behind somebody who waits for it.
+    #[inline(never)]
+    pub fn give_way(&self, guard: Guard<'_, T>) -> Guard<'_, T> {
+        let is_wanted = self.waiting.load(Ordering::Relaxed) != 0;
+        drop(guard);
+        let mut patience = if is_wanted { PATIENCE } else { 0 };
+        while patience > 0 && self.is_held.load(Ordering::Relaxed) == FREE {
+            patience -= 1;
+            core::hint::spin_loop();
+        }
+        self.lock()
+    }
+
     #[inline]
     fn unlock(&self) {
         self.is_held.store(FREE, Ordering::SeqCst);

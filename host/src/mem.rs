@@ -17,7 +17,7 @@ mod translations;
 pub mod walk;
 
 pub use entry::{Hinting, PageEntry, PageFlags};
-pub use guest::{Counters, GuestMemory, Standing, is_in_one_page, pieces};
+pub use guest::{Counters, GuestMemory, MOST_RELEASED, Standing, is_in_one_page, pieces};
 pub use translate::{Virtual, address_space_control};
 
 use arch::program;

@@ -14,6 +14,7 @@ pub mod run;
 pub mod signal;
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use arch::interruption::Context;
 use arch::registers::{Extent, Registers};
@@ -129,10 +130,13 @@ pub struct Vcpu {
     /// Outcomes of the entries of a list for a disk that are done, and where the list is: the instruction
     /// goes on behind them when it is executed again.
     pub transferred: (u64, Vec<u8>),
+    /// Pages that are still to be released by the instruction in front of its PSW address. It is executed before
+    /// anything else happens to the CPU.
+    pub releases: Range<u32>,
     /// Not dispatched before this time, whatever happens.
     pub held_until: u64,
-    /// Set when a discard fault was delivered, for the policy that cares.
-    pub is_discard_delivered: bool,
+    /// The page of the discard fault that was delivered last, and where it was, for the policies that care.
+    pub discarded: Option<(u32, At)>,
     /// Pages that it got discard faults for, for the policy that cares.
     pub spared: Spared,
     /// How often its real addresses have changed their meaning: each time the TLB is out of date.
@@ -167,8 +171,9 @@ impl Vcpu {
             handshake: None,
             wants: None,
             transferred: (0, Vec::new()),
+            releases: 0..0,
             held_until: 0,
-            is_discard_delivered: false,
+            discarded: None,
             spared: Spared::default(),
             spaces: 0,
         }

@@ -12,7 +12,7 @@ use drivers::block::{self, Choice, Disk, MemoryDisk};
 use drivers::{console, logger, record, sclp};
 
 use crate::balloon::{self, Balloon};
-use crate::control::{Cmma, Control, DiskChoice};
+use crate::control::{Cmma, Control, DiskChoice, Work};
 use crate::fs::archive::Archive;
 use crate::mm::{Hinting, MOST_PENDING, Mm, Page, Probe, probe};
 use crate::report::{self, Boot};
@@ -34,6 +34,14 @@ pub struct Prepared {
     machine: sclp::Machine,
     control: Control,
     found: Probe,
+}
+
+impl Prepared {
+    /// What the parameters say is to be done.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        self.control.work
+    }
 }
 
 /// Runs the kernel.

@@ -66,11 +66,7 @@ const PROBES: [Probe; 8] = {
         essa,
         with_dat(essa, "ESSA emulated, state queried, DAT on"),
         fault,
-        Probe {
-            // Two pages of the guest's tables are looked up, which is a little more.
-            bound: None,
-            ..with_dat(fault, "discard fault delivered, DAT on")
-        },
+        with_dat(fault, "discard fault delivered, DAT on"),
     ]
 };
 
@@ -90,11 +86,11 @@ pub fn all() -> &'static [Probe] {
     &PROBES
 }
 
-/// The options of a run that counts what the guest in a file measures.
+/// The options of a run that counts what the guest in a file measures, or so many of it.
 #[must_use]
-pub fn options(guest: &str) -> Vec<&str> {
-    let mut options = vec!["--guest", guest];
-    options.extend("--icount --memory-disk --guests 1 --evict lru".split(' '));
+pub fn options<'a>(guest: &'a str, guests: &'a str) -> Vec<&'a str> {
+    let mut options = vec!["--guest", guest, "--guests", guests];
+    options.extend("--icount --memory-disk --evict lru".split(' '));
     options
 }
 
@@ -170,6 +166,54 @@ pub fn reclaim(is_volatile: bool, resets: bool) -> Vec<u8> {
 /// Memory for such a guest, and frames, of which there are fewer.
 pub const RECLAIM_OPTIONS: [&str; 4] = ["--guest-memory", "16M", "--memory", "4M"];
 
+/// Pages that [`sleeping`] guest 0 gives up, half of them unused and half volatile, before it sleeps.
+pub const GIVEN_UP: u64 = 1000;
+
+/// A guest that sleeps for a tenth of a second with its pages given up, if it is guest 0; another one touches as many
+/// meanwhile, and keeps them.
+#[must_use]
+pub fn sleeping() -> Vec<u8> {
+    let mut image = Image::new();
+    let half = ((GIVEN_UP / 2) as u16).to_be_bytes();
+    image.put(0x720, &psw(WAIT, 0xfff));
+    image.put(0x750, &0x6ae0_u64.to_be_bytes()); // control register 0: signals, clock comparator
+    image.put(0x760, &(100_000_u64 << 12).to_be_bytes());
+    image.put(0x768, &psw(WAIT | EXTERNAL, 0));
+    image.put(BEGIN, &psw(0, image.at + 4));
+    image.code(&[0xb2, 0xb2, 0x07, 0x40]); // lpswe begin
+    image.code(&[0xb2, 0x02, 0x07, 0x00]); // stidp 0x700
+    image.code(&[0xa5, 0x2e, 0x00, 0x10]); // llilh %r2,0x10
+    for state in [0x20, 0x30] {
+        // Unused, volatile.
+        image.code(&[0xa7, 0x59, half[0], half[1]]); // lghi %r5,half of them
+        let again = image.at;
+        image.code(&[0xe3, 0x20, 0x20, 0x00, 0x00, 0x24]); // stg %r2,0(%r2)
+        image.code(&[0x95, 0x00, 0x07, 0x03]); // cli 0x703,0
+        image.code(&[0xa7, 0x74, 0x00, 0x04]); // jne behind the next
+        image.code(&[0xb9, 0xab, state, 0x32]); // essa %r3,%r2
+        image.code(&[0xa7, 0x2b, 0x10, 0x00]); // aghi %r2,4096
+        image.branch(0x57, again); // brctg %r5
+    }
+    image.code(&[0x95, 0x00, 0x07, 0x03]); // cli 0x703,0
+    image.code(&[0xa7, 0x74, 0x00, 0x1b]); // jne to the end
+    image.code(&[0xeb, 0x00, 0x07, 0x50, 0x00, 0x2f]); // lctlg %c0,%c0,0x750
+    image.code(&[0xb2, 0x7c, 0x07, 0x58]); // stckf 0x758
+    image.code(&[0xe3, 0x10, 0x07, 0x58, 0x00, 0x04]); // lg %r1,0x758
+    image.code(&[0xe3, 0x10, 0x07, 0x60, 0x00, 0x08]); // ag %r1,0x760
+    image.code(&[0xe3, 0x10, 0x07, 0x58, 0x00, 0x24]); // stg %r1,0x758
+    image.code(&[0xb2, 0x06, 0x07, 0x58]); // sckc 0x758
+    image.code(&[0xb2, 0xb2, 0x07, 0x68]); // lpswe 0x768
+    // Whoever wakes it but its clock makes it execute one more.
+    image.put(EXTERNAL_NEW, &psw(0, image.at));
+    image.put(0x778, &[0x10, 0x04]);
+    image.code(&[0xd5, 0x01, 0x00, 0x86, 0x07, 0x78]); // clc 0x86(2),0x778
+    image.code(&[0xa7, 0x84, 0x00, 0x04]); // je behind the next
+    image.code(&[0xb2, 0xb2, 0x07, 0x68]); // lpswe 0x768
+    image.code(&[0xb2, 0xb2, 0x07, 0x20]); // lpswe 0x720
+    image.bytes
+}
+
+const EXTERNAL_NEW: usize = 0x1b0;
 const PROGRAM_NEW: usize = 0x1d0;
 const HANDLER: usize = 0x400;
 const ASCE: usize = 0x730;
@@ -177,8 +221,9 @@ const BEGIN: usize = 0x740;
 /// A segment table and a page table: virtual is real.
 const SEGMENTS: usize = 0x4000;
 const PAGES: usize = 0x8000;
-/// Of a PSW mask: DAT on; the wait that ends the guest.
+/// Of a PSW mask: DAT on; enabled for external interruptions; the wait that ends the guest.
 const DAT: u64 = 1 << 58;
+const EXTERNAL: u64 = 1 << 56;
 const WAIT: u64 = 1 << 49;
 
 fn psw(mask: u64, address: usize) -> [u8; 16] {

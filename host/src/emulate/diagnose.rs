@@ -46,7 +46,8 @@ pub(super) fn diag(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     outcome
 }
 
-/// X'10': releases the pages from the first to the last address; the prefix pages are spared.
+/// X'10': releases the pages from the first to the last address; the prefix pages are spared. That is done
+/// piece by piece, before the CPU does anything else.
 fn release(machine: &mut Machine<'_>, first: usize, last: usize) -> Result<(), Trap> {
     let (first, last) = (machine.gpr(first), machine.gpr(last));
     let page = PAGE_SIZE as u64;
@@ -58,14 +59,7 @@ fn release(machine: &mut Machine<'_>, first: usize, last: usize) -> Result<(), T
         return Err(Trap::exception(program::ADDRESSING));
     }
     let number = |address: u64| (address >> arch::PAGE_SHIFT) as u32;
-    let (first, end) = (number(first), number(last) + 1);
-    let memory = &mut machine.guest.memory;
-    let prefix = number(memory.prefix(machine.cpu).into());
-    // What is in front of the prefix area, and what is behind it.
-    let spared = prefix.clamp(first, end)..(prefix + 2).clamp(first, end);
-    for pages in [first..spared.start, spared.end..end] {
-        memory.release(machine.pool, pages);
-    }
+    machine.vcpu_mut().releases = number(first)..number(last) + 1;
     Ok(())
 }
 

@@ -188,8 +188,11 @@ impl Evictor {
 /// Takes all that may be taken, but what a CPU of the guest faulted on and has not used yet.
 #[inline(never)]
 fn steal_but_spare(guest: &mut Guest, cpu: usize, pool: &mut FramePool) {
-    let at = guest.vcpus[cpu].at();
-    guest.vcpus[cpu].spared.leave(at);
+    let vcpu = &mut guest.vcpus[cpu];
+    if let Some((page, at)) = vcpu.discarded {
+        vcpu.spared.fault(page, at);
+    }
+    vcpu.spared.leave(vcpu.at());
     let Guest { vcpus, memory, .. } = guest;
     let (all, mut kept) = (memory.arrived(), Vec::new());
     while let Some(page) = memory.next_discardable_of(all) {

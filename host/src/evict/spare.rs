@@ -52,7 +52,6 @@ impl Spared {
     }
 
     /// An instruction gets a discard fault for a page, and is not executed.
-    #[inline(never)]
     pub fn fault(&mut self, page: u32, at: At) {
         let mut place = self.oldest;
         for (number, spared) in self.pages.iter_mut().enumerate() {

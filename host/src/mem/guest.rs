@@ -4,24 +4,27 @@ mod access;
 mod discard;
 mod keys;
 mod paging;
+mod release;
 #[cfg(test)]
 mod tests;
 mod working_set;
 
 pub use access::{is_in_one_page, pieces};
 pub use paging::Standing;
+pub use release::MOST_RELEASED;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use arch::{Frame, PAGE_SHIFT, program, storage};
 use cmm::{Access, Effect, EssaResult, HostEvent, Orc, PageState};
 
 use super::entry::{Hinting, PageEntry, PageFlags};
-use super::notifier::{Notifier, Notifiers, Right};
+#[cfg(feature = "controls")]
+use super::notifier::Right;
+use super::notifier::{Notifier, Notifiers};
 use super::translations::Translations;
 use super::{AccessError, GuestFault, Want};
 use crate::memory::FramePool;
@@ -236,32 +239,6 @@ impl GuestMemory {
         }
         self.note_discardable(page);
         transition.result()
-    }
-
-    /// DIAGNOSE X'10': the content of some pages is not needed any more. Pinned ones stay.
-    pub fn release(&mut self, pool: &mut FramePool, pages: Range<u32>) {
-        let are_taken = self
-            .notifiers
-            .invalidate_range(&pages, Right::Content)
-            .is_ok();
-        for page in pages {
-            let is_taken = |page| self.notifiers.invalidate_page(page, Right::Content).is_ok();
-            if are_taken || is_taken(page) {
-                self.forget(pool, page);
-            }
-        }
-    }
-
-    /// Gives up what a page has that nobody uses any more.
-    fn forget(&mut self, pool: &mut FramePool, page: u32) {
-        self.give_frame(pool, page);
-        self.give_slot(pool, page);
-        let entry = &mut self.pages[page as usize];
-        entry.state = cmm::apply(entry.state, HostEvent::Release)
-            .unwrap_or_else(|_| unreachable!("any page can be released"));
-        entry
-            .flags
-            .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
     }
 
     /// Drops the content of the page that the guest has made stable last: the negative control.

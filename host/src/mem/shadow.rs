@@ -103,7 +103,7 @@ impl Shadow {
     /// No translations of `memory` bytes of guest storage, for so many CPUs, in at most `bytes`.
     #[must_use]
     pub fn new(memory: u64, cpus: usize, bytes: u64) -> Self {
-        let pages = (bytes >> PAGE_SHIFT) as usize;
+        let pages = (bytes / table::COST) as usize;
         let mut tables = Tables::new(pages, (memory >> PAGE_SHIFT) as usize);
         let nothing = tables.allocate(Use::Upper(0), 0..=0, NOWHERE, 0);
         debug_assert_eq!(nothing, Some(NOTHING));

@@ -81,6 +81,8 @@ unsafe impl Send for Host {}
 pub enum Next {
     /// Let it run until the time given.
     Enter(Context, u64),
+    /// It is within an instruction: let others have the host, and ask again.
+    Again,
     /// Give it up.
     Leave,
 }
@@ -231,7 +233,7 @@ impl Host {
 
     /// What comes next for a virtual CPU that a physical one has, between two exits.
     pub fn next(&mut self, me: usize, id: Id, slice_end: &mut u64) -> Next {
-        self.interrupt(id);
+        let is_within = self.go_on(id);
         self.attend(me, id.guest);
         let now = clock::now();
         self.tend_operator(me, now);
@@ -260,6 +262,9 @@ impl Host {
             *slice_end = Self::slice_end(now);
             self.print(id.guest);
         }
+        if is_within {
+            return Next::Again;
+        }
         let until = self
             .look_at(now)
             .map_or(*slice_end, |at| at.min(*slice_end))
@@ -274,11 +279,15 @@ impl Host {
         Next::Enter(vcpu.context, timer.min(until))
     }
 
-    /// Does to a virtual CPU what is pending for it.
-    fn interrupt(&mut self, id: Id) {
+    /// Does to a virtual CPU what is pending for it: first the rest of an instruction. Returns whether it is within that
+    /// still.
+    fn go_on(&mut self, id: Id) -> bool {
         let mut machine = self.machine(id);
         if machine.guest.end.is_some() {
-            return;
+            return false;
+        }
+        if !machine.vcpu().releases.is_empty() && machine.go_on() {
+            return true;
         }
         signal::carry_out_accepted(&mut machine);
         if machine.vcpu().is_operating {
@@ -288,6 +297,7 @@ impl Host {
             }
             interruption::early(&mut machine);
         }
+        false
     }
 
     /// The slice of a virtual CPU that begins now ends then.
@@ -336,7 +346,7 @@ impl Host {
             .after_exit(&mut self.guests, (id.guest, id.cpu), &mut self.pool);
         let guest = &mut self.guests[id.guest];
         let vcpu = &mut guest.vcpus[id.cpu];
-        if core::mem::take(&mut vcpu.is_discard_delivered) {
+        if vcpu.discarded.take().is_some() {
             vcpu.held_until = self.evictor.hold_until(clock::now());
         }
         if self.pager.is_none() {

@@ -192,7 +192,15 @@ impl Worker {
     /// Runs one virtual CPU until its slice is over, it waits, or it is not to run any more.
     fn run_slice(&mut self, mut host: Guard, id: Id) -> Guard {
         let mut slice_end = Host::slice_end(clock::now());
-        while let Next::Enter(mut context, until) = host.next(self.me, id, &mut slice_end) {
+        loop {
+            let (mut context, until) = match host.next(self.me, id, &mut slice_end) {
+                Next::Enter(context, until) => (context, until),
+                Next::Again => {
+                    host = self.host.give_way(host);
+                    continue;
+                }
+                Next::Leave => break,
+            };
             self.load(&mut host, id);
             loop {
                 drop(host);

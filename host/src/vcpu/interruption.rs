@@ -138,9 +138,7 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
             machine.guest.counters.discard_faults += 1;
             let page = fault.identification.unwrap_or_default() >> arch::PAGE_SHIFT;
             let vcpu = machine.vcpu_mut();
-            vcpu.is_discard_delivered = true;
-            let at = vcpu.at();
-            vcpu.spared.fault(page as u32, at);
+            vcpu.discarded = Some((page as u32, vcpu.at()));
         }
         program::ADDRESSING => machine.guest.counters.addressing_faults += 1,
         _ => {}

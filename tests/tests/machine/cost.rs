@@ -13,6 +13,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("cost::of_exits", exits),
         trial("cost::of_unused_pages_reclaimed", || reclaim(false)),
         trial("cost::of_volatile_pages_reclaimed", || reclaim(true)),
+        trial("cost::for_a_guest_that_sleeps", sleeping),
     ]
 }
 
@@ -60,13 +61,47 @@ fn reclaim(is_volatile: bool) -> Verdict {
     Ok(())
 }
 
+/// A guest that sleeps is not woken when its pages are taken: it has the same exits, and has run as long, as if nobody had
+/// taken them.
+fn sleeping() -> Verdict {
+    let [taken, left] = [beside_another("6M")?, beside_another("16M")?];
+    let evicted = |host: &Host| host.guests[0].evicted.values().sum::<u64>();
+    check!(evicted(&left) == 0, "{:?}", left.guests[0].evicted);
+    let most = probe::GIVEN_UP;
+    check!(evicted(&taken) > most / 4, "{:?}", taken.guests[0].evicted);
+    let [taken, left] = [taken, left].map(|host| host.guests[0].clone());
+    check!(
+        taken.exits == left.exits,
+        "exits {:?}, {:?} if it keeps its pages",
+        taken.exits,
+        left.exits
+    );
+    check!(
+        taken.cpu_us.abs_diff(left.cpu_us) <= 1,
+        "it ran {} us, {} if it keeps its pages",
+        taken.cpu_us,
+        left.cpu_us
+    );
+    Ok(())
+}
+
+/// What comes of a guest that sleeps beside one that does not, with so many frames for both.
+fn beside_another(memory: &str) -> Result<Host, libtest_mimic::Failed> {
+    let more = ["--guest-memory", "16M", "--memory", memory];
+    run_guests("2", &probe::sleeping(), &more)
+}
+
 fn run_guest(image: &[u8], more: &[&str]) -> Result<Host, libtest_mimic::Failed> {
+    run_guests("1", image, more)
+}
+
+fn run_guests(count: &str, image: &[u8], more: &[&str]) -> Result<Host, libtest_mimic::Failed> {
     let folder = folder();
     let path = folder.path().join("guest.img");
     std::fs::write(&path, image).map_err(|error| error.to_string())?;
     let path = path.to_str().ok_or("a directory name that is no text")?;
     let arguments = [
-        &probe::options(path)[..],
+        &probe::options(path, count)[..],
         more,
         &["--files", files::directory()],
     ];

@@ -27,20 +27,57 @@ const WORST: f64 = 256.0 + 32.0 * 4.0;
 /// The least that two CPUs do, to one.
 const TWO_TO_ONE: f64 = 1.8;
 
+/// Of a hundred pages that are looked at, so many were referenced; what that may take to resetting all.
+const SCANS: [(u32, Option<f64>); 5] = [
+    (0, Some(0.05)),
+    (2, Some(0.05)),
+    (10, None),
+    (50, Some(0.6)),
+    (100, None),
+];
+
 /// Takes them all.
 pub(super) fn figures(options: &BenchOptions) -> Result<Vec<Figure>> {
     let mut figures = counted(options)?;
+    figures.extend(scans(options)?);
     figures.extend(throughput()?);
     Ok(figures)
 }
 
 /// Instructions, by the clock of a machine that executes one a nanosecond.
 fn counted(options: &BenchOptions) -> Result<Vec<Figure>> {
+    Ok(image(options, "cmma=off", true)?
+        .iter()
+        .map(counts)
+        .collect())
+}
+
+/// How long it takes to look for pages that were referenced, to how long it takes to reset the bit of each: all in one
+/// run.
+fn scans(options: &BenchOptions) -> Result<Vec<Figure>> {
+    let measures = image(options, "cmma=off work=pages", false)?;
+    let mut figures = Vec::new();
+    for (ways, (share, bound)) in measures.chunks_exact(3).zip(SCANS) {
+        let all = ways[0].instructions.max(1) as f64;
+        let scans = [("only those reset", bound), ("translations taken", None)];
+        for ((how, bound), way) in scans.into_iter().zip(&ways[1..]) {
+            let name = format!("scan of pages, {share} % referenced, {how}: to every page reset");
+            figures.push(figure(name, way.instructions as f64 / all, "times", bound));
+        }
+    }
+    let all = &measures[0];
+    let each = all.instructions as f64 / 4.096 / all.count.max(1) as f64;
+    figures.push(figure("scan of pages, every page reset", each, "ns", None));
+    Ok(figures)
+}
+
+/// What the image has measured.
+fn image(options: &BenchOptions, parameters: &str, icount: bool) -> Result<Vec<Measure>> {
     let Setup { qemu, toolchain } = setup::set_up(&options.setup)?;
     let image = images::build_allocators(&toolchain)?;
     let machine = Machine {
-        parameters: "cmma=off".to_owned(),
-        icount: true,
+        parameters: parameters.to_owned(),
+        icount,
         ..Machine::plain(qemu, image.stripped, 1, MEMORY_MIB)
     };
     let mut collector = Collector::new(Expected {
@@ -64,7 +101,7 @@ fn counted(options: &BenchOptions) -> Result<Vec<Figure>> {
         let last: Vec<_> = collector.last_lines().collect();
         bail!("the allocators' image failed: {}", last.join(" | "));
     }
-    Ok(collector.guests()[&0].measures.iter().map(counts).collect())
+    Ok(collector.guests()[&0].measures.clone())
 }
 
 fn counts(measure: &Measure) -> Figure {

@@ -49,7 +49,7 @@ fn host(options: &BenchOptions, guest: &[u8], more: &[&str]) -> Result<Host> {
     let path = path.to_string_lossy();
     let files = workspace::root().join("cmm");
     let files = files.to_string_lossy();
-    let arguments = [&probe::options(&path)[..], more, &["--files", &files]].concat();
+    let arguments = [&probe::options(&path, "1")[..], more, &["--files", &files]].concat();
     let finished = run_quietly(options, &arguments)?;
     let host = finished.collector.host();
     host.cloned()

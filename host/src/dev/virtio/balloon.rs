@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::Storage;
 use super::device::Served;
 use super::ring::{Broken, Piece, Queue, Request};
+use crate::mem::MOST_RELEASED;
 
 /// Queues; the fourth is for reports.
 const INFLATE: usize = 0;
@@ -44,6 +45,8 @@ pub struct Balloon {
     target: u32,
     /// Pages that it has, as the guest says.
     actual: u32,
+    /// Pages of the next report that were released already.
+    released: u64,
     /// A request for statistics that is not complete.
     held: Option<u16>,
     /// Memory that the guest could give up without harm when it was asked last, in bytes.
@@ -57,7 +60,8 @@ impl Balloon {
     pub(super) const FEATURES: u64 = 1 << 1 | 1 << 2 | 1 << 5;
 
     pub(super) fn reset(&mut self) {
-        (self.actual, self.held, self.available) = (0, None, None);
+        (self.actual, self.released) = (0, 0);
+        (self.held, self.available) = (None, None);
     }
 
     /// Pages that it should have.
@@ -125,10 +129,22 @@ impl Balloon {
                 queue.take();
                 return Served::one(queue, storage, is_told);
             }
-            _ => counters.reported += release_all(storage, &request.pieces)?,
+            _ => {
+                let (count, is_all) = release_some(storage, &request.pieces, self.released)?;
+                counters.reported += count;
+                if !is_all {
+                    self.released += u64::from(MOST_RELEASED);
+                    self.counters = counters;
+                    return Ok(Served {
+                        is_more: true,
+                        is_told: false,
+                    });
+                }
+            }
         }
         let is_told = queue.complete(storage, request.head, 0)?;
         queue.take();
+        self.released = 0;
         self.counters = counters;
         Served::one(queue, storage, is_told)
     }
@@ -188,21 +204,35 @@ fn release_each(storage: &mut dyn Storage, request: &Request) -> Result<u64, Bro
     Ok(count + storage.release(run))
 }
 
-/// The content of all whole pages in the pieces goes.
-fn release_all(storage: &mut dyn Storage, pieces: &[Piece]) -> Result<u64, Broken> {
+/// The content of whole pages in the pieces goes: of some behind so many that have gone before. Returns how many are
+/// released now, and whether that is all.
+fn release_some(
+    storage: &mut dyn Storage,
+    pieces: &[Piece],
+    before: u64,
+) -> Result<(u64, bool), Broken> {
     const PAGE: u64 = arch::PAGE_SIZE as u64;
     // Each page once, so that this has an end soon.
     let length: u64 = pieces.iter().map(|piece| u64::from(piece.length)).sum();
     if length / PAGE > storage.pages() {
         return Err(Broken::Driver);
     }
-    let mut count = 0;
+    let (mut count, mut skip, mut room) = (0, before, u64::from(MOST_RELEASED));
     for piece in pieces {
         let end = piece.address.checked_add(piece.length.into());
-        let end = end.filter(|_| piece.to_driver).ok_or(Broken::Driver)?;
-        count += storage.release(piece.address.div_ceil(PAGE)..end / PAGE);
+        let end = end.filter(|_| piece.to_driver).ok_or(Broken::Driver)? / PAGE;
+        let first = piece.address.div_ceil(PAGE);
+        let pages = end.saturating_sub(first);
+        let skipped = pages.min(skip);
+        skip -= skipped;
+        if pages - skipped > room {
+            count += storage.release(first + skipped..first + skipped + room);
+            return Ok((count, false));
+        }
+        room -= pages - skipped;
+        count += storage.release(first + skipped..first.max(end));
     }
-    Ok(count)
+    Ok((count, true))
 }
 
 /// The value of a statistic.

@@ -3,6 +3,7 @@
 mod block;
 
 use super::*;
+use crate::mem::MOST_RELEASED;
 
 /// Where a queue's parts are, what it has, and the driver's pages.
 const DESCRIPTORS: u64 = 0x1000;
@@ -11,7 +12,7 @@ const USED: u64 = 0x1200;
 const INDICATORS: [u64; 2] = [0x1300, 0x1308];
 const DATA: u64 = 0x2000;
 const ENTRIES: u16 = 4;
-const PAGES: u64 = 16;
+const PAGES: u64 = 2 * MOST_RELEASED as u64;
 
 const INFLATE: usize = 0;
 const STATISTICS: usize = 2;
@@ -453,8 +454,34 @@ fn whole_pages_of_reports_are_released() {
 }
 
 #[test]
+fn a_long_report_is_released_in_parts_and_told_in_the_end() {
+    let (mut device, mut guest) = (driven(REPORTS), Guest::new());
+    let pages = MOST_RELEASED + 9;
+    guest.describe(0, (0x4000, 7 << 12), 3, 1);
+    guest.describe(1, (0xb000, (pages - 7) << 12), 2, 0);
+    guest.offer(0);
+    assert_eq!(device.serve(REPORTS, &mut guest), Ok(true));
+    assert_eq!(
+        (guest.used(), guest.released.len()),
+        (0, MOST_RELEASED as usize)
+    );
+    assert_eq!(device.serve(REPORTS, &mut guest), Ok(false));
+    let all: Vec<_> = (4..4 + u64::from(pages)).collect();
+    assert_eq!((guest.used(), &guest.released), (1, &all));
+    assert_eq!(
+        device.balloon().unwrap().counters.reported,
+        u64::from(pages)
+    );
+    // The next one begins where it begins.
+    guest.describe(2, (0x4000, 0x1000), 2, 0);
+    guest.offer(2);
+    assert_eq!(device.serve(REPORTS, &mut guest), Ok(false));
+    assert_eq!(guest.released.last(), Some(&4));
+}
+
+#[test]
 fn reports_of_more_than_there_is_end_the_device() {
-    for piece in [(0, 0x11_000), (u64::MAX - 0xfff, 0x2000)] {
+    for piece in [(0, (PAGES as u32 + 1) << 12), (u64::MAX - 0xfff, 0x2000)] {
         let (mut device, mut guest) = (driven(REPORTS), Guest::new());
         guest.describe(0, piece, 2, 0);
         guest.offer(0);

@@ -121,6 +121,25 @@ fn what_takes_a_frame_takes_all_translations() {
 }
 
 #[test]
+fn pages_are_released_a_part_at_a_time_but_for_the_prefix_area() {
+    on_a_machine(|mut world| {
+        let all = 0x40..PAGES[0] + 1;
+        let mut left = all.clone();
+        let mut parts = 0;
+        while !left.is_empty() {
+            let first = left.start;
+            world.memory.release_some(&mut world.pool, 2, &mut left);
+            assert!((1..=MOST_RELEASED).contains(&(left.start - first)));
+            let is_there = |page| world.memory.pages[page as usize].resident().is_some();
+            let expected = PAGES.map(|page| page >= left.start || page == 0x101);
+            assert_eq!(PAGES.map(is_there), expected, "{left:?}");
+            parts += 1;
+        }
+        assert_eq!((parts, left.end), (3, all.end));
+    });
+}
+
+#[test]
 fn a_page_that_is_written_is_read_only_for_all() {
     on_a_machine(|mut world| {
         for (number, page) in PAGES.into_iter().enumerate() {

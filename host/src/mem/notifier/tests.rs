@@ -33,6 +33,7 @@ fn notifiers_come_and_go_while_others_walk() {
                 become_cpu(cpu);
                 while are_there.load(Ordering::Relaxed) {
                     witness.walk();
+                    witness.walk_for_batches();
                 }
             });
         }

@@ -11,6 +11,9 @@ use crate::sync::{MOST_CPUS, this_cpu};
 /// Users that come and go.
 pub const USERS: usize = 3;
 
+/// Pages of a batch.
+const BATCH: [u32; 2] = [0, 7];
+
 /// What is known of a user.
 #[derive(Default)]
 struct User {
@@ -50,8 +53,8 @@ struct Guest {
     time: usize,
 }
 
-impl Notifier for Head {
-    fn age_page(&self, _: u32) -> bool {
+impl Head {
+    fn told(&self) {
         let walk = &self.0.walks[this_cpu()];
         for (number, user) in self.0.users.iter().enumerate() {
             // Due is what was there before the walk began, and is still.
@@ -60,18 +63,25 @@ impl Notifier for Head {
             walk.due[number].store(if is_still_there { before } else { 0 }, SeqCst);
         }
         (self.0.pause)();
+    }
+}
+
+impl Notifier for Head {
+    fn age_page(&self, _: u32) -> bool {
+        self.told();
         false
     }
 
     fn invalidate_range(&self, _: Range<u32>, _: Right) -> Result<(), Pinned> {
+        self.told();
         Ok(())
     }
 
     fn release(&self) {}
 }
 
-impl Notifier for Guest {
-    fn age_page(&self, _: u32) -> bool {
+impl Guest {
+    fn told(&self) {
         let user = &self.notes.users[self.number];
         let freed = || user.freed.load(SeqCst);
         assert!(freed() < user.came.load(SeqCst), "walked to one freed");
@@ -79,10 +89,17 @@ impl Notifier for Guest {
         assert!(freed() < user.came.load(SeqCst), "freed while it was told");
         let due = &self.notes.walks[this_cpu()].due[self.number];
         let _ = due.compare_exchange(self.time, 0, SeqCst, SeqCst);
+    }
+}
+
+impl Notifier for Guest {
+    fn age_page(&self, _: u32) -> bool {
+        self.told();
         true
     }
 
     fn invalidate_range(&self, _: Range<u32>, _: Right) -> Result<(), Pinned> {
+        self.told();
         Ok(())
     }
 
@@ -134,16 +151,35 @@ impl Witness {
         self.notifiers.unregister(&notifier);
     }
 
-    /// This CPU walks.
+    /// This CPU walks, for a page.
     ///
     /// # Panics
     /// If it does not reach who was there before.
     pub fn walk(&self) {
+        self.walk_by(&|all| {
+            all.age_page(0);
+        });
+    }
+
+    /// This CPU walks as one that reclaims: for a batch of pages to be asked for, and to be given up.
+    ///
+    /// # Panics
+    /// As for [`Witness::walk`].
+    pub fn walk_for_batches(&self) {
+        self.walk_by(&|all| {
+            all.age_batch(&BATCH);
+        });
+        self.walk_by(&|all| {
+            all.invalidate_batch(&BATCH, Right::Access);
+        });
+    }
+
+    fn walk_by(&self, walk_through: &dyn Fn(&Notifiers)) {
         let walk = &self.notes.walks[this_cpu()];
         for (before, user) in walk.before.iter().zip(&self.notes.users) {
             before.store(user.there.load(SeqCst), SeqCst);
         }
-        self.notifiers.age_page(0);
+        walk_through(&self.notifiers);
         let has_missed = walk.due.iter().any(|due| due.load(SeqCst) != 0);
         assert!(!has_missed, "a walk missed one that was there before");
     }

@@ -41,6 +41,9 @@ fn set_link(arena: &mut Arena, entry: EntryId, (next, previous): (u32, u32)) {
     arena.set(table, PAGE_TABLE_ENTRIES + index, word);
 }
 
+// What is known of a page of a guest: its entry, and where its list begins.
+const _: () = assert!(size_of::<crate::mem::PageEntry>() + size_of::<EntryId>() <= 16);
+
 /// The lists of all guest pages.
 pub(super) struct Chains(Vec<u32>);
 

@@ -62,6 +62,9 @@ impl Table {
     };
 }
 
+/// What a page of tables takes of the quota: itself, what is known of it, and its places among the followers.
+pub(super) const COST: u64 = (PAGE_SIZE + size_of::<Table>() + 2 * size_of::<u32>()) as u64;
+
 /// All tables of a guest's shadow spaces.
 pub(super) struct Tables {
     pub(super) arena: Arena,

@@ -175,9 +175,8 @@ fn what_is_wrong_with_a_request_is_its_own_error() {
         guest.discarded = Some(7);
         spoil(&mut guest);
         assert_eq!(serve(&mut device, &mut guest), expected, "{number}");
-        assert_eq!(
-            guest.bytes[0x2000..],
-            vec![0; 0xe000],
+        assert!(
+            guest.bytes[0x2000..].iter().all(|byte| *byte == 0),
             "{number}: nothing else is written"
         );
         assert_eq!(guest.word(USED + 8), 0);
