@@ -1,5 +1,6 @@
 //! Several CPUs: of the machine, of guests, and both.
 
+mod pieces;
 mod programs;
 
 use libtest_mimic::Trial;
@@ -19,6 +20,12 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("vcpus::timers_end_waits", timers),
         trial("vcpus::orders_to_a_cpu_in_the_queue", || orders("1")),
         trial("vcpus::orders_to_a_cpu_that_runs", || orders("2")),
+        trial("vcpus::orders_within_a_long_instruction_on_1", || {
+            pieces::check("1")
+        }),
+        trial("vcpus::orders_within_a_long_instruction_on_2", || {
+            pieces::check("2")
+        }),
     ];
     for policy in ["lru", "random:2000", "steal", "hold"] {
         let name = policy.replace(':', "_");
@@ -141,6 +148,9 @@ fn run_program(program: &Program, more: &[&'static str]) -> Result<Run, libtest_
     std::fs::write(&path, image(program)).map_err(|error| error.to_string())?;
     let path = leak(path.to_str().ok_or("a directory name that is no text")?);
     let mut arguments = small(&["--guest", path, "--cpus", "2"]);
+    if more.contains(&"--guest-memory") {
+        arguments.drain(2..4);
+    }
     if more.contains(&"--guests") {
         arguments.drain(..2);
     }
