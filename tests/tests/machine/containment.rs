@@ -26,18 +26,22 @@ pub(crate) fn tests() -> Vec<Trial> {
     tests
 }
 
+/// Exits, milliseconds, and the first guest that has limits: whoever ends by itself has none, for on a busy build
+/// machine a millisecond is no time.
+const LIMITS: &str = "20000:200:9";
+
 const SETTINGS: [Setting; 2] = [
     Setting {
         cpus: [1, 1],
         memory: 160,
         host: "evict=random:500",
-        limits: "20000:200:1",
+        limits: LIMITS,
     },
     Setting {
         cpus: [2, 2],
         memory: 160,
         host: "evict=lru memory=16M paging=model:96M:10:2",
-        limits: "20000:200:1",
+        limits: LIMITS,
     },
 ];
 
@@ -50,35 +54,41 @@ const ITSELF: &str = "its program-interruption handler interrupts itself";
 /// No interruption has this code.
 const NONE: u16 = 0xffff;
 
-const ROGUES: [Rogue; 17] = [
-    (LOOPING, NONE, USED_UP),
+/// They end by themselves.
+const ENDING: [Rogue; 7] = [
     (WIPING, NONE, ITSELF),
     (PREFIX, 5, WELL),
-    (SIGNALLING, NONE, USED_UP),
-    (RESTARTING, NONE, USED_UP),
-    (TALKING, NONE, USED_UP),
-    (TIMED, NONE, USED_UP),
     (EXECUTING, 3, WELL),
     (EXECUTING_ITSELF, 3, WELL),
-    (ASKING_FOR_MUCH, NONE, USED_UP),
-    (LOADING, NONE, USED_UP),
-    (INVALIDATING, NONE, USED_UP),
-    (HINTING, NONE, USED_UP),
-    (RELEASING, NONE, USED_UP),
     (RELEASING_INTERRUPTED, NONE, WELL),
     (TOUCHING, NONE, WELL),
     (READING_OVER_ITS_LIST, NONE, WELL),
 ];
 
+/// They never end.
+const ENDLESS: [&[u8]; 10] = [
+    LOOPING,
+    SIGNALLING,
+    RESTARTING,
+    TALKING,
+    TIMED,
+    ASKING_FOR_MUCH,
+    LOADING,
+    INVALIDATING,
+    HINTING,
+    RELEASING,
+];
+
 /// All at once: each ends as it must, and the neighbour has lost nothing.
 fn contained(setting: &Setting) -> Verdict {
-    let mut images: Vec<_> = ROGUES.iter().map(image).collect();
-    let mut expected: Vec<_> = ROGUES.iter().map(|(.., end)| *end).collect();
     // One whose new PSW is invalid, and is loaded again and again.
     let mut invalid = image(&(&[0x00, 0x00], NONE, ITSELF));
     put(&mut invalid, 0x1d0, &psw(0x8000, 0x300));
-    images.push(invalid);
-    expected.push(ITSELF);
+    let endless = ENDLESS.map(|program| (program, NONE, USED_UP));
+    let mut images = vec![invalid];
+    images.extend(ENDING.iter().chain(&endless).map(image));
+    let mut expected = vec![ITSELF];
+    expected.extend(ENDING.iter().chain(&endless).map(|(.., end)| *end));
     let outcome = beside::run(setting, &images)?;
     let Outcome::Good(ends) = &outcome else {
         return Err(format!("{outcome:?}").into());
