@@ -289,7 +289,7 @@ fn lost(host: &'static str) -> Verdict {
         cpus: [1, 1],
         memory: 160,
         host,
-        limits: "20000:2000:1",
+        limits: "20000:60000:1",
     };
     let images: Vec<_> = LOSSES
         .iter()
