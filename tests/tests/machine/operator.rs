@@ -15,7 +15,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("operator::a_script", a_script),
         trial("operator::a_guest_is_stopped", a_guest_is_stopped),
         trial("operator::who_is_paused_for_ever_is_stopped", || {
-            let run = scripted("op=wait 200\nop=pause\n", &[])?;
+            let run = scripted("op=wait 200\nop=pause\n", LONG)?;
             run.must_fail(&["guest 0: stopped by the operator"])
         }),
         trial("operator::what_is_typed", || typed("ascii")),
@@ -36,9 +36,13 @@ const REFUSED: [(&str, &str, &str); 3] = [
 ];
 
 /// Enough work for an operator to come before its end.
+const LONG: &[&str] = &["--passes", "40"];
+/// The same by a clock that counts instructions, so that the work has got as far when the operator comes however
+/// busy the build machine is.
+const COUNTED: &[&str] = &["--passes", "12", "--icount", "--memory-disk"];
+
 fn work() -> Vec<&'static str> {
-    let files = ["--files", files::directory()];
-    [&files[..], &["--passes", "40", "--evict", "lru"]].concat()
+    vec!["--files", files::directory(), "--evict", "lru"]
 }
 
 fn scripted(script: &str, more: &[&str]) -> Result<Run, Failed> {
@@ -68,7 +72,7 @@ fn a_script() -> Verdict {
         "# Look, take, look again.\n\
          op=wait 500\nop=pause 1\nop=list 1\nop=evict\nop=wait 300\nop=list 1\n\
          op=states\nop=dump 1\nop=dump 1 0x10000\nop=pause 7\nop=resume 1\n",
-        &[],
+        COUNTED,
     )?;
     run.must_be_good()?;
     let count = |answer: &Operator, name: &str| answer.counts.get(name).copied();
@@ -121,7 +125,8 @@ fn a_script() -> Verdict {
 }
 
 fn a_guest_is_stopped() -> Verdict {
-    let run = scripted("op=wait 200\nop=stop 1\nop=resume 1\n", &["--cpus", "2"])?;
+    let more = [LONG, &["--cpus", "2"]].concat();
+    let run = scripted("op=wait 200\nop=stop 1\nop=resume 1\n", &more)?;
     run.must_fail(&["guest 1: stopped by the operator"])?;
     let other = &run.host()?.guests[0];
     check!(other.status == Status::Ok, "{other:?}");
@@ -137,7 +142,7 @@ fn typed(console: &str) -> Verdict {
     let folder = folder();
     let keys = File::open(write(&folder, "halt\nl\np 1\nresume 1\nx 0\n"))
         .map_err(|error| error.to_string())?;
-    let arguments = [&work()[..], &["--operator", "--console", console]].concat();
+    let arguments = [&work()[..], LONG, &["--operator", "--console", console]].concat();
     let mut command = qemu(&folder, &arguments);
     command.stdin(keys);
     let run = read_run(&folder, command)?;
