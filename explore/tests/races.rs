@@ -419,7 +419,8 @@ mod obstacle_after_the_check {
             Guard::ObstaclesLast,
             &[
                 "what was written is lost",
-                "cannot be freed: PageFlags(DIRTY",
+                // Because of a flag, then: it is dirty.
+                "0 references, 0 mappings",
             ],
             scenario,
         );
