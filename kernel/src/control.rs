@@ -174,6 +174,8 @@ pub struct Control {
     pub hotplug: bool,
     /// Whether no file is read on more than one CPU.
     pub disjoint: bool,
+    /// Whether each pass of `work=verify` begins with an empty page cache.
+    pub cold: bool,
     /// Seed of what is random.
     pub seed: u64,
     /// Where the files are.
@@ -205,6 +207,7 @@ impl Control {
             cpus: None,
             hotplug: false,
             disjoint: false,
+            cold: false,
             seed: 1,
             disk: DiskChoice::Auto,
             left_out: Parts::empty(),
@@ -250,6 +253,7 @@ impl Control {
             "cpus" => self.cpus = Some(parameter.integer()?),
             "hotplug" => self.hotplug = parameter.one_of("off|on", [false, true])?,
             "files" => self.disjoint = parameter.one_of("shared|disjoint", [false, true])?,
+            "cold" => self.cold = parameter.one_of("off|on", [false, true])?,
             "seed" => self.seed = parameter.integer()?,
             "disk" => {
                 let all = [
@@ -295,6 +299,7 @@ mod tests {
         assert_eq!(control.steps, None);
         assert_eq!(Control::read("steps=7").unwrap().steps, Some(7));
         assert!(control.pfault && !Control::read("pfault=off").unwrap().pfault);
+        assert!(!control.cold && Control::read("cold=on").unwrap().cold);
     }
 
     #[test]
@@ -353,6 +358,7 @@ mod tests {
             ("reporting-ms=3600001", "too large"),
             ("balloon=half", "balloon"),
             ("pfault=1", "pfault"),
+            ("cold=yes", "cold"),
             ("readahead=33", "readahead=33: the value is too large"),
         ] {
             let error = Control::read(line).unwrap_err();

@@ -201,7 +201,7 @@ fn verify(
     archive: &'static Archive<'static>,
     outcome: &mut Outcome<'_>,
 ) -> Option<String> {
-    let done = work::share::run(archive, control.passes, control.seed, control.disjoint);
+    let done = work::share::run(archive, control);
     outcome.bytes_verified = done.bytes_verified;
     Some(failed(&done.failure?, outcome))
 }

@@ -101,6 +101,20 @@ fn all_files_are_verified_under_every_hinting_and_eviction() {
     }
 }
 
+/// With room for all files no page goes, unless passes begin with an empty cache: then all pages of the pass before do.
+#[test]
+fn a_cold_pass_begins_with_an_empty_cache() {
+    let files = files();
+    let pages: usize = files.iter().map(|(_, it)| it.len().div_ceil(4096)).sum();
+    for (cold, times) in [(false, 0), (true, 2)] {
+        let rig = rig(2 * pages + 64, Hinting::Unused);
+        let archive = open(&rig, write(&files)).expect("the image is sound");
+        let mut work = Verify::new(&archive, 3, 9).cold(cold);
+        work.run(|_| true).expect("every byte is what it was");
+        assert_eq!(rig.mm.stats.reclaimed.get(), (times * pages) as u64);
+    }
+}
+
 /// The same seed is the same run, another is another.
 #[test]
 fn the_seed_decides() {

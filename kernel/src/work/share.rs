@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use crate::control::Control;
 use crate::fs::archive::Archive;
 use crate::report;
 use crate::smp;
@@ -24,8 +25,7 @@ pub struct Done {
 /// What the threads add up.
 struct Sum {
     files: usize,
-    passes: u64,
-    disjoint: bool,
+    control: Control,
     files_done: AtomicUsize,
     bytes_verified: AtomicU64,
     failed: AtomicBool,
@@ -45,7 +45,7 @@ impl Sum {
                 files_done,
                 bytes_verified,
             };
-            report::progress(progress, self.passes, self.files);
+            report::progress(progress, self.control.passes, self.files);
         }
     }
 
@@ -56,11 +56,13 @@ impl Sum {
 }
 
 /// Verifies part `number` of `parts` of the files.
-fn verify(archive: &Archive<'_>, seed: u64, sum: &Sum, number: usize, parts: usize) {
-    let seed = seed.wrapping_add((number as u64) << 32);
-    let mut work = Verify::new(archive, sum.passes, seed)
+fn verify(archive: &Archive<'_>, sum: &Sum, number: usize, parts: usize) {
+    let control = &sum.control;
+    let seed = control.seed.wrapping_add((number as u64) << 32);
+    let mut work = Verify::new(archive, control.passes, seed)
         .share(number, parts)
-        .disjoint(sum.disjoint);
+        .disjoint(control.disjoint)
+        .cold(control.cold);
     let mut reported = 0;
     let outcome = work.run(|progress| {
         sum.add(progress.bytes_verified - reported);
@@ -74,12 +76,11 @@ fn verify(archive: &Archive<'_>, seed: u64, sum: &Sum, number: usize, parts: usi
     }
 }
 
-/// Verifies all files so many times; with `disjoint`, no file on more than one CPU.
-pub fn run(archive: &'static Archive<'static>, passes: u64, seed: u64, disjoint: bool) -> Done {
+/// Verifies all files as often as the parameters say, and as they say.
+pub fn run(archive: &'static Archive<'static>, control: &Control) -> Done {
     let sum = Arc::new(Sum {
         files: archive.index().len(),
-        passes,
-        disjoint,
+        control: *control,
         files_done: AtomicUsize::new(0),
         bytes_verified: AtomicU64::new(0),
         failed: AtomicBool::new(false),
@@ -88,7 +89,7 @@ pub fn run(archive: &'static Archive<'static>, passes: u64, seed: u64, disjoint:
     let parts = smp::all().count();
     let start = |number| {
         let sum = sum.clone();
-        task::spawn(move || verify(archive, seed, &sum, number, parts))
+        task::spawn(move || verify(archive, &sum, number, parts))
     };
     // The others need not go on if one cannot start.
     let start = |number| start(number).inspect_err(|error| sum.fail((*error).into()));

@@ -103,6 +103,8 @@ pub struct Verify<'a> {
     share: (usize, usize),
     /// Whether there are files that all parts read.
     popular: bool,
+    /// Whether each pass begins with an empty page cache.
+    cold: bool,
     random: Pcg64Mcg,
     buffer: Vec<u8>,
     /// Bytes verified so far.
@@ -118,6 +120,7 @@ impl<'a> Verify<'a> {
             passes,
             share: (0, 1),
             popular: true,
+            cold: false,
             random: Pcg64Mcg::new(u128::from(seed) << 1 | 1),
             buffer: Vec::new(),
             bytes_verified: 0,
@@ -129,6 +132,12 @@ impl<'a> Verify<'a> {
     pub fn disjoint(self, disjoint: bool) -> Self {
         let popular = !disjoint;
         Self { popular, ..self }
+    }
+
+    /// Each pass but the first one frees the page cache before it begins, so that all files come from the disk again.
+    #[must_use]
+    pub fn cold(self, cold: bool) -> Self {
+        Self { cold, ..self }
     }
 
     /// Takes only part `number` of the files, of `parts`. The others read none of them, but for those
@@ -150,6 +159,9 @@ impl<'a> Verify<'a> {
         self.buffer = collect(core::iter::repeat_n(0, LONGEST))?;
         for pass in 1..=self.passes {
             self.shuffle(&mut order);
+            if self.cold && pass > 1 {
+                while self.archive.mm().shrink_cache() > 0 {}
+            }
             for (done, file) in (1..).zip(&order) {
                 if pass == 1 {
                     self.gap(*file)?;

@@ -41,15 +41,15 @@ pub(crate) fn directory() -> &'static str {
     name(made)
 }
 
-/// Sizes of files of 96 MiB together, 20 KiB on the average: most end within a page.
+/// Sizes of files of 48 MiB together, 20 KiB on the average: they take 53 MiB of pages, for most end within one.
 fn many_sizes() -> impl Iterator<Item = usize> {
-    (0..5032).map(|index| 6001 + index * 7919 % 28_000)
+    (0..2500).map(|index| 6001 + index * 7919 % 28_000)
 }
 
-/// The directory of 96 MiB of files: more than a guest of 64 MiB has room for.
-pub(crate) fn large_directory() -> &'static str {
+/// The directory of 48 MiB of files, nearly all that a guest of 64 MiB has room for.
+pub(crate) fn many_directory() -> &'static str {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    let made = DIRECTORY.get_or_init(|| make("large-test-files", many_sizes(), |index, _| index));
+    let made = DIRECTORY.get_or_init(|| make("many-test-files", many_sizes(), |index, _| index));
     name(made)
 }
 
