@@ -55,6 +55,8 @@ pub enum Work {
     Reporting,
     /// Counts state changes of free pages.
     Pages,
+    /// Finds out what ESSA does here.
+    Validate,
 }
 
 impl Work {
@@ -71,6 +73,7 @@ impl Work {
             Self::Idle => "idle",
             Self::Reporting => "reporting",
             Self::Pages => "pages",
+            Self::Validate => "validate",
         }
     }
 }
@@ -174,6 +177,8 @@ pub struct Control {
     pub hotplug: bool,
     /// Whether no file is read on more than one CPU.
     pub disjoint: bool,
+    /// The first check of `work=validate` that is made.
+    pub from: u64,
     /// Seed of what is random.
     pub seed: u64,
     /// Where the files are.
@@ -205,6 +210,7 @@ impl Control {
             cpus: None,
             hotplug: false,
             disjoint: false,
+            from: 0,
             seed: 1,
             disk: DiskChoice::Auto,
             left_out: Parts::empty(),
@@ -231,7 +237,7 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|disks|swap|churn|serve|idle|reporting|pages",
+                    "verify|measure|disks|swap|churn|serve|idle|reporting|pages|validate",
                     [
                         Work::Verify,
                         Work::Measure,
@@ -242,6 +248,7 @@ impl Control {
                         Work::Idle,
                         Work::Reporting,
                         Work::Pages,
+                        Work::Validate,
                     ],
                 )?;
             }
@@ -250,6 +257,7 @@ impl Control {
             "cpus" => self.cpus = Some(parameter.integer()?),
             "hotplug" => self.hotplug = parameter.one_of("off|on", [false, true])?,
             "files" => self.disjoint = parameter.one_of("shared|disjoint", [false, true])?,
+            "from" => self.from = parameter.integer()?,
             "seed" => self.seed = parameter.integer()?,
             "disk" => {
                 let all = [
