@@ -267,7 +267,7 @@ pub fn mismatch(mismatch: &Mismatch) {
 
 /// Prints that a check begins which the machine may not survive.
 pub fn check_begins(check: u16) {
-    record::emit("check_begins", &CheckBegins { check });
+    record::emit("check_begin", &CheckBegins { check });
 }
 
 /// Prints what a check has observed.

@@ -34,6 +34,16 @@ pub struct Arguments {
     pub json: bool,
 }
 
+impl Arguments {
+    /// What a user would have asked for by typing these words, of which the first is the command's own name.
+    ///
+    /// # Errors
+    /// The words are no command line.
+    pub fn parse_words(words: Vec<&str>) -> anyhow::Result<Self> {
+        Ok(Self::try_parse_from(words)?)
+    }
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -66,6 +76,18 @@ pub enum Command {
     ///
     /// Example: cargo xtask bench --json
     Bench(BenchOptions),
+    /// Find out what ESSA and page states really do on a machine, and compare it with what is known of it.
+    ///
+    /// The kernel tries every operation on every state, every way of touching a page, and what the hypervisor
+    /// does under pressure. The exit status is 1 if the machine is not what it claims to be.
+    ///
+    /// Examples:
+    ///   cargo xtask validate
+    ///   cargo xtask validate --bare
+    ///   cargo xtask validate --profile model --format tap
+    ///   cargo xtask validate --bare --record here.json
+    #[command(verbatim_doc_comment)]
+    Validate(Box<ValidateOptions>),
     /// Only install what the other commands would: library sources and QEMU.
     ///
     /// Example: cargo xtask setup --no-install
@@ -120,6 +142,58 @@ pub struct TestOptions {
 pub struct BenchOptions {
     #[command(flatten)]
     pub(crate) setup: SetupOptions,
+}
+
+/// Form of what `validate` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    Table,
+    /// Test Anything Protocol.
+    Tap,
+}
+
+/// Options of `validate`.
+#[derive(Clone, Debug, Args)]
+pub struct ValidateOptions {
+    #[command(flatten)]
+    pub(crate) setup: SetupOptions,
+    /// Try the bare machine, without our host.
+    #[arg(long)]
+    pub bare: bool,
+    /// The machine that this is: a profile in docs/profiles, or a file. [default: model; with --bare, tcg]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+    /// Compare with nothing: write what was observed to this file, as the profile that --profile names.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Start with this check of those that a machine may not survive (901 and above).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from: u16,
+    /// What to print. [default: table]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// CPUs of the machine and of the kernel; checks that need two are skipped on one.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub cpus: u16,
+    /// Where to leave run.jsonl and run.log. [default: target/validate]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Give up after this many seconds, each time that the machine is started.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Write the page of results from the profiles in the tree, and nothing else.
+    #[arg(long, hide = true)]
+    pub page: bool,
+}
+
+impl ValidateOptions {
+    /// Name of the machine that it claims to be.
+    #[must_use]
+    pub fn claimed(&self) -> String {
+        let default = if self.bare { "tcg" } else { "model" };
+        self.profile.clone().unwrap_or_else(|| default.to_owned())
+    }
 }
 
 /// Options of `qemu`.

@@ -77,10 +77,11 @@ impl fmt::Display for Seen {
         if self.is_complete() {
             return write!(f, "done cc{}", self.cc());
         }
-        let (start, end) = self.program;
+        let start = self.program.0;
+        let length = u64::from(self.ended.length);
         let place = match self.psw.address {
             at if at == start => "before",
-            at if at == end => "behind",
+            at if at == start + length => "behind",
             at if at == self.page.0 => "at page",
             at if at.wrapping_sub(self.page.0) < PAGE_SIZE as u64 => "in page",
             _ => "elsewhere",
