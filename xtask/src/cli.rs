@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 pub use paging::Paging;
 pub use words::{Console, Control, Hinting, Work};
 
+use crate::failure;
 use crate::packages::Permission;
 use crate::toolchain::Choice;
 
@@ -167,6 +168,9 @@ pub struct ValidateOptions {
     /// Compare with nothing: write what was observed to this file, as the profile that --profile names.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Boot nothing: read what the console of a machine printed elsewhere, with `work=validate`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bare", "from"])]
+    pub log: Option<PathBuf>,
     /// Start with this check of those that a machine may not survive (901 and above).
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub from: u16,
@@ -176,6 +180,12 @@ pub struct ValidateOptions {
     /// CPUs of the machine and of the kernel; checks that need two are skipped on one.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub cpus: u16,
+    /// How the host chooses pages: as for `qemu`.
+    #[arg(long, value_name = "POLICY", default_value = "lru", value_parser = policy, conflicts_with = "bare")]
+    pub evict: String,
+    /// Memory of the kernel's machine; the host has 6 MiB less, or as much if it is less than 16M.
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
+    pub guest_memory: u64,
     /// Where to leave run.jsonl and run.log. [default: target/validate]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -189,10 +199,19 @@ pub struct ValidateOptions {
 
 impl ValidateOptions {
     /// Name of the machine that it claims to be.
-    #[must_use]
-    pub fn claimed(&self) -> String {
-        let default = if self.bare { "tcg" } else { "model" };
-        self.profile.clone().unwrap_or_else(|| default.to_owned())
+    ///
+    /// # Errors
+    /// It is a log of a machine that nobody has named.
+    pub fn claimed(&self) -> anyhow::Result<String> {
+        let default = match (&self.log, self.bare) {
+            (Some(_), _) => None,
+            (None, true) => Some("tcg".to_owned()),
+            (None, false) => Some("model".to_owned()),
+        };
+        self.profile
+            .clone()
+            .or(default)
+            .ok_or_else(|| failure::unusable("say which machine printed the log: --profile NAME"))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod expected;
+mod observe;
 mod page;
 mod pattern;
 mod print;
@@ -16,18 +17,12 @@ use anyhow::Result;
 pub use expected::Machine;
 pub use profile::Profile;
 
-use crate::cli::{Arguments, Command, QemuOptions, ValidateOptions};
-use crate::collect::Guest;
-use crate::events::{Status, Validation, Verdict};
-use crate::run::{self, Finished, Show};
-use crate::{failure, process, workspace};
+use crate::cli::ValidateOptions;
+use crate::events::{Validation, Verdict};
+use crate::failure;
 
 /// Version of the checks: a number or a case means the same in all profiles of one version.
 pub const SUITE: u32 = 1;
-/// Number of the first check that a machine may not survive, of which each is announced.
-const LAST_ONES: u16 = 901;
-/// How often a machine may stop.
-const MOST_STOPS: usize = 8;
 
 /// One case as it was observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +40,7 @@ pub(crate) fn command(options: &ValidateOptions, json: bool) -> Result<()> {
     if options.page {
         return page::write();
     }
-    let claimed = options.claimed();
+    let claimed = options.claimed()?;
     let profile = match &options.record {
         Some(_) => None,
         None => Some(Profile::find(&claimed)?),
@@ -55,7 +50,10 @@ pub(crate) fn command(options: &ValidateOptions, json: bool) -> Result<()> {
             .as_ref()
             .map_or(&claimed, |profile| &profile.machine),
     );
-    let observations = observe(options, options.format.is_none() && !json)?;
+    let observations = match &options.log {
+        Some(log) => observe::read(log)?,
+        None => observe::run(options, options.format.is_none() && !json)?,
+    };
     let judged = judge(&observations, machine, profile.as_ref(), options);
     print::all(&judged, options.format, json)?;
     if let Some(file) = &options.record {
@@ -65,94 +63,6 @@ pub(crate) fn command(options: &ValidateOptions, json: bool) -> Result<()> {
     conclude(&judged, &claimed)
 }
 
-/// All that the machine shows, over as many starts as it needs.
-fn observe(options: &ValidateOptions, aloud: bool) -> Result<Vec<Observation>> {
-    let mut from = options.from;
-    let mut all = Vec::new();
-    for _ in 0..=MOST_STOPS {
-        let finished = run::execute(&machine(options, from)?, Show::Nothing)?;
-        let guest = &finished.collector.guests()[&0];
-        all.extend(guest.checks.iter().map(|check| Observation {
-            check: check.check,
-            case: check.case.clone(),
-            text: check.observed.clone(),
-        }));
-        if finished.outcome.status == Status::Ok {
-            return Ok(all);
-        }
-        let Some(stopped) = stopped_in(guest) else {
-            return Err(bad_run(&finished));
-        };
-        if aloud {
-            process::say(&format!(
-                "the machine stops in check {stopped}; on behind it"
-            ))?;
-        }
-        all.push(Observation {
-            check: stopped,
-            case: catalogue::PREFIX.to_owned(),
-            text: "stops".to_owned(),
-        });
-        from = stopped + 1;
-    }
-    Err(failure::with_status(
-        failure::FAILED,
-        "the machine stops again and again",
-    ))
-}
-
-/// The check that was announced and of which nothing was heard any more.
-fn stopped_in(guest: &Guest) -> Option<u16> {
-    let begun = guest.check_begun.filter(|begun| *begun >= LAST_ONES)?;
-    let done = guest.checks.iter().any(|check| check.check == begun);
-    (!done).then_some(begun)
-}
-
-fn bad_run(finished: &Finished) -> anyhow::Error {
-    let reason = finished.outcome.reason.as_deref();
-    let reason = reason.unwrap_or("no reason known");
-    let log = finished.folder.join("run.log");
-    failure::with_status(
-        failure::FAILED,
-        format!(
-            "the suite did not come to its end: {reason} (see {})",
-            log.display()
-        ),
-    )
-}
-
-/// The options of the run, as a user would type them.
-fn machine(options: &ValidateOptions, from: u16) -> Result<QemuOptions> {
-    let out = options.out.clone();
-    let out = out.unwrap_or_else(|| workspace::target().join("validate"));
-    let (out, files) = (out.to_string_lossy(), workspace::root().join("cmm"));
-    let (files, cpus) = (files.to_string_lossy(), options.cpus.to_string());
-    let seconds = options.timeout.to_string();
-    let mut words = vec!["xtask", "qemu", "--out", &out, "--files", &files];
-    words.extend(["--work", "validate", "--cpus", &cpus, "--timeout", &seconds]);
-    let from = if options.bare {
-        words.extend(["--bare", "--memory", "32M"]);
-        format!("from={from}")
-    } else {
-        words.extend(["--guests", "1", "--machine-cpus", &cpus, "--evict", "lru"]);
-        words.extend([
-            "--guest-memory",
-            "16M",
-            "--memory",
-            "10M",
-            "--paging",
-            "32M",
-        ]);
-        format!("g.from={from}")
-    };
-    words.extend(["--append", &from]);
-    let Command::Qemu(qemu) = Arguments::parse_words(words)?.command else {
-        unreachable!("the words say qemu")
-    };
-    let setup = options.setup.clone();
-    Ok(QemuOptions { setup, ..*qemu })
-}
-
 /// Puts what is expected beside what was observed.
 fn judge(
     observations: &[Observation],
@@ -160,6 +70,7 @@ fn judge(
     profile: Option<&Profile>,
     options: &ValidateOptions,
 ) -> Vec<Validation> {
+    let is_hosted = !options.bare && options.log.is_none();
     let mut judged: Vec<Validation> = observations
         .iter()
         .map(|seen| {
@@ -173,7 +84,7 @@ fn judge(
                 documents: expected::of(machine, seen.check, &seen.case),
                 observed: seen.text.clone(),
                 profile: known.map(str::to_owned),
-                verdict: verdict(seen, known, profile.is_some(), !options.bare),
+                verdict: verdict(seen, known, profile.is_some(), is_hosted),
             }
         })
         .collect();

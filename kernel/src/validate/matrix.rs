@@ -4,8 +4,8 @@
 use arch::key;
 use cmm::{EssaResult, PageState};
 
-use super::observed;
 use super::stage::{Stage, State};
+use super::{NO_ESSA, observed};
 
 /// First check: one for each operation request code.
 const STATES: u16 = 100;
@@ -17,18 +17,16 @@ const KEY: u8 = 0x38;
 pub(super) fn run(stage: &mut Stage<'_>) {
     for orc in 0..16 {
         for state in PageState::ALL {
-            let Some(page) = stage.in_state(state) else {
-                observed(
-                    STATES + u16::from(orc),
-                    format_args!("{state}"),
-                    format_args!("not observed"),
-                );
-                continue;
+            let (check, case) = (STATES + u16::from(orc), format_args!("{state}"));
+            let page = match stage.in_state(state) {
+                Ok(page) => page,
+                Err(why) => {
+                    observed(check, case, format_args!("{why}"));
+                    continue;
+                }
             };
             let seen = stage.essa(orc, page);
             let new = stage.state(page);
-            let case = format_args!("{state}");
-            let check = STATES + u16::from(orc);
             if seen.is_complete() {
                 let old = State(Some(EssaResult::from(seen.gprs[3])));
                 observed(check, case, format_args!("{old}>{new}"));
@@ -43,15 +41,16 @@ pub(super) fn run(stage: &mut Stage<'_>) {
 
 /// Content and key of a resident page afterwards; reading is what a guest may do only with some states.
 fn effects(stage: &mut Stage<'_>, orc: u8) {
+    let (check, case) = (EFFECTS + u16::from(orc), format_args!("Sr"));
+    if !stage.has_essa {
+        return observed(check, case, format_args!("{NO_ESSA}"));
+    }
     let page = stage.take();
     key::set(page, KEY);
     stage.essa(orc, page);
     let key = key::get(page);
-    observed(
-        EFFECTS + u16::from(orc),
-        format_args!("Sr"),
-        format_args!("{}, key {key:02x}", stage.content(page)),
-    );
+    let content = stage.content(page);
+    observed(check, case, format_args!("{content}, key {key:02x}"));
     key::set(page, 0);
     stage.give_back(page);
 }

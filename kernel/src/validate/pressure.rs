@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use arch::clock::{self, UNITS_PER_MICROSECOND};
 use arch::{Frame, PswMask, essa, key, storage};
-use cmm::{Content, Orc, Usage};
+use cmm::{Content, Usage};
 
-use super::observed;
-use super::stage::{FILLING, Stage};
+use super::stage::{FILLING, Stage, asking_for};
+use super::{NO_ESSA, NOT_OBSERVED, observed};
 
 /// First check.
 const FIRST: u16 = 401;
@@ -17,8 +17,6 @@ const PATIENCE: u64 = 5_000_000 * UNITS_PER_MICROSECOND;
 const LEFT: usize = 256;
 /// Pages of each kind.
 const EACH: usize = 4;
-/// Pages that are to be paged out, for the other checks.
-const PAGED_OUT: usize = 90;
 
 /// What is done to a page, and its case: usage state, whether it counts as changed, whether somebody goes on
 /// storing into it.
@@ -49,13 +47,23 @@ const fn kind(usage: Usage, changed: bool, stored: bool, name: &'static str) -> 
 
 /// Reports what became of pages of each kind, and leaves paged-out pages on the stage.
 pub(super) fn run(stage: &mut Stage<'_>) {
+    if !stage.has_essa {
+        for (number, kind) in (FIRST..).zip(&KINDS) {
+            observed(
+                number,
+                format_args!("{}", kind.name),
+                format_args!("{NO_ESSA}"),
+            );
+        }
+        return;
+    }
     let mut pages = Vec::with_capacity(KINDS.len() * EACH);
     for kind in &KINDS {
         for _ in 0..EACH {
             pages.push((kind, prepare(stage, kind)));
         }
     }
-    let cold: Vec<Frame> = (0..PAGED_OUT).map(|_| stage.take()).collect();
+    let cold: Vec<Frame> = (0..stage.spare()).map(|_| stage.take()).collect();
     press(stage, &pages, &cold);
     for (number, kind) in (FIRST..).zip(&KINDS) {
         let of_kind = || {
@@ -68,7 +76,7 @@ pub(super) fn run(stage: &mut Stage<'_>) {
             observed(
                 number,
                 format_args!("{}", kind.name),
-                format_args!("not observed"),
+                format_args!("{NOT_OBSERVED}"),
             );
             continue;
         };
@@ -90,13 +98,7 @@ pub(super) fn run(stage: &mut Stage<'_>) {
 
 fn prepare(stage: &mut Stage<'_>, kind: &Kind) -> Frame {
     let page = stage.take();
-    let orc = match kind.usage {
-        Usage::Stable => Orc::SetStable,
-        Usage::Unused => Orc::SetUnused,
-        Usage::Volatile => Orc::SetVolatile,
-        Usage::PotentiallyVolatile => Orc::SetPotentiallyVolatile,
-    };
-    let _ = essa::try_essa(orc, page.address());
+    let _ = essa::try_essa(asking_for(kind.usage), page.address());
     if kind.changed {
         store(stage, page);
     }

@@ -14,10 +14,15 @@ use arch::{
 };
 use cmm::{Content, EssaResult, Orc, PageState, Usage};
 
+use super::{NO_ESSA, NOT_OBSERVED};
 use crate::mm::Mm;
 
-/// Pages that checks use.
+/// Most pages that checks use.
 const PAGES: usize = 128;
+/// Fewest: what checks have in hand at once. With so few, none is left to be paged out for them.
+const FEWEST: usize = 32;
+/// Part of the free pages that checks take, of which each comes with another one.
+const PART: usize = 8;
 /// Each comes with one in front of it, for what crosses from there into it: as an order, two.
 const ORDER: u32 = 1;
 /// What a page holds, in every byte, so that it can be seen whether it still does. No instruction begins so.
@@ -39,6 +44,8 @@ static PROGRAM: Program = Program(UnsafeCell::new([0; LONGEST]));
 /// Pages and address spaces for checks.
 pub(super) struct Stage<'a> {
     pub(super) mm: &'a Mm<'a>,
+    /// Whether the machine has ESSA.
+    pub(super) has_essa: bool,
     pages: Vec<Frame>,
     /// Pages that are stable and that the hypervisor has paged out, as far as it has kept them so.
     pub(super) paged_out: Vec<Frame>,
@@ -113,13 +120,16 @@ impl<'a> Stage<'a> {
             tables.map(frame, Frame(frame as u32), false);
         }
         let segments = SegmentTable::new([&tables]).ok_or_else(no_memory)?;
-        let mut pages = Vec::with_capacity(PAGES);
-        for _ in 0..PAGES {
+        let wanted = (mm.free_page_count() / PART).clamp(FEWEST, PAGES);
+        let mut pages = Vec::with_capacity(wanted);
+        for _ in 0..wanted {
             let pair = mm.allocate_pages(ORDER).ok_or_else(no_memory)?;
             pages.push(Frame(pair.frame.0 + 1));
         }
+        let probe = essa::try_essa(Orc::GetState, pages[0].address());
         Ok(Self {
             mm,
+            has_essa: probe.is_ok(),
             pages,
             paged_out: Vec::new(),
             identity: (segments, tables),
@@ -162,6 +172,11 @@ impl<'a> Stage<'a> {
         self.identity.1.origins()
     }
 
+    /// Pages that are left for what is not known beforehand, when checks have what they need at least.
+    pub(super) fn spare(&self) -> usize {
+        self.pages.len().saturating_sub(FEWEST)
+    }
+
     /// Takes a page back in whatever state it is.
     pub(super) fn give_back(&mut self, page: Frame) {
         // Where there is no ESSA the state is what it was.
@@ -175,33 +190,44 @@ impl<'a> Stage<'a> {
     }
 
     /// A page in a state, if it can be brought there now.
-    pub(super) fn in_state(&mut self, wanted: PageState) -> Option<Frame> {
+    ///
+    /// # Errors
+    /// What to say of a check that needs one.
+    pub(super) fn in_state(&mut self, wanted: PageState) -> Result<Frame, &'static str> {
+        let needs_essa = !matches!(wanted, PageState::SR | PageState::SZ);
+        if needs_essa && !self.has_essa {
+            return Err(NO_ESSA);
+        }
+        let page = if wanted == PageState::SP {
+            self.paged_out.pop().ok_or(NOT_OBSERVED)?
+        } else {
+            self.take()
+        };
+        if self.bring(page, wanted) {
+            return Ok(page);
+        }
+        self.give_back(page);
         if wanted == PageState::SP {
-            let page = self.paged_out.pop()?;
-            if self.state(page).is(wanted) {
-                return Some(page);
-            }
-            self.give_back(page);
+            // The hypervisor has brought this one in; perhaps not the next one.
             return self.in_state(wanted);
         }
-        let page = self.take();
+        Err(NOT_OBSERVED)
+    }
+
+    /// Brings a page into a state; returns whether it is there.
+    fn bring(&self, page: Frame, wanted: PageState) -> bool {
         let at = page.address();
         if wanted.content() == Content::Zero {
             // SAFETY: the page is the stage's, its content is of no worth.
-            let _ = unsafe { diagnose::release_pages(at, at) };
+            let released = unsafe { diagnose::release_pages(at, at) };
+            if !self.has_essa {
+                return released.is_ok();
+            }
         }
-        let orc = match wanted.usage() {
-            Usage::Stable => Orc::GetState,
-            Usage::Unused => Orc::SetUnused,
-            Usage::Volatile => Orc::SetVolatile,
-            Usage::PotentiallyVolatile => Orc::SetPotentiallyVolatile,
-        };
-        let _ = essa::try_essa(orc, at);
-        if self.state(page).is(wanted) {
-            return Some(page);
+        if wanted.usage() != Usage::Stable {
+            let _ = essa::try_essa(asking_for(wanted.usage()), at);
         }
-        self.give_back(page);
-        None
+        !self.has_essa || self.state(page).is(wanted)
     }
 
     /// What a page holds: the filling, zeroes, something else, or the interruption that reading ends in.
@@ -279,6 +305,16 @@ impl<'a> Stage<'a> {
             page,
             &[(2, page.address().0)],
         )
+    }
+}
+
+/// The operation that asks for a usage state.
+pub(super) const fn asking_for(usage: Usage) -> Orc {
+    match usage {
+        Usage::Stable => Orc::SetStable,
+        Usage::Unused => Orc::SetUnused,
+        Usage::Volatile => Orc::SetVolatile,
+        Usage::PotentiallyVolatile => Orc::SetPotentiallyVolatile,
     }
 }
 

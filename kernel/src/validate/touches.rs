@@ -1,7 +1,7 @@
 //! Each way of touching a page that is not there.
 
 use arch::dat::{SHORT_SEGMENT_TABLE_ENTRIES, SegmentEntry, short_segment_table_asce};
-use arch::{Absolute, Frame, PswMask, diagnose, storage, translation};
+use arch::{Absolute, Frame, PswMask, storage, translation};
 use cmm::PageState;
 
 use super::observed;
@@ -71,20 +71,17 @@ const WAYS: [Way; 26] = [
 /// States that are not there: a guest may touch none of them, or does not notice, or needs the hypervisor.
 const STATES: [PageState; 4] = [PageState::SP, PageState::SZ, PageState::UZ, PageState::VZ];
 
-pub(super) fn run(stage: &mut Stage<'_>, has_essa: bool) {
+pub(super) fn run(stage: &mut Stage<'_>) {
     for (number, way) in (FIRST..).zip(&WAYS) {
         for state in STATES {
-            // Zero content needs no ESSA, all others do.
-            if !has_essa && state != PageState::SZ {
-                continue;
-            }
-            for dat in [false, true] {
-                let mask = if dat { PswMask::DAT } else { PswMask::empty() };
-                let mode = if dat { "DAT" } else { "real" };
+            for (mode, mask) in [("real", PswMask::empty()), ("DAT", PswMask::DAT)] {
                 let case = format_args!("{state} {mode}");
-                let Some(page) = provide(stage, state, has_essa) else {
-                    observed(number, case, format_args!("not observed"));
-                    continue;
+                let page = match stage.in_state(state) {
+                    Ok(page) => page,
+                    Err(why) => {
+                        observed(number, case, format_args!("{why}"));
+                        continue;
+                    }
                 };
                 let other = stage.take();
                 let seen = touch(stage, mask, way, page, other);
@@ -102,9 +99,12 @@ pub(super) fn tables(stage: &mut Stage<'_>) {
     let segments = stage.take();
     for state in STATES {
         let case = format_args!("{state}");
-        let Some(table) = stage.in_state(state) else {
-            observed(TABLE, case, format_args!("not observed"));
-            continue;
+        let table = match stage.in_state(state) {
+            Ok(table) => table,
+            Err(why) => {
+                observed(TABLE, case, format_args!("{why}"));
+                continue;
+            }
         };
         let entries =
             (0..SHORT_SEGMENT_TABLE_ENTRIES).map(|number| (number, SegmentEntry::INVALID));
@@ -126,20 +126,6 @@ pub(super) fn tables(stage: &mut Stage<'_>) {
         stage.give_back(table);
     }
     stage.give_back(segments);
-}
-
-fn provide(stage: &mut Stage<'_>, state: PageState, has_essa: bool) -> Option<Frame> {
-    if has_essa {
-        return stage.in_state(state);
-    }
-    let page = stage.take();
-    let at = page.address();
-    // SAFETY: the page is the stage's.
-    if unsafe { diagnose::release_pages(at, at) }.is_err() {
-        stage.give_back(page);
-        return None;
-    }
-    Some(page)
 }
 
 fn touch(stage: &Stage<'_>, mask: PswMask, way: &Way, page: Frame, other: Frame) -> Seen {

@@ -29,11 +29,13 @@ pub(super) enum Kind {
     Execution,
     /// It is EX, its target is there.
     Target,
+    /// It gives up the content.
+    Release,
     /// It uses the storage key, the translation or the state, and no content.
     NoContent,
 }
 
-use Kind::{Access, Execution, NoContent, Target};
+use Kind::{Access, Execution, NoContent, Release, Target};
 
 /// A way to touch a page, as the kernel does in the same order: its name, its length in bytes, and what it does.
 pub(super) const WAYS: [(&str, u8, Kind); 26] = [
@@ -60,7 +62,7 @@ pub(super) const WAYS: [(&str, u8, Kind); 26] = [
     ("LURA", 4, Access("cc0", "cc0")),
     ("STURA", 4, Access("cc0", "cc0")),
     ("TB", 4, Access("cc0", "cc0")),
-    ("DIAGNOSE X'10'", 4, NoContent),
+    ("DIAGNOSE X'10'", 4, Release),
     ("DIAGNOSE X'250', its block", 4, Access("cc*", "cc*")),
     ("SERVC, its block", 4, Access("cc0", "cc0")),
 ];

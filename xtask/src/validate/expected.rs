@@ -80,7 +80,11 @@ fn state(name: &str) -> Option<PageState> {
 
 /// A machine without the instruction: an operation exception before everything else.
 fn without(check: u16) -> Option<String> {
-    matches!(check, 201..=209 | 212).then(|| "0001 behind ilc4".to_owned())
+    match check {
+        STATES..=115 => Some("0001 behind ilc4 >none".to_owned()),
+        201..=212 => Some("0001 behind ilc4".to_owned()),
+        _ => None,
+    }
 }
 
 fn transition(code: u8, state: PageState, dialect: Dialect) -> String {
@@ -100,6 +104,9 @@ fn touch(machine: Machine, state: PageState, length: u8, kind: Kind) -> Option<S
     if kind == Kind::NoContent {
         // LRA and TPROT have condition codes of their own.
         return Some(format!("done cc* >{state}"));
+    }
+    if kind == Kind::Release {
+        return Some(format!("done cc* >{}z", state.usage().letter()));
     }
     if is_lost && machine.faults() {
         let target = if kind == Kind::Execution { "page" } else { "" };
@@ -122,7 +129,7 @@ fn touch(machine: Machine, state: PageState, length: u8, kind: Kind) -> Option<S
         }
         // What is there is no instruction.
         Kind::Execution | Kind::Target => format!("0001 * >{usage}r"),
-        Kind::NoContent => return None,
+        Kind::Release | Kind::NoContent => return None,
     })
 }
 
@@ -159,8 +166,8 @@ fn other(machine: Machine, check: u16, case: &str) -> Option<&'static str> {
         (404 | 405, _) if kvm => ">Pp, key bits *, then kept",
         (402..=404, _) => ">Vz, key bits 00, then 001a",
         (405 | 406, _) => ">Sp, key bits *, then kept",
-        (501, _) => "both old in 0 of 10000 rounds",
-        (502, _) => "0 changes lost of 20000",
+        (501, _) => "both old in 0 rounds",
+        (502, _) => "0 changes lost",
         _ => return None,
     })
 }
