@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod guard;
+pub mod attempt;
 pub mod call;
 pub mod channel;
 pub mod clock;

@@ -55,6 +55,8 @@ pub enum Work {
     Reporting,
     /// Counts state changes of free pages.
     Pages,
+    /// Finds out what ESSA does here.
+    Validate,
 }
 
 impl Work {
@@ -71,6 +73,7 @@ impl Work {
             Self::Idle => "idle",
             Self::Reporting => "reporting",
             Self::Pages => "pages",
+            Self::Validate => "validate",
         }
     }
 }
@@ -176,6 +179,8 @@ pub struct Control {
     pub disjoint: bool,
     /// Whether each pass of `work=verify` begins with an empty page cache.
     pub cold: bool,
+    /// The first check of `work=validate` that is made.
+    pub from: u64,
     /// Seed of what is random.
     pub seed: u64,
     /// Where the files are.
@@ -208,6 +213,7 @@ impl Control {
             hotplug: false,
             disjoint: false,
             cold: false,
+            from: 0,
             seed: 1,
             disk: DiskChoice::Auto,
             left_out: Parts::empty(),
@@ -234,7 +240,7 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|disks|swap|churn|serve|idle|reporting|pages",
+                    "verify|measure|disks|swap|churn|serve|idle|reporting|pages|validate",
                     [
                         Work::Verify,
                         Work::Measure,
@@ -245,6 +251,7 @@ impl Control {
                         Work::Idle,
                         Work::Reporting,
                         Work::Pages,
+                        Work::Validate,
                     ],
                 )?;
             }
@@ -254,6 +261,7 @@ impl Control {
             "hotplug" => self.hotplug = parameter.one_of("off|on", [false, true])?,
             "files" => self.disjoint = parameter.one_of("shared|disjoint", [false, true])?,
             "cold" => self.cold = parameter.one_of("off|on", [false, true])?,
+            "from" => self.from = parameter.integer()?,
             "seed" => self.seed = parameter.integer()?,
             "disk" => {
                 let all = [

@@ -18,7 +18,7 @@ use crate::mm::{Account, Mm, OutOfMemory};
 use crate::report::{self, Outcome};
 use crate::work::tasks::Done;
 use crate::work::verify::Failure;
-use crate::{smp, task, work};
+use crate::{smp, task, validate, work};
 
 /// Number of the disk for files that may be written.
 const WRITABLE: u16 = 0x0101;
@@ -48,6 +48,7 @@ pub fn run(control: &Control, archive: &'static Archive<'static>) -> bool {
         Work::Disks => work::disks::run(archive.mm(), control.seed).err(),
         Work::Reporting => work::reporting::run(archive.mm()).err(),
         Work::Pages => work::pages::run(archive.mm(), control.seed).err(),
+        Work::Validate => validate::run(archive.mm(), control.from).err(),
         Work::Swap => conclude(swap(control, archive), archive.mm(), &mut outcome),
         Work::Serve => serve(control, archive, &mut outcome),
         Work::Churn => conclude(churn(control, archive), archive.mm(), &mut outcome),

@@ -34,3 +34,5 @@ pub mod time;
 pub mod trap;
 #[cfg(target_os = "none")]
 pub mod user;
+#[cfg(target_os = "none")]
+pub mod validate;

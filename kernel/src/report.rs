@@ -74,6 +74,18 @@ struct MismatchRecord<'a> {
 }
 
 #[derive(Serialize)]
+struct CheckBegins {
+    check: u16,
+}
+
+#[derive(Serialize)]
+struct Check<'a> {
+    check: u16,
+    case: &'a str,
+    observed: &'a str,
+}
+
+#[derive(Serialize)]
 struct Measure<'a> {
     name: &'a str,
     count: u64,
@@ -251,6 +263,23 @@ pub fn mismatch(mismatch: &Mismatch) {
         copy: copy.name(),
     };
     record::emit("mismatch", &record);
+}
+
+/// Prints that a check begins which the machine may not survive.
+pub fn check_begins(check: u16) {
+    record::emit("check_begin", &CheckBegins { check });
+}
+
+/// Prints what a check has observed.
+pub fn check(check: u16, case: &str, observed: &str) {
+    record::emit(
+        "check",
+        &Check {
+            check,
+            case,
+            observed,
+        },
+    );
 }
 
 /// Prints instructions counted on a path.

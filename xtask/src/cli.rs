@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 pub use paging::Paging;
 pub use words::{Console, Control, Hinting, Work};
 
+use crate::failure;
 use crate::packages::Permission;
 use crate::toolchain::Choice;
 
@@ -32,6 +33,16 @@ pub struct Arguments {
     /// Print only JSON lines on the standard output.
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl Arguments {
+    /// What a user would have asked for by typing these words, of which the first is the command's own name.
+    ///
+    /// # Errors
+    /// The words are no command line.
+    pub fn parse_words(words: Vec<&str>) -> anyhow::Result<Self> {
+        Ok(Self::try_parse_from(words)?)
+    }
 }
 
 /// What to do.
@@ -66,6 +77,18 @@ pub enum Command {
     ///
     /// Example: cargo xtask bench --json
     Bench(BenchOptions),
+    /// Find out what ESSA and page states really do on a machine, and compare it with what is known of it.
+    ///
+    /// The kernel tries every operation on every state, every way of touching a page, and what the hypervisor
+    /// does under pressure. The exit status is 1 if the machine is not what it claims to be.
+    ///
+    /// Examples:
+    ///   cargo xtask validate
+    ///   cargo xtask validate --bare
+    ///   cargo xtask validate --profile model --format tap
+    ///   cargo xtask validate --bare --record here.json
+    #[command(verbatim_doc_comment)]
+    Validate(Box<ValidateOptions>),
     /// Only install what the other commands would: library sources and QEMU.
     ///
     /// Example: cargo xtask setup --no-install
@@ -120,6 +143,76 @@ pub struct TestOptions {
 pub struct BenchOptions {
     #[command(flatten)]
     pub(crate) setup: SetupOptions,
+}
+
+/// Form of what `validate` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    Table,
+    /// Test Anything Protocol.
+    Tap,
+}
+
+/// Options of `validate`.
+#[derive(Clone, Debug, Args)]
+pub struct ValidateOptions {
+    #[command(flatten)]
+    pub(crate) setup: SetupOptions,
+    /// Try the bare machine, without our host.
+    #[arg(long)]
+    pub bare: bool,
+    /// The machine that this is: a profile in docs/profiles, or a file. [default: model; with --bare, tcg]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+    /// Compare with nothing: write what was observed to this file, as the profile that --profile names.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Boot nothing: read what the console of a machine printed elsewhere, with `work=validate`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bare", "from"])]
+    pub log: Option<PathBuf>,
+    /// Start with this check of those that a machine may not survive (901 and above).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from: u16,
+    /// What to print. [default: table]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// CPUs of the machine and of the kernel; checks that need two are skipped on one.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub cpus: u16,
+    /// How the host chooses pages: as for `qemu`.
+    #[arg(long, value_name = "POLICY", default_value = "lru", value_parser = policy, conflicts_with = "bare")]
+    pub evict: String,
+    /// Memory of the kernel's machine; the host has 6 MiB less, or as much if it is less than 16M.
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
+    pub guest_memory: u64,
+    /// Where to leave run.jsonl and run.log. [default: target/validate]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Give up after this many seconds, each time that the machine is started.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Write the page of results from the profiles in the tree, and nothing else.
+    #[arg(long, hide = true)]
+    pub page: bool,
+}
+
+impl ValidateOptions {
+    /// Name of the machine that it claims to be.
+    ///
+    /// # Errors
+    /// It is a log of a machine that nobody has named.
+    pub fn claimed(&self) -> anyhow::Result<String> {
+        let default = match (&self.log, self.bare) {
+            (Some(_), _) => None,
+            (None, true) => Some("tcg".to_owned()),
+            (None, false) => Some("model".to_owned()),
+        };
+        self.profile
+            .clone()
+            .or(default)
+            .ok_or_else(|| failure::unusable("say which machine printed the log: --profile NAME"))
+    }
 }
 
 /// Options of `qemu`.

@@ -48,6 +48,10 @@ pub struct Guest {
     pub measures: Vec<events::Measure>,
     /// Counts of what happened.
     pub tallies: Vec<events::Tally>,
+    /// What checks have observed.
+    pub checks: Vec<events::Check>,
+    /// The latest check that was announced because the machine may not survive it.
+    pub check_begun: Option<u16>,
     /// What it has left on disks.
     pub files: Vec<events::FileLeft>,
     /// Its last words.
@@ -367,6 +371,8 @@ impl Guest {
             Event::Mismatch(mismatch) => self.mismatches.push(mismatch),
             Event::Measure(measure) => self.measures.push(measure),
             Event::Tally(tally) => self.tallies.push(tally),
+            Event::Check(check) => self.checks.push(check),
+            Event::CheckBegins(check) => self.check_begun = Some(check.check),
             Event::FileLeft(file) => self.files.push(file),
             Event::Guest(outcome) => self.outcome = Some(outcome),
             Event::Error(error) => {

@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use host::{Console, GuestEnd, Host, HostBoot, HostGuest, Operator};
-pub use kernel::{Boot, FileLeft, Guest, Measure, Mismatch, Progress, Tally, WorkStart};
+pub use kernel::{
+    Boot, Check, CheckBegins, FileLeft, Guest, Measure, Mismatch, Progress, Tally, WorkStart,
+};
 
 /// Counts by name or number, such as ESSA by operation request code.
 pub type Counts = BTreeMap<String, u64>;
@@ -74,6 +76,10 @@ kinds! {
     "measure" => Measure,
     /// Kernel: how often something happened on one path.
     "tally" => Tally,
+    /// Kernel: a check begins that the machine may not survive.
+    "check_begin" => CheckBegins,
+    /// Kernel: what a check has observed.
+    "check" => Check,
     /// Kernel: what it has left on a disk.
     "file" => FileLeft,
     /// Kernel: the outcome and all counters; its last line.
@@ -96,6 +102,8 @@ kinds! {
     "image" => Image,
     /// xtask: a figure that `bench` took.
     "figure" => Figure,
+    /// xtask: a case of `validate` beside what was expected.
+    "validation" => Validation,
 }
 
 /// Reads one line.
@@ -124,6 +132,8 @@ impl Event {
             Self::Mismatch(event) => event.seq,
             Self::Measure(event) => event.seq,
             Self::Tally(event) => event.seq,
+            Self::CheckBegins(event) => event.seq,
+            Self::Check(event) => event.seq,
             Self::FileLeft(event) => event.seq,
             Self::Guest(event) => event.seq,
             Self::Error(event) => event.seq,
@@ -132,7 +142,9 @@ impl Event {
             Self::Operator(event) => event.seq,
             Self::GuestEnd(event) => event.seq,
             Self::Host(event) => event.seq,
-            Self::Outcome(_) | Self::Image(_) | Self::Figure(_) => return None,
+            Self::Outcome(_) | Self::Image(_) | Self::Figure(_) | Self::Validation(_) => {
+                return None;
+            }
         })
     }
 
@@ -141,6 +153,26 @@ impl Event {
     pub fn to_line(&self) -> String {
         serde_json::to_string(self).expect("all keys are strings")
     }
+}
+
+/// What `validate` thinks of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As the profile says.
+    Same,
+    /// Not as the profile says.
+    Different,
+    /// The profile does not have it.
+    New,
+    /// The hypervisor did not bring it about in time.
+    NotObserved,
+    /// The machine lacks what it needs.
+    Skipped,
+    /// The instruction runs natively under our host: it is another machine's answer.
+    Leak,
+    /// There was no profile to compare with.
+    Recorded,
 }
 
 /// How something ended.
@@ -228,6 +260,27 @@ records! {
         path: String,
         /// Its size in bytes.
         bytes: u64,
+    }
+    /// xtask: a case of `validate` beside what was expected.
+    Validation {
+        /// Number of the check.
+        check: u16,
+        /// What it was made on, or how.
+        case: String,
+        /// What it is about.
+        name: String,
+        /// The documents that it comes from.
+        sources: String,
+        /// What the model says, with `*` for what it leaves open; nothing if all is open.
+        model: Option<String>,
+        /// What the documents say of this machine.
+        documents: Option<String>,
+        /// What was observed.
+        observed: String,
+        /// What the profile says.
+        profile: Option<String>,
+        /// What to think of it.
+        verdict: Verdict,
     }
     /// xtask: a figure that `bench` took.
     Figure {

@@ -33,6 +33,7 @@ pub mod setup;
 pub mod table;
 pub mod testing;
 pub mod toolchain;
+pub mod validate;
 pub mod workspace;
 
 use cli::{Arguments, Command};
@@ -48,6 +49,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Test(options) => testing::command(options),
         Command::Lint(options) => images::lint(options),
         Command::Bench(options) => bench::command(options, arguments.json),
+        Command::Validate(options) => validate::command(options, arguments.json),
         Command::Setup(options) => setup::command(options),
     }
 }

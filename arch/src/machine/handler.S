@@ -46,6 +46,21 @@
         arch_entry arch_machine_check, 4, {machine_check_old}, {emergency_stack}
         arch_entry arch_io, 5, {io_old}
 
+# Program interruptions of what is executed to find out what becomes of it, in either state.
+        .section .text.arch_leave_context,"ax",@progbits
+        .balign 16
+        .globl  arch_leave_context
+        .type   arch_leave_context, @function
+arch_leave_context:
+        stmg    %r0, %r15, {save_gprs}
+        lg      %r1, {context}
+        mvc     0(128, %r1), {save_gprs}
+        mvc     128(16, %r1), {program_old}
+        lg      %r15, {context_stack}
+        lmg     %r6, %r14, 48(%r15)
+        br      %r14
+        .size   arch_leave_context, . - arch_leave_context
+
 # u64 arch_enter_context(Context *context)
         .section .text.arch_enter_context,"ax",@progbits
         .balign 16

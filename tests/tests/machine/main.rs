@@ -36,6 +36,7 @@ mod streams;
 mod support;
 mod tasks;
 mod toolchains;
+mod validate;
 mod vcpus;
 
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         streams::tests(),
         tasks::tests(),
         toolchains::tests(),
+        validate::tests(),
         vcpus::tests(),
         hercules::tests(),
     ];

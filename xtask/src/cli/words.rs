@@ -94,6 +94,8 @@ pub enum Work {
     Reporting,
     /// Counts state changes of free pages.
     Pages,
+    /// Finds out what ESSA does here.
+    Validate,
 }
 
 impl Work {
@@ -110,6 +112,7 @@ impl Work {
             Self::Idle => "idle",
             Self::Reporting => "reporting",
             Self::Pages => "pages",
+            Self::Validate => "validate",
         }
     }
 

@@ -88,6 +88,24 @@ records! {
         /// Instructions of all times together.
         instructions: u64,
     }
+    /// Kernel: a check begins that the machine may not survive.
+    CheckBegins {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Its number.
+        check: u16,
+    }
+    /// Kernel: what a check has observed.
+    Check {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Its number.
+        check: u16,
+        /// What it was made on, or how.
+        case: String,
+        /// What was observed.
+        observed: String,
+    }
     /// Kernel: what it has left on a disk.
     FileLeft {
         /// Position among the emitter's lines.
