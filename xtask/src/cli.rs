@@ -157,7 +157,8 @@ pub struct QemuOptions {
     #[arg(long, value_name = "SIZE", default_value = "24M", value_parser = size)]
     pub guest_memory: u64,
     /// Memory of the host for all guests; with --bare, of the machine. [default: 40M; with
-    /// --hinting none, unused or balloon, or --personality kvm or kvm-new, and no --paging, what the guests see; with --bare, 32M]
+    /// --hinting none, unused or balloon, or --personality kvm or kvm-new, and no --paging, what the
+    /// guests see; with --bare, 32M]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
     /// Where the host writes pages that must be kept when memory runs short: nowhere, to a disk of this
