@@ -148,14 +148,15 @@ pub(super) fn driven_out() -> Program {
     program.code(&[0xe3, 0x20, 0x20, 0x00, 0x00, 0x24]); // stg %r2,0(%r2)
     program.code(&[0xa7, 0x2b, 0x10, 0x00]); // aghi %r2,4096
     program.code(&[0xa7, 0x67, 0xff, 0xfb]); // brctg %r6,stg
+    // This one first: others come in with the one that is brought in.
+    program.at_page(0x11);
+    program.look(&essa(6));
+    program.look(&essa(0));
     program.at_page(0x10);
     program.look(&essa(0));
     program.look(&essa(5));
     program.look(&essa(0));
     program.look(LOAD);
-    program.at_page(0x11);
-    program.look(&essa(6));
-    program.look(&essa(0));
     program.end()
 }
 
