@@ -24,7 +24,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         let test = |what: &str| format!("personalities::{}_{what}", name.replace('-', "_"));
         tests.push(trial(test("as_a_guest_finds_it"), || found(name)));
         tests.push(trial(test("when_memory_is_short"), || paged_out(name)));
-        for work in ["verify", "swap", "churn"] {
+        for work in ["verify", "churn"] {
             tests.push(trial(test(work), move || works(name, work)));
         }
     }
