@@ -240,11 +240,11 @@ fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<u64, Trap> {
     Ok(u64::from_be_bytes(bytes))
 }
 
-/// The length of the instruction at the PSW address, if it can be fetched.
-pub fn length_at(machine: &mut Machine<'_>) -> Option<u8> {
+/// The length of the instruction at the PSW address; the least there is if it cannot be fetched.
+#[inline(never)]
+pub fn length_at(machine: &mut Machine<'_>) -> u8 {
     let at = machine.vcpu().psw.address;
-    let bytes = fetch_bytes(machine, at).ok()?;
-    Some(decode::length((bytes >> 56) as u8) as u8)
+    fetch_bytes(machine, at).map_or(2, |bytes| decode::length((bytes >> 56) as u8) as u8)
 }
 
 /// Executes the instruction that ended just before the guest's PSW address, or gives the guest the

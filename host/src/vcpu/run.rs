@@ -164,11 +164,13 @@ fn access(machine: &mut Machine<'_>, store: bool, length: u8) -> bool {
 
 /// The length of the instruction at the PSW address, which was interrupted by an access. Where that was a fetch, which may
 /// have been one of an EXECUTE's target, emulators say that it is the least there is.
+#[inline(always)]
 fn length_of(machine: &mut Machine<'_>, told: u8) -> u8 {
     const LEAST: u8 = 2;
-    match told {
-        LEAST => emulate::length_at(machine).unwrap_or(LEAST),
-        _ => told,
+    if told == LEAST {
+        emulate::length_at(machine)
+    } else {
+        told
     }
 }
 
