@@ -241,6 +241,7 @@ fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<u64, Trap> {
 }
 
 /// The length of the instruction at the PSW address; the least there is if it cannot be fetched.
+#[cold]
 #[inline(never)]
 pub fn length_at(machine: &mut Machine<'_>) -> u8 {
     let at = machine.vcpu().psw.address;

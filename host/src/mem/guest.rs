@@ -177,7 +177,6 @@ impl GuestMemory {
         page: u32,
         store: bool,
     ) -> Result<(Frame, bool), AccessError> {
-        let dialect = self.personality.dialect;
         let entry = self
             .pages
             .get_mut(page as usize)
@@ -187,7 +186,7 @@ impl GuestMemory {
             // Most are so, and nothing about them changes.
             return Ok((entry.frame, is_protected));
         }
-        let access = cmm::access(entry.state, dialect);
+        let access = cmm::access(entry.state, self.personality.dialect);
         match access {
             Access::Ok => {}
             Access::ZeroFill => {
