@@ -9,9 +9,10 @@ use boot::params::{Params, Route, parse_size, route};
 use crate::dev::console::Offer;
 use crate::evict::Policy;
 use crate::limits::Limits;
-use crate::mem::{Hinting, shadow};
+use crate::mem::shadow;
 use crate::monitor::Settings;
 use crate::paging::Timing;
+use crate::personality::{Hinting, Hypervisor, Personality};
 
 /// Least memory of a guest, in bytes.
 const LEAST_GUEST: u64 = 1 << 20;
@@ -44,6 +45,8 @@ pub struct Control {
     pub console: Offer,
     /// Which hints count.
     pub hinting: Hinting,
+    /// Which hypervisor the host passes for.
+    pub hypervisor: Hypervisor,
     /// Whether guests have balloons.
     pub balloon: bool,
     /// Whether all disks of guests are virtio devices, beside X'250'.
@@ -132,6 +135,7 @@ impl Default for Control {
             cpus: 1,
             console: Offer::Ascii,
             hinting: Hinting::Full,
+            hypervisor: Hypervisor::Model,
             balloon: false,
             virtio_disks: false,
             is_monitored: false,
@@ -163,6 +167,12 @@ impl Control {
         } else {
             self.hinting.name()
         }
+    }
+
+    /// What is done with page states.
+    #[must_use]
+    pub const fn personality(&self) -> Personality {
+        Personality::new(self.hypervisor, self.hinting)
     }
 
     /// Most bytes of shadow tables of each guest.
@@ -237,6 +247,16 @@ impl Control {
                     let chosen = parameter.one_of("none|unused|full|full+extended|balloon", all);
                     self.hinting = chosen.map_err(text)?;
                     self.is_monitored = parameter.value == "balloon";
+                }
+                "personality" => {
+                    let all = [
+                        Hypervisor::Model,
+                        Hypervisor::Kvm,
+                        Hypervisor::KvmNew,
+                        Hypervisor::Zvm,
+                    ];
+                    let chosen = parameter.one_of("model|kvm|kvm-new|zvm", all);
+                    self.hypervisor = chosen.map_err(text)?;
                 }
                 "evict" => {
                     self.policy = Policy::parse(parameter.value).ok_or_else(|| {
@@ -369,6 +389,7 @@ mod tests {
             ("limits=5", "limits"),
             ("colour=blue", "colour"),
             ("hinting=some", "hinting"),
+            ("personality=xen", "personality"),
             ("console=green", "console"),
             ("operator=maybe", "operator"),
             ("balloon=half", "balloon"),

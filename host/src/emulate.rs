@@ -39,4 +39,4 @@ mod table;
 mod translation;
 
 #[cfg(target_os = "none")]
-pub use machine::{instruction, is_at};
+pub use machine::{instruction, is_at, length_at};

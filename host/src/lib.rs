@@ -19,6 +19,7 @@ pub mod memory;
 pub mod monitor;
 pub mod operator;
 pub mod paging;
+pub mod personality;
 pub mod sched;
 pub mod sync;
 pub mod vcpu;

@@ -16,7 +16,7 @@ mod translate;
 mod translations;
 pub mod walk;
 
-pub use entry::{Hinting, PageEntry, PageFlags};
+pub use entry::{PageEntry, PageFlags};
 pub use guest::{Counters, GuestMemory, MOST_RELEASED, Standing, is_in_one_page, pieces};
 pub use translate::{Virtual, address_space_control};
 

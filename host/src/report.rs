@@ -38,6 +38,8 @@ pub struct HostBoot {
     pub evict: String,
     /// Hinting mode.
     pub hinting: &'static str,
+    /// Which hypervisor the host passes for.
+    pub personality: &'static str,
     /// Where pages go that must be kept.
     pub paging: &'static str,
     /// Frames of expanded storage, where they go first.

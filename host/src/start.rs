@@ -25,11 +25,12 @@ use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
 use crate::limits::Limits;
 use crate::loader::{self, Room};
-use crate::mem::{GuestMemory, Hinting};
+use crate::mem::GuestMemory;
 use crate::memory::FramePool;
 use crate::monitor::Monitor;
 use crate::operator::{self, Operator};
 use crate::paging::{Expanded, Ledger, Model, Pager, PagingDevice, PagingDisk};
+use crate::personality::Hinting;
 use crate::report::{self, HostBoot};
 use crate::sched::{self, Host};
 use crate::vcpu::{Floating, Vcpu};
@@ -210,6 +211,7 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
             vcpus: control.cpus,
             evict: control.policy.to_string(),
             hinting: control.hinting_name(),
+            personality: control.hypervisor.name(),
             paging: pager.as_ref().map_or("none", Pager::name),
             expanded: frames_of(control.expanded),
             slots: pool
@@ -381,7 +383,7 @@ fn channel(control: &Control, disks: &Disks, memory: &GuestMemory) -> Channel {
 fn guest(control: &Control, id: u16, disks: &[(u16, Rc<Disk>)]) -> Guest {
     let cpus = usize::from(control.cpus);
     let (bytes, shadow) = (control.guest_memory, control.shadow());
-    let mut memory = GuestMemory::new(id, bytes, control.hinting, cpus, shadow);
+    let mut memory = GuestMemory::new(id, bytes, control.personality(), cpus, shadow);
     if control.is_monitored {
         memory.watch();
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use paging::Paging;
-pub use words::{Console, Control, Hinting, Work};
+pub use words::{Console, Control, Hinting, Personality, Work};
 
 use crate::failure;
 use crate::packages::Permission;
@@ -226,6 +226,9 @@ pub struct QemuOptions {
     /// Which hints count: for host and kernel alike.
     #[arg(long, value_enum, default_value_t = Hinting::Full)]
     pub hinting: Hinting,
+    /// Which hypervisor's way with page states the host has, see docs/personalities.md.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "bare")]
+    pub personality: Personality,
     /// How the host chooses pages: lru, random:RATE (mean evictions a second and guest), steal (all, at
     /// every exit), steal:spare (but what a CPU faulted on and has not used yet), steal:MS (so many
     /// milliseconds later), hold (steal, and a CPU pauses after a discard fault).
@@ -247,7 +250,8 @@ pub struct QemuOptions {
     #[arg(long, value_name = "SIZE", default_value = "24M", value_parser = size)]
     pub guest_memory: u64,
     /// Memory of the host for all guests; with --bare, of the machine. [default: 40M; with
-    /// --hinting none, unused or balloon and no --paging, what the guests see; with --bare, 32M]
+    /// --hinting none, unused or balloon, or --personality kvm or kvm-new, and no --paging, what the
+    /// guests see; with --bare, 32M]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
     /// Where the host writes pages that must be kept when memory runs short: nowhere, to a disk of this
@@ -449,6 +453,8 @@ mod tests {
             vec!["xtask", "qemu", "--memory", "0"],
             vec!["xtask", "qemu", "--passes", "0"],
             vec!["xtask", "qemu", "--hinting", "most"],
+            vec!["xtask", "qemu", "--personality", "xen"],
+            vec!["xtask", "qemu", "--bare", "--personality", "kvm"],
             vec!["xtask", "qemu", "--bare", "--guest", "x"],
             vec!["xtask", "qemu", "--paging", "model:"],
             vec!["xtask", "qemu", "--bare", "--paging", "1M"],

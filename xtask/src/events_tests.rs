@@ -18,7 +18,7 @@ const SAMPLES: &[&str] = &[
     r#"{"kind":"validation","check":103,"case":"Sr","name":"ESSA 3 set volatile","sources":"facts 2","model":"Sr>Vr","documents":null,"observed":"Sr>Vr","profile":"Sr>Vr","verdict":"same"}"#,
     r#"{"kind":"file","seq":6,"disk":257,"first":0,"blocks":8,"crc64":"0123456789abcdef"}"#,
     r#"{"kind":"error","seq":6,"reason":"no disk"}"#,
-    r#"{"kind":"host_boot","seq":0,"image":"host","version":"0.1.0","memory":67108864,"cpus":2,"vcpus":4,"frames":10240,"guests":2,"evict":"random:2000","hinting":"full","paging":"disk","expanded":256,"slots":16384}"#,
+    r#"{"kind":"host_boot","seq":0,"image":"host","version":"0.1.0","memory":67108864,"cpus":2,"vcpus":4,"frames":10240,"guests":2,"evict":"random:2000","hinting":"full","personality":"kvm","paging":"disk","expanded":256,"slots":16384}"#,
     r#"{"kind":"console","seq":1,"guest":0,"line":"hello"}"#,
     r#"{"kind":"operator","seq":1,"command":"list","guest":0,"status":"ok","text":"runs","counts":{"cpus":1,"pages":6144}}"#,
     r#"{"kind":"guest_end","seq":2,"guest":0,"status":"ok","reason":"disabled wait 0xfff"}"#,

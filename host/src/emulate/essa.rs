@@ -5,12 +5,12 @@ use cmm::Orc;
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
-use crate::mem::Hinting;
 
 /// ESSA. Exceptions in the order in which KVM and its unit tests see them: operation (not offered),
-/// privileged operation, specification, addressing.
+/// privileged operation, specification, addressing, which not all hypervisors have.
 pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
-    if machine.guest.memory.hinting() == Hinting::None {
+    let personality = machine.guest.memory.personality();
+    if !personality.has_essa() {
         return Err(Trap::exception(program::OPERATION));
     }
     if machine.vcpu().is_problem_state() {
@@ -27,13 +27,15 @@ pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     let known = u32::try_from(page)
         .ok()
         .filter(|page| machine.guest.memory.page(*page).is_some());
-    let page = known.ok_or(Trap::exception(program::ADDRESSING))?;
-    if orc == Orc::SetStableMakeResident {
-        // It finds the page resident, when it is executed again perhaps.
-        machine.guest.memory.expect(machine.pool, page)?;
-    }
-    let old = machine.guest.memory.essa(machine.pool, page, orc);
+    let (old, want) = match (known, orc) {
+        (None, _) => (personality.bad_address()?, None),
+        (Some(page), Orc::SetStableMakeResident) => {
+            let memory = &mut machine.guest.memory;
+            memory.make_stable_and_resident(machine.pool, page)?
+        }
+        (Some(page), _) => (machine.guest.memory.essa(machine.pool, page, orc), None),
+    };
     machine.guest.counters.essa[usize::from(orc.code())] += 1;
     machine.set_gpr(result, old.into());
-    Ok(())
+    want.map_or(Ok(()), |want| Err(Trap::WaitBehind(want)))
 }

@@ -4,6 +4,7 @@ use arch::program;
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
+use crate::guest::Guest;
 
 /// Facility bits 0-31: N3 instructions, z/Architecture installed and active, ASN-and-LX reuse absent,
 /// long displacement, MOVE WITH OPTIONAL SPECIFICATIONS.
@@ -44,17 +45,14 @@ pub(super) fn stsi(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         machine.set_cc(3);
         return Ok(());
     }
-    machine.write(
-        address,
-        &virtual_machines(machine.guest.id, machine.guest.vcpus.len()),
-    )?;
+    machine.write(address, &virtual_machines(machine.guest))?;
     machine.set_cc(0);
     Ok(())
 }
 
 /// System-information block 3.2.2: one description block of this guest.
-fn virtual_machines(id: u16, cpus: usize) -> [u8; 4096] {
-    let cpus = (cpus as u16).to_be_bytes();
+fn virtual_machines(guest: &Guest) -> [u8; 4096] {
+    let (id, cpus) = (guest.id, (guest.vcpus.len() as u16).to_be_bytes());
     let mut block = [0; 4096];
     block[31] = 1;
     let description = &mut block[64..128];
@@ -72,7 +70,7 @@ fn virtual_machines(id: u16, cpus: usize) -> [u8; 4096] {
     ];
     description[8..16].copy_from_slice(&name.map(drivers::ebcdic::from_ascii));
     description[16..20].copy_from_slice(&1000_u32.to_be_bytes()); // adjustment factor
-    let program = *b"GPH HOST        ";
+    let program = *guest.memory.personality().hypervisor.identification();
     description[20..36].copy_from_slice(&program.map(drivers::ebcdic::from_ascii));
     block
 }

@@ -29,6 +29,8 @@ pub(super) enum Trap {
     Fault(GuestFault),
     /// The instruction is executed again when there is what it wants; it has left no trace.
     Wait(Want),
+    /// The instruction is complete; the CPU goes on behind it when there is what it wants.
+    WaitBehind(Want),
     /// The guest ends.
     End(End),
 }
@@ -238,6 +240,14 @@ fn fetch_bytes(machine: &mut Machine<'_>, at: u64) -> Result<u64, Trap> {
     Ok(u64::from_be_bytes(bytes))
 }
 
+/// The length of the instruction at the PSW address; the least there is if it cannot be fetched.
+#[cold]
+#[inline(never)]
+pub fn length_at(machine: &mut Machine<'_>) -> u8 {
+    let at = machine.vcpu().psw.address;
+    fetch_bytes(machine, at).map_or(2, |bytes| decode::length((bytes >> 56) as u8) as u8)
+}
+
 /// Executes the instruction that ended just before the guest's PSW address, or gives the guest the
 /// exception that is architected for it.
 ///
@@ -257,6 +267,7 @@ pub fn instruction(machine: &mut Machine<'_>, length: u8) -> bool {
             machine.vcpu_mut().psw.address = at;
             machine.wait_for(want);
         }
+        Err(Trap::WaitBehind(want)) => machine.wait_for(want),
         Err(Trap::Fault(fault)) => {
             if program::is_nullifying(fault.code) {
                 machine.vcpu_mut().psw.address = at;
@@ -295,7 +306,7 @@ pub fn is_at(machine: &mut Machine<'_>, length: u8, opcode: u16) -> Result<bool,
     let at = behind(machine, length);
     match fetch(machine, at) {
         Ok(instruction) => Ok(instruction.opcode() == opcode),
-        Err(Trap::Wait(want)) => Err(want),
+        Err(Trap::Wait(want) | Trap::WaitBehind(want)) => Err(want),
         Err(Trap::Fault(_) | Trap::End(_)) => Ok(false),
     }
 }

@@ -2,54 +2,10 @@
 
 use arch::Frame;
 use bitflags::bitflags;
-use cmm::{Content, Dialect, PageState, Usage};
+use cmm::{Content, PageState, Usage};
 
 use crate::paging::Slot;
-
-/// How much of the guests' hints the host acts on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hinting {
-    /// ESSA is not installed.
-    None,
-    /// All requests are accepted and remembered, but only unused pages are ever taken, and a page
-    /// without content reads as zero: what Linux and KVM have.
-    Unused,
-    /// The whole scheme.
-    Full,
-    /// As that, but a volatile page goes to expanded storage first, and is discarded there.
-    Extended,
-}
-
-impl Hinting {
-    /// The parameter's word for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Unused => "unused",
-            Self::Full => "full",
-            Self::Extended => "full+extended",
-        }
-    }
-
-    /// A bit for each usage whose pages may go without I/O.
-    const fn discards(self) -> u8 {
-        match self {
-            Self::None => 0,
-            Self::Unused => 1 << Usage::Unused.encoding(),
-            Self::Full | Self::Extended => !(1 << Usage::Stable.encoding()),
-        }
-    }
-
-    /// The dialect in which page states are kept.
-    #[must_use]
-    pub const fn dialect(self) -> Dialect {
-        match self {
-            Self::None | Self::Full | Self::Extended => Dialect::Model,
-            Self::Unused => Dialect::Kvm,
-        }
-    }
-}
+use crate::personality::Personality;
 
 bitflags! {
     /// Facts about a page beside its state.
@@ -116,12 +72,11 @@ impl PageEntry {
     /// Whether the host may take the frame without any I/O.
     #[must_use]
     #[inline(always)]
-    pub fn is_discardable(&self, hinting: Hinting) -> bool {
+    pub fn is_discardable(&self, personality: Personality) -> bool {
         let usage = self.state.usage();
         let is_kept =
             usage == Usage::PotentiallyVolatile && self.flags.contains(PageFlags::CHANGED);
-        let is_meant = hinting.discards() >> usage.encoding() & 1 != 0;
-        self.state.content() == Content::Resident && is_meant && !is_kept
+        self.state.content() == Content::Resident && personality.discards(usage) && !is_kept
     }
 
     /// Whether the page must be mapped read-only, so that a change of it is noticed: the change bit is
@@ -135,6 +90,7 @@ impl PageEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::personality::{Hinting, Hypervisor};
 
     fn page(state: PageState, flags: PageFlags) -> PageEntry {
         PageEntry {
@@ -147,6 +103,7 @@ mod tests {
     #[test]
     fn stable_and_changed_pages_are_never_discardable() {
         for hinting in [Hinting::None, Hinting::Unused, Hinting::Full] {
+            let hinting = Personality::new(Hypervisor::Model, hinting);
             assert!(!page(PageState::SR, PageFlags::empty()).is_discardable(hinting));
             assert!(!page(PageState::PR, PageFlags::CHANGED).is_discardable(hinting));
             for state in [PageState::SZ, PageState::UZ, PageState::VZ] {
@@ -157,7 +114,10 @@ mod tests {
 
     #[test]
     fn the_hinting_mode_decides_which_states_count() {
-        let discardable = |state, hinting| page(state, PageFlags::empty()).is_discardable(hinting);
+        let discardable = |state, hinting| {
+            let personality = Personality::new(Hypervisor::Model, hinting);
+            page(state, PageFlags::empty()).is_discardable(personality)
+        };
         let all = [PageState::UR, PageState::VR, PageState::PR];
         assert_eq!(
             all.map(|state| discardable(state, Hinting::Full)),

@@ -21,13 +21,14 @@ use alloc::vec::Vec;
 use arch::{Frame, PAGE_SHIFT, program, storage};
 use cmm::{Access, Effect, EssaResult, HostEvent, Orc, PageState};
 
-use super::entry::{Hinting, PageEntry, PageFlags};
+use super::entry::{PageEntry, PageFlags};
 #[cfg(feature = "controls")]
 use super::notifier::Right;
 use super::notifier::{Notifier, Notifiers};
 use super::translations::Translations;
 use super::{AccessError, GuestFault, Want};
 use crate::memory::FramePool;
+use crate::personality::Personality;
 use working_set::Sightings;
 
 /// What happened to a guest's pages.
@@ -76,7 +77,7 @@ pub struct GuestMemory {
     prefixes: Vec<u32>,
     /// Made here for accesses; taken away as those of any other user.
     pub(super) translations: Translations,
-    hinting: Hinting,
+    personality: Personality,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
     /// How many were put there.
@@ -99,7 +100,7 @@ impl GuestMemory {
     /// Memory of `bytes` of a guest that nobody has touched, for so many CPUs, with so many bytes for
     /// shadow tables.
     #[must_use]
-    pub fn new(id: u16, bytes: u64, hinting: Hinting, cpus: usize, shadow: u64) -> Self {
+    pub fn new(id: u16, bytes: u64, personality: Personality, cpus: usize, shadow: u64) -> Self {
         let translations = Translations::new(bytes, cpus, shadow);
         let notifiers = Notifiers::default();
         for user in translations.notifiers() {
@@ -111,7 +112,7 @@ impl GuestMemory {
             notifiers,
             prefixes: vec![0; cpus],
             translations,
-            hinting,
+            personality,
             queue: VecDeque::new(),
             arrived: 0,
             supplied: VecDeque::new(),
@@ -139,10 +140,10 @@ impl GuestMemory {
         self.notifiers.unregister(user);
     }
 
-    /// How much of the hints counts.
+    /// What is done with page states.
     #[must_use]
-    pub fn hinting(&self) -> Hinting {
-        self.hinting
+    pub fn personality(&self) -> Personality {
+        self.personality
     }
 
     /// What is known of a guest absolute page, if the guest has it.
@@ -155,7 +156,7 @@ impl GuestMemory {
     #[must_use]
     pub fn has_content(&self, page: u32) -> bool {
         self.page(page).is_some_and(|entry| {
-            let access = cmm::access(entry.state, self.hinting.dialect());
+            let access = cmm::access(entry.state, self.personality.dialect);
             !matches!(access, Access::DiscardFault | Access::AddressingException)
         })
     }
@@ -176,7 +177,6 @@ impl GuestMemory {
         page: u32,
         store: bool,
     ) -> Result<(Frame, bool), AccessError> {
-        let dialect = self.hinting.dialect();
         let entry = self
             .pages
             .get_mut(page as usize)
@@ -186,7 +186,7 @@ impl GuestMemory {
             // Most are so, and nothing about them changes.
             return Ok((entry.frame, is_protected));
         }
-        let access = cmm::access(entry.state, dialect);
+        let access = cmm::access(entry.state, self.personality.dialect);
         match access {
             Access::Ok => {}
             Access::ZeroFill => {
@@ -224,11 +224,11 @@ impl GuestMemory {
 
     /// ESSA on a guest absolute page that exists; returns the result register.
     ///
-    /// A page that is to become resident has been brought in before.
+    /// For a page that is to become resident there is [`GuestMemory::make_stable_and_resident`].
     pub fn essa(&mut self, pool: &mut FramePool, page: u32, orc: Orc) -> EssaResult {
         let changed = self.is_changed(page);
         let entry = &mut self.pages[page as usize];
-        let transition = cmm::essa(entry.state, changed, orc, self.hinting.dialect());
+        let transition = cmm::essa(entry.state, changed, orc, self.personality.dialect);
         #[cfg(feature = "controls")]
         if (entry.state, transition.new) == (PageState::VR, PageState::SR) {
             self.made_stable = Some(page);
@@ -239,6 +239,31 @@ impl GuestMemory {
         }
         self.note_discardable(page);
         transition.result()
+    }
+
+    /// ESSA that makes a page stable and wants it resident: returns the result register, which tells what the page was,
+    /// and what the CPU must wait for before it goes on.
+    ///
+    /// # Errors
+    /// What must be waited for before anything is done, or the content is lost.
+    pub fn make_stable_and_resident(
+        &mut self,
+        pool: &mut FramePool,
+        page: u32,
+    ) -> Result<(EssaResult, Option<Want>), AccessError> {
+        let old = EssaResult::new(self.pages[page as usize].state);
+        let (orc, want) = if !self.personality.makes_resident() {
+            (Orc::SetStableMakeResident, None)
+        } else {
+            match self.expect(pool, page) {
+                Ok(()) => (Orc::SetStableMakeResident, None),
+                // It is stable until it is there, and then.
+                Err(AccessError::Wait(want @ Want::Page(_))) => (Orc::SetStable, Some(want)),
+                Err(error) => return Err(error),
+            }
+        };
+        self.essa(pool, page, orc);
+        Ok((old, want))
     }
 
     /// Drops the content of the page that the guest has made stable last: the negative control.

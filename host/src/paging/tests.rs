@@ -10,8 +10,9 @@ use proptest::prelude::*;
 
 use super::pager::Wanted;
 use super::*;
-use crate::mem::{AccessError, GuestMemory, Hinting, Standing};
+use crate::mem::{AccessError, GuestMemory, Standing};
 use crate::memory::FramePool;
+use crate::personality::{Hinting, Hypervisor, Personality};
 use world::{Step, World};
 
 const GUESTS: u16 = 2;
@@ -26,6 +27,8 @@ const EXPANDED: u32 = 6;
 /// Most transfers that are made to fail: a slot each.
 const MOST_FAILURES: u32 = 20;
 const TIMING: Timing = Timing { seek: 50, page: 10 };
+/// Volatile pages go to expanded storage first.
+const EXTENDED: Personality = Personality::new(Hypervisor::Model, Hinting::Extended);
 /// Any CPU.
 const CPU: usize = 0;
 
@@ -49,7 +52,7 @@ fn page_all_out(world: &mut World, guest: usize) {
 fn a_page_that_cannot_be_read_is_tried_alone_before_its_guest_is_told() {
     let machine = machine();
     let _entered = machine.enter();
-    let mut world = World::new(Hinting::None, 0, SLOTS);
+    let mut world = World::new(Personality::NO_HINTS, 0, SLOTS);
     (0..PAGES).for_each(|page| world.step(0, page, &Step::Store(7)));
     page_all_out(&mut world, 0);
     let is_out = |page: &u32| world.memories[0].preserved(FIRST + page).is_some();
@@ -93,7 +96,7 @@ fn a_page_that_cannot_be_read_is_tried_alone_before_its_guest_is_told() {
 fn what_was_not_referenced_goes_and_only_bits_that_are_on_are_reset() {
     let machine = machine();
     let _entered = machine.enter();
-    let mut world = World::new(Hinting::None, 0, SLOTS);
+    let mut world = World::new(Personality::NO_HINTS, 0, SLOTS);
     (0..20).for_each(|page| world.step(0, page, &Step::Store(7)));
     // All but the first ones, which are spared no more, are used all the time.
     let is_idle = |page: u32| page < 6;
@@ -126,7 +129,7 @@ fn what_was_not_referenced_goes_and_only_bits_that_are_on_are_reset() {
 fn a_volatile_page_goes_to_expanded_storage_before_it_is_discarded() {
     let machine = machine();
     let _entered = machine.enter();
-    let mut world = World::new(Hinting::Extended, EXPANDED, SLOTS);
+    let mut world = World::new(EXTENDED, EXPANDED, SLOTS);
     let state = |world: &World, page| world.memories[0].page(FIRST + page).unwrap().state;
     // More than are spared behind those that the test is about.
     for page in 0..PAGES / 2 {
@@ -174,7 +177,7 @@ fn a_volatile_page_goes_to_expanded_storage_before_it_is_discarded() {
 fn a_volatile_page_of_a_request_is_not_discarded_from_expanded_storage() {
     let machine = machine();
     let _entered = machine.enter();
-    let mut world = World::new(Hinting::Extended, EXPANDED, SLOTS);
+    let mut world = World::new(EXTENDED, EXPANDED, SLOTS);
     for page in 0..PAGES / 2 {
         world.step(0, page, &Step::Store(7));
         world.step(0, page, &Step::Essa(Orc::SetVolatile));
@@ -201,7 +204,7 @@ fn a_volatile_page_of_a_request_is_not_discarded_from_expanded_storage() {
 fn the_pager_is_stuck_when_nothing_can_go() {
     let machine = machine();
     let _entered = machine.enter();
-    let mut world = World::new(Hinting::None, 0, 1);
+    let mut world = World::new(Personality::NO_HINTS, 0, 1);
     let room = FRAMES - world.pool.reserve() as u32;
     for page in 0..room {
         assert!(!world.pager.is_stuck(&world.pool));
@@ -246,23 +249,24 @@ proptest! {
 
     #[test]
     fn no_page_is_lost(
-        hinting in prop::sample::select(vec![
-            Hinting::Full,
-            Hinting::Extended,
-            Hinting::Unused,
-            Hinting::None,
+        personality in prop::sample::select(vec![
+            Personality::MODEL,
+            EXTENDED,
+            Personality::new(Hypervisor::Kvm, Hinting::Full),
+            Personality::new(Hypervisor::KvmNew, Hinting::Full),
+            Personality::NO_HINTS,
         ]),
         expanded in prop::sample::select(vec![0, 1, EXPANDED]),
         steps in prop::collection::vec((0..GUESTS, 0..PAGES, any_step()), 1..400),
     ) {
         let machine = machine();
         let _entered = machine.enter();
-        let mut world = World::new(hinting, expanded, SLOTS);
+        let mut world = World::new(personality, expanded, SLOTS);
         let mut failures = 0;
         for (guest, page, step) in steps {
             // A page that cannot be read ends its guest: here only writes fail.
             match step {
-                Step::Essa(_) if hinting == Hinting::None => {}
+                Step::Essa(_) if !personality.has_essa() => {}
                 Step::Fail(count) => {
                     let slots = &world.pool.ledger.as_ref().unwrap().slots;
                     let is_read = slots.under_way(Direction::Read) > 0;

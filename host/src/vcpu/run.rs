@@ -153,12 +153,25 @@ fn access(machine: &mut Machine<'_>, store: bool, length: u8) -> bool {
             return false;
         }
     };
+    let length = length_of(machine, length);
     if !program::is_nullifying(fault.code) {
         let psw = &mut machine.vcpu_mut().psw;
         psw.address = psw.address.wrapping_add(u64::from(length));
     }
     interruption::program(machine, fault, length);
     true
+}
+
+/// The length of the instruction at the PSW address, which was interrupted by an access. Where that was a fetch, which may
+/// have been one of an EXECUTE's target, emulators say that it is the least there is.
+#[inline(always)]
+fn length_of(machine: &mut Machine<'_>, told: u8) -> u8 {
+    const LEAST: u8 = 2;
+    if told == LEAST {
+        emulate::length_at(machine)
+    } else {
+        told
+    }
 }
 
 /// The access that the translation-exception identification tells of, at the start of its page.

@@ -25,6 +25,7 @@ mod monitor;
 mod news;
 mod operator;
 mod paging;
+mod personalities;
 mod policies;
 mod random;
 mod registers;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         news::tests(),
         operator::tests(),
         paging::tests(),
+        personalities::tests(),
         policies::tests(),
         registers::tests(),
         requests::tests(),

@@ -42,6 +42,39 @@ impl Hinting {
     }
 }
 
+/// Which hypervisor the host passes for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Personality {
+    /// None: the scheme as it was published.
+    #[default]
+    Model,
+    /// Linux KVM, which discards nothing and says of nothing that it has gone.
+    Kvm,
+    /// As that, with its newer page-state code.
+    KvmNew,
+    /// z/VM, as its books say.
+    Zvm,
+}
+
+impl Personality {
+    /// The host's word for it.
+    #[must_use]
+    pub fn host_word(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Kvm => "kvm",
+            Self::KvmNew => "kvm-new",
+            Self::Zvm => "zvm",
+        }
+    }
+
+    /// Whether volatile pages may go without being written.
+    #[must_use]
+    pub fn discards(self) -> bool {
+        matches!(self, Self::Model | Self::Zvm)
+    }
+}
+
 /// Which console machines have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Console {

@@ -29,6 +29,8 @@ records! {
         evict: String,
         /// Hints that it acts on: none, unused, full; balloon is none, with a monitor.
         hinting: String,
+        /// Hypervisor that it passes for: model, kvm, kvm-new, zvm.
+        personality: String,
         /// Where pages go that must be kept: none, disk, model.
         paging: String,
         /// Frames of expanded storage, where they go first.

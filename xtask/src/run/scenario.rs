@@ -194,12 +194,14 @@ impl Scenario<'_> {
         let all_guests = options.guest_memory * u64::from(options.guests);
         options.memory.unwrap_or(match options.hinting {
             _ if options.bare => BARE_MEMORY,
-            Hinting::Full | Hinting::Extended => HOST_MEMORY.min(all_guests),
+            Hinting::Full | Hinting::Extended if options.personality.discards() => {
+                HOST_MEMORY.min(all_guests)
+            }
             _ if !matches!(options.paging, None | Some(Paging::None)) => {
                 HOST_MEMORY.min(all_guests)
             }
             // Nothing can be discarded, and there is no paging: all must fit.
-            Hinting::None | Hinting::Unused | Hinting::Balloon => all_guests,
+            _ => all_guests,
         })
     }
 
@@ -264,6 +266,7 @@ impl Scenario<'_> {
         parameters.set("guest-memory", size(options.guest_memory));
         parameters.set("guests", options.guests);
         parameters.set("hinting", options.hinting.host_word());
+        parameters.set("personality", options.personality.host_word());
         parameters.set("evict", &options.evict);
         parameters.set("console", options.console.host_word());
         parameters.set("cpus", options.cpus);

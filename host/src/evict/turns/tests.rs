@@ -5,7 +5,8 @@ use arch::{Frame, key};
 use cmm::{Orc, PageState};
 
 use super::*;
-use crate::mem::{GuestMemory, Hinting, PageEntry, PageFlags};
+use crate::mem::{GuestMemory, PageEntry, PageFlags};
+use crate::personality::Personality;
 
 const SPARE: PageFlags = PageFlags::SPARED;
 
@@ -19,7 +20,7 @@ fn guests(count: usize, orc: Orc) -> (Vec<GuestMemory>, FramePool) {
     let mut pool = FramePool::new(Frame(1), count as u32 * PAGES);
     let memory = |id| {
         let bytes = u64::from(PAGES) << arch::PAGE_SHIFT;
-        let mut memory = GuestMemory::new(id, bytes, Hinting::Full, 1, 256 << 10);
+        let mut memory = GuestMemory::new(id, bytes, Personality::MODEL, 1, 256 << 10);
         for page in 0..PAGES {
             let frame = memory.resolve(&mut pool, 0, page, true).unwrap();
             key::reset_reference(frame);
@@ -51,7 +52,7 @@ fn a_decision_does_not_depend_on_the_number_of_guests() {
                 }
                 assert_eq!(looks, goal, "{count} guests");
                 let (mut few, mut pool) = guests(1, orc);
-                let nothing = |id| GuestMemory::new(id, 1 << 20, Hinting::Full, 1, 256 << 10);
+                let nothing = |id| GuestMemory::new(id, 1 << 20, Personality::MODEL, 1, 256 << 10);
                 few.extend((1..count as u16).map(nothing));
                 let looks = turns.reclaim(&mut few, count, &mut pool, 128, usize::MAX);
                 assert!(looks <= 128 + 2 * count, "{looks} looks for 128 pages");
@@ -96,8 +97,9 @@ fn only_what_may_go_goes() {
         let is_used = |page: usize| key::get(before[page].frame) & key::REFERENCE != 0;
         let used: Vec<_> = (0..before.len()).map(is_used).collect();
         // Every page that may go is looked at once.
-        let is_meant =
-            |page: &&PageEntry| page.is_discardable(Hinting::Full) && !page.flags.contains(SPARE);
+        let is_meant = |page: &&PageEntry| {
+            page.is_discardable(Personality::MODEL) && !page.flags.contains(SPARE)
+        };
         let mut looks = before.iter().filter(is_meant).count();
         let mut turns = Turns::default();
         while looks > 0 {

@@ -3,10 +3,11 @@
 use arch::key;
 use cmm::{HostEvent, PageState, Usage};
 
-use super::super::entry::{Hinting, PageEntry, PageFlags};
+use super::super::entry::{PageEntry, PageFlags};
 use super::super::notifier::{BATCH, Right};
 use super::GuestMemory;
 use crate::memory::FramePool;
+use crate::personality::Personality;
 
 impl GuestMemory {
     /// Keeps a page that was supplied for an access from being taken before the access is repeated: the
@@ -34,7 +35,7 @@ impl GuestMemory {
     /// Puts a page in the queue if it is discardable.
     pub fn note_discardable(&mut self, page: u32) {
         let entry = &mut self.pages[page as usize];
-        if entry.is_discardable(self.hinting) && !entry.flags.contains(PageFlags::QUEUED) {
+        if entry.is_discardable(self.personality) && !entry.flags.contains(PageFlags::QUEUED) {
             entry.flags |= PageFlags::QUEUED;
             self.queue.push_back(page);
             self.arrived += 1;
@@ -53,7 +54,7 @@ impl GuestMemory {
             let page = self.queue.pop_front()?;
             let entry = &mut self.pages[page as usize];
             entry.flags.remove(PageFlags::QUEUED);
-            if entry.is_discardable(self.hinting) {
+            if entry.is_discardable(self.personality) {
                 return Some(page);
             }
         }
@@ -73,7 +74,7 @@ impl GuestMemory {
         let page = self.queue.swap_remove_back(at as usize)?;
         let entry = &mut self.pages[page as usize];
         entry.flags.remove(PageFlags::QUEUED);
-        entry.is_discardable(self.hinting).then_some(page)
+        entry.is_discardable(self.personality).then_some(page)
     }
 
     /// Pages in the queue, those that are discardable no more included.
@@ -106,7 +107,7 @@ impl GuestMemory {
 
     /// Whether pages of a state go to expanded storage before they are discarded.
     fn keeps(&self, state: PageState) -> bool {
-        self.hinting == Hinting::Extended && state.usage() == Usage::Volatile
+        self.personality.keeps_volatile && state.usage() == Usage::Volatile
     }
 
     /// As [`GuestMemory::evict`] for each of some pages of one state, at most a batch: their users are told of all at
@@ -164,7 +165,7 @@ impl GuestMemory {
         let most = goal.saturating_sub(pool.free()).min(looks).min(BATCH);
         let mut run = Run::EMPTY;
         let front = self.queue.as_slices().0;
-        let seen = run.gather(front, &mut self.pages, self.hinting, most);
+        let seen = run.gather(front, &mut self.pages, self.personality, most);
         self.queue.drain(..seen);
         for page in &run.used[..run.kept] {
             self.reset_reference_of_host(*page);
@@ -213,7 +214,7 @@ impl Run {
         &mut self,
         queue: &[u32],
         pages: &mut [PageEntry],
-        hinting: Hinting,
+        personality: Personality,
         most: usize,
     ) -> usize {
         let mut seen = 0;
@@ -227,7 +228,7 @@ impl Run {
                 break;
             };
             let entry = &mut pages[*page as usize];
-            let is_discardable = entry.is_discardable(hinting);
+            let is_discardable = entry.is_discardable(personality);
             if is_discardable && self.state.is_none_or(|state| state == entry.state) {
                 let is_new = self.state.replace(entry.state).is_none();
                 if is_new || self.taken + self.kept == most {

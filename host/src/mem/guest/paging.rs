@@ -3,9 +3,9 @@
 //! The pager decides which; translations, copies and states are kept in step here.
 
 use arch::{Frame, key, storage};
-use cmm::{Content, HostEvent, IllegalEvent, PageState, Usage, extended};
+use cmm::{Content, HostEvent, extended};
 
-use super::super::entry::{Hinting, PageFlags};
+use super::super::entry::PageFlags;
 use super::{GuestMemory, take, take_cleared};
 use crate::mem::notifier::Right;
 use crate::mem::{AccessError, GuestFault, Want, prefix};
@@ -28,17 +28,6 @@ pub enum Standing {
     Changed,
 }
 
-/// A host event as it is in a hinting mode: where only unused pages count, volatile ones are kept. In
-/// the extended mode they may be, for a while; potentially volatile ones are not, for whether they were changed
-/// is known while they are resident.
-fn apply(hinting: Hinting, state: PageState, event: HostEvent) -> Result<PageState, IllegalEvent> {
-    match hinting {
-        Hinting::Extended if state.usage() == Usage::Volatile => extended::apply(state, event),
-        Hinting::None | Hinting::Full | Hinting::Extended => cmm::apply(state, event),
-        Hinting::Unused => cmm::kvm::apply(state, event),
-    }
-}
-
 impl GuestMemory {
     /// What taking the frame of a page takes.
     #[must_use]
@@ -48,7 +37,7 @@ impl GuestMemory {
             Standing::Gone
         } else if self.is_spared(page) {
             Standing::Kept
-        } else if entry.is_discardable(self.hinting) {
+        } else if entry.is_discardable(self.personality) {
             Standing::Useless
         } else if entry.flags.contains(PageFlags::IN_TRANSIT) || self.is_prefix(page) {
             Standing::Kept
@@ -164,12 +153,9 @@ impl GuestMemory {
         self.give_frame(pool, page);
         let entry = &mut self.pages[page as usize];
         // An unchanged Pr is useless, and is not here.
-        entry.state = apply(
-            self.hinting,
-            entry.state,
-            HostEvent::Evict { changed: true },
-        )
-        .unwrap_or_else(|_| unreachable!("a page with a frame can be paged out"));
+        let event = HostEvent::Evict { changed: true };
+        let new = self.personality.apply(entry.state, event);
+        entry.state = new.unwrap_or_else(|_| unreachable!("a page with a frame can be paged out"));
         self.counters.paged_out += 1;
     }
 
@@ -221,14 +207,16 @@ impl GuestMemory {
     /// Returns whether it was: not if it is pinned.
     pub fn discard_expanded(&mut self, pool: &mut FramePool, page: u32) -> bool {
         let state = self.pages[page as usize].state;
-        let is_volatile = self.hinting == Hinting::Extended && state == extended::VP;
+        let is_volatile = self.personality.keeps_volatile && state == extended::VP;
         let is_volatile =
             is_volatile && self.notifiers.invalidate_page(page, Right::Content).is_ok();
         if is_volatile {
             self.give_slot(pool, page);
             let entry = &mut self.pages[page as usize];
-            entry.state = apply(self.hinting, state, HostEvent::Evict { changed: false })
-                .unwrap_or_else(|_| unreachable!("what is kept and volatile can be discarded"));
+            let event = HostEvent::Evict { changed: false };
+            let new = self.personality.apply(state, event);
+            entry.state =
+                new.unwrap_or_else(|_| unreachable!("what is kept and volatile can be discarded"));
             entry
                 .flags
                 .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
@@ -238,9 +226,15 @@ impl GuestMemory {
     }
 
     /// Copies a page back from expanded storage, where it is no more; one that is on the device must be
-    /// waited for.
+    /// waited for. One that only looks preserved, for a query has made it look so, is zero.
     pub(super) fn fetch(&mut self, pool: &mut FramePool, page: u32) -> Result<(), AccessError> {
         let slot = self.pages[page as usize].slot;
+        if slot.is_none() {
+            let frame = take_cleared(pool)?;
+            self.make_resident(page, frame);
+            self.counters.zero_fills += 1;
+            return Ok(());
+        }
         let expanded = pool
             .ledger
             .as_ref()
@@ -262,8 +256,8 @@ impl GuestMemory {
     fn make_resident(&mut self, page: u32, frame: Frame) {
         let entry = &mut self.pages[page as usize];
         entry.frame = frame;
-        entry.state = apply(self.hinting, entry.state, HostEvent::PageIn)
-            .unwrap_or_else(|_| unreachable!("preserved content can be resident"));
+        let new = self.personality.apply(entry.state, HostEvent::PageIn);
+        entry.state = new.unwrap_or_else(|_| unreachable!("preserved content can be resident"));
     }
 
     /// Makes a page resident if its content is preserved.

@@ -32,7 +32,7 @@ impl World {
     fn new() -> Self {
         let mut pool = FramePool::new(Frame(1), FRAMES);
         pool.allow_paging(Ledger::new(None, 8, 1, (SIZE >> PAGE_SHIFT) as usize));
-        let mut memory = GuestMemory::new(0, SIZE, Hinting::Full, CPUS, 256 << 10);
+        let mut memory = GuestMemory::new(0, SIZE, Personality::MODEL, CPUS, 256 << 10);
         memory.set_prefix(2, PREFIX);
         // Spared pages are not what this is about.
         memory.spared = 0;

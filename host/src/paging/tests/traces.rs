@@ -74,7 +74,7 @@ impl Paged {
     fn new(frames: u32) -> Self {
         let mut pool = FramePool::new(Frame(1), frames);
         pool.allow_paging(Ledger::new(None, MEMORY_PAGES, 1, MEMORY_PAGES as usize));
-        let memory = GuestMemory::new(0, MEMORY, Hinting::None, 1, 64 << 10);
+        let memory = GuestMemory::new(0, MEMORY, Personality::NO_HINTS, 1, 64 << 10);
         Self {
             memories: vec![memory],
             pager: Pager::new(Box::<Immediate>::default(), &pool),

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use arch::{Frame, storage};
-use cmm::{Content, Orc, Usage};
+use cmm::{Content, Dialect, EssaResult, Orc, Usage};
 
 use super::*;
 use crate::dev::buffers::Buffers;
@@ -72,7 +72,7 @@ pub(super) enum Step {
 
 /// Guests, frames, a pager, and what each page must hold.
 pub(super) struct World {
-    hinting: Hinting,
+    personality: Personality,
     pub(super) memories: Vec<GuestMemory>,
     /// By guest: those of a device.
     pub(super) buffers: Vec<Arc<Buffers>>,
@@ -88,8 +88,8 @@ fn address(page: u32) -> u64 {
 }
 
 impl World {
-    pub(super) fn new(hinting: Hinting, expanded: u32, slots: u32) -> Self {
-        let memory = |id| GuestMemory::new(id, 1 << 20, hinting, 1, 64 << 10);
+    pub(super) fn new(personality: Personality, expanded: u32, slots: u32) -> Self {
+        let memory = |id| GuestMemory::new(id, 1 << 20, personality, 1, 64 << 10);
         let mut pool = FramePool::new(Frame(1), FRAMES);
         let tier = (expanded > 0).then(|| Expanded::new(Frame(1 + FRAMES), expanded));
         pool.allow_paging(Ledger::new(tier, slots, GUESTS.into(), 256));
@@ -112,7 +112,7 @@ impl World {
             may_be_gone: false,
         };
         Self {
-            hinting,
+            personality,
             memories,
             buffers,
             pager: Pager::new(Box::new(device), &pool),
@@ -132,12 +132,17 @@ impl World {
             .reclaim(&mut self.memories, &mut self.pool, self.now);
     }
 
+    /// Whether volatile pages are paged out as others are, and a page that has gone reads as zeroes.
+    fn is_kvm(&self) -> bool {
+        self.personality.dialect != Dialect::Model
+    }
+
     /// Whether the host may take content away for good.
     fn may_vanish(&self, usage: Usage, is_changed: bool) -> bool {
         match usage {
             Usage::Stable => false,
             Usage::Unused => true,
-            _ if self.hinting == Hinting::Unused => false,
+            _ if self.is_kvm() => false,
             Usage::Volatile => true,
             Usage::PotentiallyVolatile => !is_changed,
         }
@@ -240,28 +245,47 @@ impl World {
     }
 
     fn essa(&mut self, guest: usize, page: u32, orc: Orc) {
-        if orc == Orc::SetStableMakeResident {
-            self.access(guest, |memory, pool| memory.expect(pool, FIRST + page));
-        }
+        let old = self.memories[guest].page(FIRST + page).unwrap().state;
+        let was_discarded = old.is_discarded();
+        let told = if orc == Orc::SetStableMakeResident {
+            self.make_stable_and_resident(guest, FIRST + page)
+        } else {
+            self.memories[guest].essa(&mut self.pool, FIRST + page, orc)
+        };
+        assert_eq!(told, EssaResult::new(old), "page {page} of guest {guest}");
         let memory = &mut self.memories[guest];
-        let was_discarded = memory.page(FIRST + page).unwrap().state.is_discarded();
-        memory.essa(&mut self.pool, FIRST + page, orc);
         let state = memory.page(FIRST + page).unwrap().state;
         let is_changed = memory.is_changed(FIRST + page);
         let may_vanish = self.may_vanish(state.usage(), is_changed);
+        let is_kvm = self.is_kvm();
         let expected = &mut self.expected[guest][page as usize];
         // What the guest calls volatile while it is paged out is dropped, by hosts that discard nothing too.
         let is_zero = state.content() == Content::Zero;
         if was_discarded && state.usage() == Usage::Stable {
-            assert!(expected.may_be_gone || self.hinting == Hinting::Unused);
+            assert!(expected.may_be_gone || is_kvm);
             expected.content = Some(0);
-        } else if is_zero && self.hinting == Hinting::Unused {
+        } else if is_zero && is_kvm {
             expected.content = Some(0);
         }
         expected.may_be_gone = may_vanish;
         if state.usage() == Usage::Unused {
             expected.content = None;
         }
+    }
+
+    /// Returns what the guest is told; the CPU has waited for the page then.
+    fn make_stable_and_resident(&mut self, guest: usize, page: u32) -> EssaResult {
+        let done = self.access(guest, |memory, pool| {
+            memory.make_stable_and_resident(pool, page)
+        });
+        let (told, want) = done.expect("no exception is possible");
+        if want.is_some() {
+            self.access(guest, |memory, pool| memory.expect(pool, page));
+        }
+        let state = self.memories[guest].page(page).unwrap().state;
+        let is_there = state.content() != Content::Preserved || self.is_kvm();
+        assert!(state.usage() == Usage::Stable && is_there, "{state}");
+        told
     }
 
     fn release(&mut self, guest: usize, page: u32) {
