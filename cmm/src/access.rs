@@ -39,14 +39,14 @@ impl Access {
 /// a page that reads as preserved may be such a page too, and is filled by its page-in.
 #[inline]
 pub const fn access(state: PageState, dialect: Dialect) -> Access {
-    match (state.content(), state.usage(), dialect) {
-        (Content::Resident, ..) => Access::Ok,
-        (Content::Preserved, ..) => Access::PageIn,
-        (Content::Zero, Usage::Stable, _) => Access::ZeroFill,
-        (Content::Zero, _, Dialect::Kvm | Dialect::KvmNew) => Access::ZeroFill,
-        (Content::Zero, Usage::Unused, Dialect::Model) => Access::AddressingException,
-        (Content::Zero, Usage::Volatile | Usage::PotentiallyVolatile, Dialect::Model) => {
+    let faults = matches!(dialect, Dialect::Model);
+    match (state.content(), state.usage()) {
+        (Content::Resident, _) => Access::Ok,
+        (Content::Preserved, _) => Access::PageIn,
+        (Content::Zero, Usage::Volatile | Usage::PotentiallyVolatile) if faults => {
             Access::DiscardFault
         }
+        (Content::Zero, Usage::Unused) if faults => Access::AddressingException,
+        (Content::Zero, _) => Access::ZeroFill,
     }
 }

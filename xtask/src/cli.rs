@@ -162,7 +162,11 @@ pub struct ValidateOptions {
     /// Try the bare machine, without our host.
     #[arg(long)]
     pub bare: bool,
-    /// The machine that this is: a profile in docs/profiles, or a file. [default: model; with --bare, tcg]
+    /// Whom our host passes for: also the machine that this claims to be.
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["bare", "log"])]
+    pub personality: Personality,
+    /// The machine that this is: a profile in docs/profiles, or a file. [default: what --personality says;
+    /// with --bare, tcg]
     #[arg(long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
     /// Compare with nothing: write what was observed to this file, as the profile that --profile names.
@@ -206,7 +210,7 @@ impl ValidateOptions {
         let default = match (&self.log, self.bare) {
             (Some(_), _) => None,
             (None, true) => Some("tcg".to_owned()),
-            (None, false) => Some("model".to_owned()),
+            (None, false) => Some(self.personality.host_word().to_owned()),
         };
         self.profile
             .clone()

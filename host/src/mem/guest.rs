@@ -171,6 +171,7 @@ impl GuestMemory {
     ///
     /// # Errors
     /// The exception that the access is for the guest, or what it must wait for.
+    #[inline]
     pub(super) fn bring_in(
         &mut self,
         pool: &mut FramePool,
@@ -188,6 +189,24 @@ impl GuestMemory {
         }
         let access = cmm::access(entry.state, self.personality.dialect);
         match access {
+            Access::DiscardFault => {
+                Err(GuestFault::discarded(u64::from(page) << PAGE_SHIFT).into())
+            }
+            Access::AddressingException => Err(GuestFault::plain(program::ADDRESSING).into()),
+            _ => self.make_available(pool, page, store, access),
+        }
+    }
+
+    /// The rest of it, for pages about which something changes.
+    fn make_available(
+        &mut self,
+        pool: &mut FramePool,
+        page: u32,
+        store: bool,
+        access: Access,
+    ) -> Result<(Frame, bool), AccessError> {
+        let entry = &mut self.pages[page as usize];
+        match access {
             Access::Ok => {}
             Access::ZeroFill => {
                 let frame = take_cleared(pool)?;
@@ -196,11 +215,8 @@ impl GuestMemory {
                     .unwrap_or_else(|_| unreachable!("a page that reads as zero can be touched"));
                 self.counters.zero_fills += 1;
             }
-            Access::DiscardFault => {
-                return Err(GuestFault::discarded(u64::from(page) << PAGE_SHIFT).into());
-            }
-            Access::AddressingException => {
-                return Err(GuestFault::plain(program::ADDRESSING).into());
+            Access::DiscardFault | Access::AddressingException => {
+                unreachable!("an exception is the guest's")
             }
             Access::PageIn if entry.flags.contains(PageFlags::UNREADABLE) => {
                 return Err(AccessError::Unreadable);

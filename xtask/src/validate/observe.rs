@@ -164,6 +164,7 @@ fn machine(options: &ValidateOptions, from: u16) -> Result<QemuOptions> {
         format!("from={from}")
     } else {
         words.extend(["--guests", "1", "--machine-cpus", &cpus]);
+        words.extend(["--personality", options.personality.host_word()]);
         words.extend(["--evict", &options.evict, "--guest-memory", &memory]);
         words.extend(["--memory", &hosted, "--paging", "32M"]);
         format!("g.from={from}")
