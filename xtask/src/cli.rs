@@ -66,6 +66,10 @@ pub enum Command {
     ///
     /// Example: cargo xtask bench --json
     Bench(BenchOptions),
+    /// Draw the page states, as `cmm` has them, into the book: page-states.dot and page-states.svg.
+    ///
+    /// Example: cargo xtask states
+    States(StatesOptions),
     /// Only install what the other commands would: library sources and QEMU.
     ///
     /// Example: cargo xtask setup --no-install
@@ -120,6 +124,14 @@ pub struct TestOptions {
 pub struct BenchOptions {
     #[command(flatten)]
     pub(crate) setup: SetupOptions,
+}
+
+/// Options of `states`.
+#[derive(Clone, Debug, Args)]
+pub struct StatesOptions {
+    /// Where to write the files. [default: docs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// Options of `qemu`.

@@ -30,6 +30,7 @@ pub mod progress;
 pub mod record;
 pub mod run;
 pub mod setup;
+mod states;
 pub mod table;
 pub mod testing;
 pub mod toolchain;
@@ -48,6 +49,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Test(options) => testing::command(options),
         Command::Lint(options) => images::lint(options),
         Command::Bench(options) => bench::command(options, arguments.json),
+        Command::States(options) => states::command(options),
         Command::Setup(options) => setup::command(options),
     }
 }
