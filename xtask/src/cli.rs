@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 pub use paging::Paging;
 pub use words::{Console, Control, Hinting, Work};
 
+use crate::accelerator::Accelerator;
+use crate::media::Target;
 use crate::packages::Permission;
 use crate::toolchain::Choice;
 
@@ -66,6 +68,14 @@ pub enum Command {
     ///
     /// Example: cargo xtask bench --json
     Bench(BenchOptions),
+    /// Write the images in the form that each machine boots, with a README: QEMU, KVM, z/VM, a
+    /// logical partition, Hercules.
+    ///
+    /// Examples:
+    ///   cargo xtask image
+    ///   cargo xtask image --machine zvm --files some.tar -- --guests 4 --guest-memory 64M
+    #[command(verbatim_doc_comment)]
+    Image(ImageOptions),
     /// Draw the page states, as `cmm` has them, into the book: page-states.dot and page-states.svg.
     ///
     /// Example: cargo xtask states
@@ -124,6 +134,26 @@ pub struct TestOptions {
 pub struct BenchOptions {
     #[command(flatten)]
     pub(crate) setup: SetupOptions,
+}
+
+/// Options of `image`.
+#[derive(Clone, Debug, Args)]
+pub struct ImageOptions {
+    #[command(flatten)]
+    pub(crate) setup: SetupOptions,
+    /// For this machine only.
+    #[arg(long, value_enum)]
+    pub machine: Option<Target>,
+    /// Where to make a folder for each machine. [default: target/image]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The files to read, which the images have in memory: a directory or a tar. [default: the book]
+    #[arg(long, value_name = "DIR|X.tar")]
+    pub files: Option<PathBuf>,
+    /// Options of `cargo xtask qemu` for the host and its guests; with --bare among them, for the
+    /// kernel alone.
+    #[arg(last = true, value_name = "OPTIONS")]
+    pub passed_on: Vec<String>,
 }
 
 /// Options of `states`.
@@ -218,8 +248,12 @@ pub struct QemuOptions {
     /// Build the kernel without the feature that hints, to see what it costs where nothing is hinted.
     #[arg(long, hide = true)]
     pub plain: bool,
+    /// Who executes the machine's instructions. [default: kvm on an s390x Linux system that has it,
+    /// else tcg]
+    #[arg(long, value_enum)]
+    pub accel: Option<Accelerator>,
     /// Make one instruction one nanosecond: exact and repeatable, but slower.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "accel")]
     pub icount: bool,
     /// Give the bare kernel, or with a host each guest, a balloon device, which it reports free pages to
     /// and whose target it follows.

@@ -4,12 +4,14 @@
 //! cli ──► setup ──► toolchain, emulator ──► packages      what must be there, found or installed
 //!     ──► run ────► images ► bundle, files ► machine      one run: build, pack, boot, watch
 //!             └──► events ► collect ► progress, table     what the images say, made one result
+//!     ──► media ──► images ► bundle, files            the same images for every machine
 //!     ──► testing, bench                                  everything above, many times
 //! ```
 //!
 //! The library has no state of its own: paths come from [`workspace`], what a user may choose
 //! from [`cli`], and every expected failure is a [`failure::Failure`] with its exit status.
 
+pub mod accelerator;
 pub mod bench;
 pub mod bundle;
 pub mod calls;
@@ -21,6 +23,7 @@ pub mod failure;
 pub mod files;
 pub mod images;
 pub mod machine;
+pub mod media;
 pub mod pack;
 pub mod packages;
 pub mod parameters;
@@ -49,6 +52,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Test(options) => testing::command(options),
         Command::Lint(options) => images::lint(options),
         Command::Bench(options) => bench::command(options, arguments.json),
+        Command::Image(options) => media::command(options, arguments.json),
         Command::States(options) => states::command(options),
         Command::Setup(options) => setup::command(options),
     }

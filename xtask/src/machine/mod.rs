@@ -10,6 +10,7 @@ use std::process::Command;
 pub use child::{End, Source, operate, run};
 pub use pieces::Pieces;
 
+use crate::accelerator::Accelerator;
 use crate::cli::Console;
 use crate::emulator::MACHINE;
 
@@ -64,6 +65,8 @@ pub struct Machine {
     pub qmp: Option<PathBuf>,
     /// Its console.
     pub console: Console,
+    /// Who executes its instructions.
+    pub accelerator: Accelerator,
     /// Whether it waits for a debugger at port 1234.
     pub gdb: bool,
     /// Whether one instruction takes one nanosecond of its time.
@@ -85,6 +88,7 @@ impl Machine {
             balloon: None,
             qmp: None,
             console: Console::Ascii,
+            accelerator: Accelerator::Tcg,
             gdb: false,
             icount: false,
         }
@@ -105,6 +109,9 @@ impl Machine {
             "-m",
             &format!("{}M", self.memory_mib),
         ]);
+        if self.accelerator == Accelerator::Kvm {
+            command.args(["-accel", "kvm"]);
+        }
         command.args([
             "-nodefaults",
             "-nographic",
@@ -241,6 +248,7 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }
+        assert!(!line.contains("-accel"));
         assert!(!line.contains("-icount") && !line.contains("-initrd") && !line.contains(" -s "));
     }
 
@@ -262,6 +270,16 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }
+    }
+
+    #[test]
+    fn kvm_is_an_option() {
+        let machine = Machine {
+            accelerator: Accelerator::Kvm,
+            ..machine()
+        };
+        let line = shell_line(&machine.command());
+        assert!(line.contains("-m 64M -accel kvm -nodefaults"), "{line}");
     }
 
     #[test]

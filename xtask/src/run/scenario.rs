@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::accelerator::Accelerator;
 use crate::bundle::Contents;
 use crate::cli::{Control, Hinting, Paging, QemuOptions};
 use crate::collect::Expected;
@@ -143,6 +144,7 @@ impl Scenario<'_> {
             balloon: (options.balloon && options.bare).then(|| options.balloon_properties.clone()),
             qmp: options.qmp.clone(),
             console: options.console,
+            accelerator: Accelerator::choose(options.accel, options.icount)?,
             gdb: options.gdb,
             icount: options.icount,
         })
