@@ -1,6 +1,7 @@
 //! A machine as QEMU offers it: its command line, and running it to its end.
 
 mod child;
+pub mod debugger;
 mod pieces;
 
 use std::ffi::OsString;
@@ -201,20 +202,6 @@ impl Disk {
 /// QEMU ends an option's value at a comma, unless it is doubled.
 fn escape(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
-}
-
-/// The command that attaches a debugger to a machine that waits for one.
-#[must_use]
-pub fn debugger_line(image_with_symbols: &Path) -> String {
-    let mut command = Command::new("gdb-multiarch");
-    command.args([
-        "-ex",
-        "set architecture s390:64-bit",
-        "-ex",
-        "target remote :1234",
-    ]);
-    command.arg(image_with_symbols);
-    crate::process::shell_line(&command)
 }
 
 #[cfg(test)]
