@@ -67,7 +67,7 @@ impl Flat {
     }
 
     /// The bytes from address 0 on, the PSW for IPL first.
-    pub(super) fn from_zero(&self) -> Vec<u8> {
+    pub(super) fn whole(&self) -> Vec<u8> {
         let mut bytes = IPL_PSW.to_vec();
         bytes.resize(IMAGE as usize, 0);
         bytes.extend_from_slice(&self.0);
@@ -123,7 +123,7 @@ mod tests {
         expected[0x480..0x48b].copy_from_slice(b"work=verify");
         assert_eq!(flat.0, expected);
 
-        let bytes = flat.from_zero();
+        let bytes = flat.whole();
         assert_eq!(bytes[..8], IPL_PSW);
         assert!(bytes[8..0x10000].iter().all(|byte| *byte == 0));
         assert_eq!(bytes[0x10000..], expected);

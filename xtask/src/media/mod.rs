@@ -139,6 +139,11 @@ fn load(name: &'static str, options: &QemuOptions, images: &Images, packed: &Pat
     let scratch = tempfile::tempdir()?;
     let mut folder = Folder::create(scratch.path())?;
     let machine = scenario.machine(Path::new("qemu-system-s390x"), &mut folder)?;
+    if machine.parameters.contains("paging=disk") {
+        return Err(failure::unusable(
+            "an image has no disk to page to: give --paging none or --paging model:SIZE",
+        ));
+    }
     let bundle = machine.initrd.context("files in memory make a bundle")?;
     let bundle = std::fs::read(bundle)?;
     let elf = std::fs::read(&machine.kernel)?;

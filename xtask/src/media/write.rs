@@ -108,7 +108,7 @@ fn make_executable(path: &Path) -> Result<()> {
 fn load_list(load: &Load, put: &dyn Fn(&str, &[u8]) -> Result<()>) -> Result<()> {
     let name = load.name;
     let parts: [(&str, u64, &[u8]); 3] = [
-        ("image", 0, &load.flat.from_zero()),
+        ("image", 0, &load.flat.whole()),
         ("line", LINE, &padded(&load.line)),
         ("bundle", BUNDLE, &load.bundle),
     ];
@@ -245,7 +245,7 @@ mod tests {
                 memory[address..address + bytes.len()].copy_from_slice(&bytes);
             }
             let [_, host] = loads();
-            assert_eq!(memory[..0x10000 + host.flat.0.len()], host.flat.from_zero());
+            assert_eq!(memory[..0x10000 + host.flat.0.len()], host.flat.whole());
             assert!(memory.ends_with(b"bundle"));
         }
     }
@@ -265,7 +265,10 @@ mod tests {
     fn hercules_is_told_of_memory_and_cpus() {
         let folder = written(Target::Hercules);
         let configuration = text(&folder, "hercules.cnf");
-        assert!(configuration.contains("MAINSIZE 70\n"), "{configuration}");
+        assert!(
+            configuration.contains("MAINSIZE ${MEMORY:=70}\n"),
+            "{configuration}"
+        );
         assert!(configuration.contains("${CPUS:=4}"), "{configuration}");
         assert!(text(&folder, "host-reader.rc").contains("3505 host.deck"));
         let deck = fs::read(folder.path().join("host.deck")).unwrap();
