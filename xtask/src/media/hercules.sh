@@ -24,6 +24,6 @@ machine=$!
 trap 'kill -KILL "$machine" 2>/dev/null' EXIT
 trap 'exit 130' INT TERM
 # What an image ends with is a disabled wait, whose address says how.
-tail -n +1 --pid="$machine" -f run.log | sed -u '/PSW=0002/q' &
+tail -n +1 --pid="$machine" -f run.log | sed -u '/PSW=000[2A]/q' &
 wait $!
 grep -q 'PSW=00020001 80000000 0000000000000FFF' run.log
