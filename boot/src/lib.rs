@@ -4,6 +4,8 @@
 #![deny(missing_docs)]
 
 pub mod bundle;
+#[cfg(not(target_os = "none"))]
+pub mod launch;
 pub mod params;
 pub mod trace;
 

@@ -23,7 +23,7 @@
 //!                           exception    fault
 //! ```
 //!
-//! Solid lines are the guest's (ESSA), dotted ones the host's.
+//! Solid lines are the guest's (ESSA), dotted ones the host's. [`graph`] has every single one.
 //!
 //! Up, Vp, Pp and Pz do not exist in the model: dropping what nobody needs is why the scheme exists.
 //! The first three do on hosts that keep more than they must; they are named in [`extended`] and
@@ -38,17 +38,16 @@
 #![deny(missing_docs)]
 
 mod access;
-mod dot;
 mod essa;
 mod event;
 pub mod extended;
+pub mod graph;
 pub mod kvm;
 mod orc;
 mod result;
 mod state;
 
 pub use access::{Access, access};
-pub use dot::to_dot;
 pub use essa::{Dialect, Effect, ParseDialectError, Transition, essa};
 pub use event::{HostEvent, IllegalEvent, apply};
 pub use orc::{InvalidOrc, Orc};

@@ -356,7 +356,7 @@ fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Rc<Disk>)>, String> {
                 let bytes = entry.verify().map_err(|error| error.to_string())?;
                 Some(Disk::Memory(MemoryDisk::new(bytes)))
             }
-            None => block::find(number, Choice::Virtio).map_err(|error| error.to_string())?,
+            None => block::find(number, Choice::Auto).map_err(|error| error.to_string())?,
         };
         found.extend(disk.map(|disk| (number, Rc::new(disk))));
     }

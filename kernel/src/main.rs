@@ -4,8 +4,8 @@
 #[cfg(target_os = "none")]
 boot::entry!(kernel::start::main);
 
+// `cargo run` builds for the build machine.
 #[cfg(not(target_os = "none"))]
-fn main() {
-    eprintln!("this is a bare-metal image: run it with `cargo xtask qemu`");
-    std::process::exit(2);
+fn main() -> std::process::ExitCode {
+    boot::launch::qemu(&["--bare"])
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod paging;
+mod validate;
 mod words;
 
 use std::path::PathBuf;
@@ -8,9 +9,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use paging::Paging;
+pub use validate::{Format, ValidateOptions};
 pub use words::{Console, Control, Hinting, Personality, Work};
 
-use crate::failure;
+use crate::accelerator::Accelerator;
+use crate::media::Target;
 use crate::packages::Permission;
 use crate::toolchain::Choice;
 
@@ -89,6 +92,18 @@ pub enum Command {
     ///   cargo xtask validate --bare --record here.json
     #[command(verbatim_doc_comment)]
     Validate(Box<ValidateOptions>),
+    /// Write the images in the form that each machine boots, with a README: QEMU, KVM, z/VM, a
+    /// logical partition, Hercules.
+    ///
+    /// Examples:
+    ///   cargo xtask image
+    ///   cargo xtask image --machine zvm --files some.tar -- --guests 4 --guest-memory 64M
+    #[command(verbatim_doc_comment)]
+    Image(ImageOptions),
+    /// Draw the page states, as `cmm` has them, into the book: page-states.dot and page-states.svg.
+    ///
+    /// Example: cargo xtask states
+    States(StatesOptions),
     /// Only install what the other commands would: library sources and QEMU.
     ///
     /// Example: cargo xtask setup --no-install
@@ -145,78 +160,32 @@ pub struct BenchOptions {
     pub(crate) setup: SetupOptions,
 }
 
-/// Form of what `validate` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// A table for people.
-    Table,
-    /// Test Anything Protocol.
-    Tap,
-}
-
-/// Options of `validate`.
+/// Options of `image`.
 #[derive(Clone, Debug, Args)]
-pub struct ValidateOptions {
+pub struct ImageOptions {
     #[command(flatten)]
     pub(crate) setup: SetupOptions,
-    /// Try the bare machine, without our host.
-    #[arg(long)]
-    pub bare: bool,
-    /// Whom our host passes for: also the machine that this claims to be.
-    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["bare", "log"])]
-    pub personality: Personality,
-    /// The machine that this is: a profile in docs/profiles, or a file. [default: what --personality says;
-    /// with --bare, tcg]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub profile: Option<String>,
-    /// Compare with nothing: write what was observed to this file, as the profile that --profile names.
-    #[arg(long, value_name = "FILE")]
-    pub record: Option<PathBuf>,
-    /// Boot nothing: read what the console of a machine printed elsewhere, with `work=validate`.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["bare", "from"])]
-    pub log: Option<PathBuf>,
-    /// Start with this check of those that a machine may not survive (901 and above).
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub from: u16,
-    /// What to print. [default: table]
+    /// For this machine only.
     #[arg(long, value_enum)]
-    pub format: Option<Format>,
-    /// CPUs of the machine and of the kernel; checks that need two are skipped on one.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub cpus: u16,
-    /// How the host chooses pages: as for `qemu`.
-    #[arg(long, value_name = "POLICY", default_value = "lru", value_parser = policy, conflicts_with = "bare")]
-    pub evict: String,
-    /// Memory of the kernel's machine; the host has 6 MiB less, or as much if it is less than 16M.
-    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = size)]
-    pub guest_memory: u64,
-    /// Where to leave run.jsonl and run.log. [default: target/validate]
+    pub machine: Option<Target>,
+    /// Where to make a folder for each machine. [default: target/image]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Give up after this many seconds, each time that the machine is started.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
-    /// Write the page of results from the profiles in the tree, and nothing else.
-    #[arg(long, hide = true)]
-    pub page: bool,
+    /// The files to read, which the images have in memory: a directory or a tar. [default: the book]
+    #[arg(long, value_name = "DIR|X.tar")]
+    pub files: Option<PathBuf>,
+    /// Options of `cargo xtask qemu` for the host and its guests; with --bare among them, for the
+    /// kernel alone.
+    #[arg(last = true, value_name = "OPTIONS")]
+    pub passed_on: Vec<String>,
 }
 
-impl ValidateOptions {
-    /// Name of the machine that it claims to be.
-    ///
-    /// # Errors
-    /// It is a log of a machine that nobody has named.
-    pub fn claimed(&self) -> anyhow::Result<String> {
-        let default = match (&self.log, self.bare) {
-            (Some(_), _) => None,
-            (None, true) => Some("tcg".to_owned()),
-            (None, false) => Some(self.personality.host_word().to_owned()),
-        };
-        self.profile
-            .clone()
-            .or(default)
-            .ok_or_else(|| failure::unusable("say which machine printed the log: --profile NAME"))
-    }
+/// Options of `states`.
+#[derive(Clone, Debug, Args)]
+pub struct StatesOptions {
+    /// Where to write the files. [default: docs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// Options of `qemu`.
@@ -307,8 +276,12 @@ pub struct QemuOptions {
     /// Build the kernel without the feature that hints, to see what it costs where nothing is hinted.
     #[arg(long, hide = true)]
     pub plain: bool,
+    /// Who executes the machine's instructions. [default: kvm on an s390x Linux system that has it,
+    /// else tcg]
+    #[arg(long, value_enum)]
+    pub accel: Option<Accelerator>,
     /// Make one instruction one nanosecond: exact and repeatable, but slower.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "accel")]
     pub icount: bool,
     /// Give the bare kernel, or with a host each guest, a balloon device, which it reports free pages to
     /// and whose target it follows.

@@ -4,12 +4,14 @@
 //! cli ──► setup ──► toolchain, emulator ──► packages      what must be there, found or installed
 //!     ──► run ────► images ► bundle, files ► machine      one run: build, pack, boot, watch
 //!             └──► events ► collect ► progress, table     what the images say, made one result
+//!     ──► media ──► images ► bundle, files            the same images for every machine
 //!     ──► testing, bench                                  everything above, many times
 //! ```
 //!
 //! The library has no state of its own: paths come from [`workspace`], what a user may choose
 //! from [`cli`], and every expected failure is a [`failure::Failure`] with its exit status.
 
+pub mod accelerator;
 pub mod bench;
 pub mod bundle;
 pub mod calls;
@@ -21,6 +23,7 @@ pub mod failure;
 pub mod files;
 pub mod images;
 pub mod machine;
+pub mod media;
 pub mod pack;
 pub mod packages;
 pub mod parameters;
@@ -30,6 +33,7 @@ pub mod progress;
 pub mod record;
 pub mod run;
 pub mod setup;
+mod states;
 pub mod table;
 pub mod testing;
 pub mod toolchain;
@@ -50,6 +54,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Lint(options) => images::lint(options),
         Command::Bench(options) => bench::command(options, arguments.json),
         Command::Validate(options) => validate::command(options, arguments.json),
+        Command::Image(options) => media::command(options, arguments.json),
+        Command::States(options) => states::command(options),
         Command::Setup(options) => setup::command(options),
     }
 }

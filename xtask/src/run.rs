@@ -14,7 +14,7 @@ use crate::cli::QemuOptions;
 use crate::collect::{Collector, Seen};
 use crate::events::{Event, Outcome, Status};
 use crate::images::{self, Variant};
-use crate::machine::{self, End, Pieces, Source};
+use crate::machine::{self, End, Pieces, Source, debugger};
 use crate::progress::Display;
 use crate::record::{Folder, Recorder};
 use crate::setup::{self, Setup};
@@ -101,16 +101,14 @@ pub fn execute(options: &QemuOptions, show: Show) -> Result<Finished> {
 fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -> Result<Finished> {
     let options = scenario.options;
     let machine = scenario.machine(qemu, &mut folder)?;
+    let script = debugger_script(scenario, &mut folder)?;
     let mut recorder = Recorder::start(folder)?;
     let mut command = machine.command();
     if show == Show::People {
         process::say(&format!("$ {}", process::shell_line(&command)))?;
     }
-    if options.gdb {
-        eprintln!(
-            "attach with: {}",
-            machine::debugger_line(scenario.image_with_symbols())
-        );
+    if let Some(script) = script {
+        eprintln!("attach with: {}", debugger::line(&script));
     }
 
     let expected = scenario.expected();
@@ -181,6 +179,19 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
         wall,
         until_work,
     })
+}
+
+/// Writes what a debugger is told, if one is waited for; returns where.
+fn debugger_script(scenario: &Scenario<'_>, folder: &mut Folder) -> Result<Option<PathBuf>> {
+    /// Its name in the run's folder.
+    const NAME: &str = "debug.gdb";
+    if !scenario.options.gdb {
+        return Ok(None);
+    }
+    let (booted, guests) = scenario.symbols();
+    let text = debugger::script(booted, guests);
+    folder.add(NAME, |path| std::fs::write(path, text))?;
+    Ok(Some(folder.path().join(NAME)))
 }
 
 /// A line of the host without what was typed meanwhile, which QEMU's console in line mode echoes behind it.

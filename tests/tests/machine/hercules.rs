@@ -1,208 +1,254 @@
-//! The same kernel on another emulator, started the way a card reader or a load list does it: in
-//! ESA/390 mode, with the files in memory and messages for the console in EBCDIC.
+//! The same images on another emulator, from the very files that `cargo xtask image` writes: started
+//! in ESA/390 mode by a load list or from a card reader, with messages for the console in EBCDIC,
+//! storage keys as the architecture has them, and DIAGNOSE X'250' of somebody else's.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::fs::{self, File};
+use std::process::Command;
 
 use libtest_mimic::{Completion, Failed, Trial};
-use object::Endianness;
-use object::elf::{FileHeader64, PT_LOAD};
-use object::read::elf::{FileHeader as _, ProgramHeader as _};
-use xtask::events::{self, Event};
+use tempfile::TempDir;
+use xtask::events::{self, Event, Guest};
+use xtask::machine::Pieces;
 use xtask::packages::{self, Permission};
-use xtask::workspace::{self, find_program};
+use xtask::workspace::find_program;
 
 use crate::check;
 use crate::files;
-use crate::support::{finish, folder, run_in, xtask};
+use crate::support::{Verdict, finish, folder, xtask};
 
-/// Where the image's first byte goes.
-const IMAGE: u64 = 0x10000;
-/// Where a loader leaves address and size of the initial RAM disk.
-const INITRD_WORDS: u64 = 0x10408;
-/// Where it leaves the parameter line.
-const PARAMETER_LINE: u64 = 0x10480;
-/// Where the initial RAM disk goes.
-const INITRD: u64 = 0x80_0000;
-/// IPL PSW: 31-bit addressing, at the image's entry.
-const IPL_PSW: [u8; 8] = [0x00, 0x08, 0x00, 0x00, 0x80, 0x01, 0x00, 0x00];
-/// How long the kernel may take.
-const LIMIT: Duration = Duration::from_secs(120);
-
-const CONFIGURATION: &str = "\
-CPUSERIAL 000001
-CPUMODEL 2097
-MAINSIZE 64
-XPNDSIZE 0
-CNSLPORT 3270
-NUMCPU 1
-ARCHMODE z/Arch
-PGMPRDOS LICENSED
-0009 3215-C
-";
+/// How long a machine may take, in seconds.
+const LIMIT: &str = "100";
 
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![Trial::ignorable_test(
-        "hercules::the_kernel_starts_in_esa390_mode_and_verifies",
-        esa390,
-    )]
+    type Case = (&'static str, fn() -> Verdict);
+    let all: [Case; 6] = [
+        (
+            "the_kernel_starts_in_esa390_mode_from_a_load_list",
+            load_list,
+        ),
+        (
+            "the_kernel_starts_from_a_card_reader_and_verifies_on_one_to_eight_cpus",
+            cpus,
+        ),
+        ("a_deck_that_ends_early_is_noticed", short_deck),
+        ("the_kernel_reads_a_disk_by_diag250", disk),
+        ("the_kernel_runs_tasks", tasks),
+        ("the_host_discards_pages_of_its_guests", host),
+    ];
+    let trial = |(name, test): Case| {
+        Trial::ignorable_test(format!("hercules::{name}"), move || {
+            if let Err(error) = require() {
+                return Ok(Completion::ignored_with(format!("{error:#}")));
+            }
+            test().map(|()| Completion::Completed)
+        })
+    };
+    all.into_iter().map(trial).collect()
+}
+
+fn require() -> anyhow::Result<()> {
+    if find_program("hercules").is_some() {
+        return Ok(());
+    }
+    let choose = || vec!["hercules".to_owned()];
+    let why = "it starts the images as other machines than QEMU do";
+    packages::install(choose, why, Permission::Install)
 }
 
 fn text(error: impl ToString) -> Failed {
     Failed::from(error.to_string())
 }
 
-/// The loadable bytes of an ELF file, from [`IMAGE`] on.
-fn flatten(elf: &[u8]) -> Result<Vec<u8>, Failed> {
-    let header = FileHeader64::<Endianness>::parse(elf).map_err(text)?;
-    let endian = header.endian().map_err(text)?;
-    let mut image = Vec::new();
-    for segment in header.program_headers(endian, elf).map_err(text)? {
-        if segment.p_type(endian) == PT_LOAD {
-            let start = (segment.p_paddr(endian) - IMAGE) as usize;
-            let bytes = segment
-                .data(endian, elf)
-                .map_err(|()| "a segment is cut short")?;
-            image.resize(image.len().max(start + bytes.len()), 0);
-            image[start..start + bytes.len()].copy_from_slice(bytes);
+/// Writes images with options as for `qemu`, into a folder that goes away with the test; they read the
+/// book.
+fn images(options: &[&str]) -> Result<TempDir, Failed> {
+    images_of(&[], options)
+}
+
+/// As [`images`]; they read other files.
+fn images_of(files: &[&str], options: &[&str]) -> Result<TempDir, Failed> {
+    let folder = folder();
+    let mut command = xtask(&["image", "--machine", "hercules", "--json"]);
+    command.args(files).arg("--out").arg(folder.path());
+    command.arg("--").args(options);
+    let done = finish(command)?;
+    check!(done.status == Some(0), "{done:#?}");
+    Ok(folder)
+}
+
+/// What a machine printed, and whether its script says that all was well.
+struct Ran {
+    log: String,
+    good: bool,
+    /// Lines for programs, of guests too.
+    events: Vec<Event>,
+}
+
+/// Runs the script that lies beside the images.
+fn run(folder: &TempDir, image: &str, from: &str, cpus: u16) -> Result<Ran, Failed> {
+    let folder = folder.path().join("hercules");
+    let mut command = Command::new("timeout");
+    command
+        .args([LIMIT, "./run.sh", image, from])
+        .env("CPUS", cpus.to_string())
+        .env("MEMORY", if image == "kernel" { "24" } else { "" });
+    command.current_dir(&folder);
+    let done = finish(command)?;
+    let log = fs::read(folder.join("run.log")).map_err(text)?;
+    let log = String::from_utf8_lossy(&log).into_owned();
+    let mut pieces = Pieces::default();
+    let mut found = Vec::new();
+    for line in log.lines().filter_map(|line| pieces.join(line)) {
+        if !line.starts_with("{\"kind\"") {
+            continue;
         }
+        let event = events::parse(&line).map_err(|error| format!("{error}: {line}"))?;
+        if let Event::Console(console) = &event
+            && console.line.starts_with('{')
+        {
+            found.push(events::parse(&console.line).map_err(text)?);
+        }
+        found.push(event);
     }
-    Ok(image)
+    Ok(Ran {
+        log,
+        good: done.status == Some(0),
+        events: found,
+    })
 }
 
-/// The path of the kernel as `cargo xtask build --json` tells it.
-fn kernel() -> Result<Vec<u8>, Failed> {
-    let done = finish(xtask(&["build", "--json"]))?;
-    let path = done
-        .stdout
-        .lines()
-        .find_map(|line| match events::parse(line) {
-            Ok(Event::Image(image)) if image.name == "kernel" => Some(image.path),
-            _ => None,
-        });
-    let path = path.ok_or_else(|| format!("no kernel: {done:#?}"))?;
-    fs::read(workspace::root().join(path)).map_err(text)
+impl Ran {
+    /// The kernels' own outcomes, of which there must be so many good ones.
+    fn guests(&self, count: usize) -> Result<Vec<&Guest>, Failed> {
+        check!(self.good, "it did not end well:\n{}", self.log);
+        let guests: Vec<_> = self
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Guest(guest) => Some(guest),
+                _ => None,
+            })
+            .collect();
+        check!(
+            guests.len() == count,
+            "{} outcomes:\n{}",
+            guests.len(),
+            self.log
+        );
+        for guest in &guests {
+            check!(
+                guest.mismatches == 0 && guest.bytes_verified > 0,
+                "{guest:?}"
+            );
+        }
+        Ok(guests)
+    }
 }
 
-/// Writes everything that the load list names, and the list.
-fn lay_out(folder: &Path, bundle: &[u8]) -> Result<(), Failed> {
-    let words = [INITRD.to_be_bytes(), (bundle.len() as u64).to_be_bytes()].concat();
-    let parts: [(&str, u64, &[u8]); 5] = [
-        ("psw", 0, &IPL_PSW),
-        ("image", IMAGE, &flatten(&kernel()?)?),
-        ("words", INITRD_WORDS, &words),
-        (
-            "line",
-            PARAMETER_LINE,
-            b"work=verify passes=1 disk=memory\0",
-        ),
-        ("bundle", INITRD, bundle),
-    ];
-    let mut list = String::new();
-    for (name, address, bytes) in parts {
-        fs::write(folder.join(name), bytes).map_err(text)?;
-        list += &format!("{name} {address:#010x}\n");
-    }
-    for (name, content) in [
-        ("list", &*list),
-        ("rc", "ipl list\n"),
-        ("cnf", CONFIGURATION),
-    ] {
-        fs::write(folder.join(name), content).map_err(text)?;
+fn load_list() -> Verdict {
+    let images = images_of(&["--files", files::directory()], &["--bare"])?;
+    let ran = run(&images, "kernel", "list", 1)?;
+    let guests = ran.guests(1)?;
+    let all = files::TOTAL;
+    check!(guests[0].bytes_verified >= all, "{:?}", guests[0]);
+    let switched = ran.log.contains("architecture mode set to ESA/390")
+        && ran.log.contains("architecture mode set to z/Arch");
+    check!(switched, "it did not start in ESA/390 mode:\n{}", ran.log);
+    let in_lines = |event: &Event| matches!(event, Event::Boot(boot) if boot.console == "line");
+    check!(ran.events.iter().any(in_lines), "no line-mode console");
+    Ok(())
+}
+
+fn cpus() -> Verdict {
+    let images = images(&["--bare"])?;
+    for cpus in [1, 2, 4, 8] {
+        let ran = run(&images, "kernel", "reader", cpus)?;
+        ran.guests(1)?;
+        let used =
+            |event: &Event| matches!(event, Event::Boot(boot) if boot.cpus_used == u64::from(cpus));
+        check!(
+            ran.events.iter().any(used),
+            "not on {cpus} CPUs:\n{}",
+            ran.log
+        );
     }
     Ok(())
 }
 
-/// Runs Hercules until the CPU is in a disabled wait, or time is up; returns what it said.
-fn hercules(folder: &Path) -> Result<String, Failed> {
-    let mut child = Command::new("hercules")
-        .args(["-f", "cnf", "-d"])
-        .env("HERCULES_RC", "rc")
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(text)?;
-    let output = child.stdout.take().ok_or("the output is a pipe")?;
-    let (sender, lines) = mpsc::channel();
-    // Ends with the pipe, when the child is gone.
-    let reader = thread::spawn(move || {
-        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-            if sender
-                .send(String::from_utf8_lossy(&line).into_owned())
-                .is_err()
-            {
-                break;
-            }
-        }
-    });
-    let (end, mut log) = (Instant::now() + LIMIT, String::new());
-    let mut waits = false;
-    while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        log += &line;
-        log.push('\n');
-        if waits && line.contains("PSW=") {
-            break;
-        }
-        waits |= line.contains("Disabled wait state");
-    }
-    child.kill().and_then(|()| child.wait()).map_err(text)?;
-    drop(lines);
-    reader.join().map_err(|_| "the reader failed")?;
-    Ok(log)
+/// The loader counts cards: it neither starts half an image nor waits for ever.
+fn short_deck() -> Verdict {
+    let images = images(&["--bare"])?;
+    let deck = images.path().join("hercules/kernel.deck");
+    let length = fs::metadata(&deck).map_err(text)?.len();
+    let file = File::options().write(true).open(&deck).map_err(text)?;
+    file.set_len(length - 80).map_err(text)?;
+    let ran = run(&images, "kernel", "reader", 1)?;
+    let stopped = ran.log.contains("PSW=000A0000 80000BAD");
+    check!(!ran.good && stopped && ran.events.is_empty(), "{}", ran.log);
+    Ok(())
 }
 
-fn esa390() -> Result<Completion, Failed> {
-    if find_program("hercules").is_none() {
-        let choose = || vec!["hercules".to_owned()];
-        let why = "it starts the kernel in ESA/390 mode";
-        if let Err(error) = packages::install(choose, why, Permission::Install) {
-            return Ok(Completion::ignored_with(format!("{error:#}")));
-        }
+/// Adds disks of fixed blocks to the machine: number and file.
+fn attach(images: &TempDir, image: &str, disks: &[(u16, &str)]) -> Verdict {
+    let script = images.path().join(format!("hercules/{image}-list.rc"));
+    let mut lines = String::new();
+    for (number, file) in disks {
+        lines += &format!("attach {number:04x} 3370 {file}\n");
     }
-    let folder = folder();
-    run_in(
-        &folder,
-        &[
-            "--bare",
-            "--memory-disk",
-            "--passes",
-            "1",
-            "--files",
-            files::directory(),
-        ],
-    )?
-    .must_be_good()?;
-    let bundle = fs::read(folder.path().join("run/bundle")).map_err(text)?;
-    lay_out(folder.path(), &bundle)?;
-    let log = hercules(folder.path())?;
-    let switched = log.contains("architecture mode set to ESA/390")
-        && log.contains("architecture mode set to z/Arch");
-    check!(switched, "it did not start in ESA/390 mode:\n{log}");
-    // The console is a line-mode one: what is printed there shows in the log.
-    let records: Vec<_> = log
-        .lines()
-        .filter(|line| line.contains("{\"kind\""))
-        .collect();
-    for part in [
-        "\"console\":\"line\"",
-        "\"kind\":\"guest\"",
-        "\"mismatches\":0",
-    ] {
-        check!(
-            records.iter().any(|line| line.contains(part)),
-            "no record with {part} was printed:\n{log}"
-        );
+    lines += &fs::read_to_string(&script).map_err(text)?;
+    fs::write(script, lines).map_err(text)
+}
+
+/// Makes disks that may be written.
+fn scratch(images: &TempDir) -> Result<[(u16, &'static str); 2], Failed> {
+    let disks = [(0x0101, "guest.img"), (0x0102, "swap.img")];
+    for (_, name) in disks {
+        let path = images.path().join("hercules").join(name);
+        let made = File::create(path).and_then(|file| file.set_len(32 << 20));
+        made.map_err(text)?;
     }
-    check!(
-        log.contains("PSW=00020001 80000000 0000000000000FFF"),
-        "it did not end well:\n{log}"
-    );
-    Ok(Completion::Completed)
+    Ok(disks)
+}
+
+fn disk() -> Verdict {
+    let images = images(&["--bare", "--append", "disk=diag250"])?;
+    let packed = xtask::files::packed(files::directory().as_ref()).map_err(text)?;
+    let packed = std::path::absolute(packed).map_err(text)?;
+    fs::copy(packed, images.path().join("hercules/files.img")).map_err(text)?;
+    attach(&images, "kernel", &[(0x0100, "files.img")])?;
+    let ran = run(&images, "kernel", "list", 2)?;
+    ran.guests(1)?;
+    let by_call = |event: &Event| matches!(event, Event::Boot(boot) if boot.disk == "diag250");
+    check!(ran.events.iter().any(by_call), "{}", ran.log);
+    Ok(())
+}
+
+/// Tasks map, write, fork and cut files, with the keys and change bits of the architecture.
+fn tasks() -> Verdict {
+    let append = "disk=memory steps=12";
+    let options = ["--bare", "--work", "churn", "--append", append];
+    let images = images(&options)?;
+    attach(&images, "kernel", &scratch(&images)?)?;
+    run(&images, "kernel", "list", 2)?.guests(1).map(drop)
+}
+
+fn host() -> Verdict {
+    let options = [
+        "--evict",
+        "steal",
+        "--memory",
+        "24M",
+        "--guest-memory",
+        "16M",
+    ];
+    let images = images_of(&["--files", files::directory()], &options)?;
+    let ran = run(&images, "host", "reader", 2)?;
+    let guests = ran.guests(2)?;
+    for guest in &guests {
+        check!(guest.made_volatile > 0, "{guest:?}");
+    }
+    let faults: u64 = guests.iter().map(|guest| guest.discard_faults).sum();
+    let lost: u64 = guests.iter().map(|guest| guest.stable_failures).sum();
+    check!(faults > 0 && lost > 0, "nothing was discarded: {guests:?}");
+    Ok(())
 }

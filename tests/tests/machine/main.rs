@@ -19,6 +19,7 @@ mod guest_disks;
 mod hercules;
 mod instructions;
 mod io_errors;
+mod launch;
 mod many;
 mod matrix;
 mod monitor;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         instructions::tests(),
         shadow::tests(),
         io_errors::tests(),
+        launch::tests(),
         many::tests(),
         matrix::tests(),
         news::tests(),

@@ -1,6 +1,7 @@
 //! A machine as QEMU offers it: its command line, and running it to its end.
 
 mod child;
+pub mod debugger;
 mod pieces;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use std::process::Command;
 pub use child::{End, Source, operate, run};
 pub use pieces::Pieces;
 
+use crate::accelerator::Accelerator;
 use crate::cli::Console;
 use crate::emulator::MACHINE;
 
@@ -64,6 +66,8 @@ pub struct Machine {
     pub qmp: Option<PathBuf>,
     /// Its console.
     pub console: Console,
+    /// Who executes its instructions.
+    pub accelerator: Accelerator,
     /// Whether it waits for a debugger at port 1234.
     pub gdb: bool,
     /// Whether one instruction takes one nanosecond of its time.
@@ -85,6 +89,7 @@ impl Machine {
             balloon: None,
             qmp: None,
             console: Console::Ascii,
+            accelerator: Accelerator::Tcg,
             gdb: false,
             icount: false,
         }
@@ -105,6 +110,9 @@ impl Machine {
             "-m",
             &format!("{}M", self.memory_mib),
         ]);
+        if self.accelerator == Accelerator::Kvm {
+            command.args(["-accel", "kvm"]);
+        }
         command.args([
             "-nodefaults",
             "-nographic",
@@ -196,20 +204,6 @@ fn escape(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
-/// The command that attaches a debugger to a machine that waits for one.
-#[must_use]
-pub fn debugger_line(image_with_symbols: &Path) -> String {
-    let mut command = Command::new("gdb-multiarch");
-    command.args([
-        "-ex",
-        "set architecture s390:64-bit",
-        "-ex",
-        "target remote :1234",
-    ]);
-    command.arg(image_with_symbols);
-    crate::process::shell_line(&command)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +235,7 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }
+        assert!(!line.contains("-accel"));
         assert!(!line.contains("-icount") && !line.contains("-initrd") && !line.contains(" -s "));
     }
 
@@ -262,6 +257,16 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }
+    }
+
+    #[test]
+    fn kvm_is_an_option() {
+        let machine = Machine {
+            accelerator: Accelerator::Kvm,
+            ..machine()
+        };
+        let line = shell_line(&machine.command());
+        assert!(line.contains("-m 64M -accel kvm -nodefaults"), "{line}");
     }
 
     #[test]

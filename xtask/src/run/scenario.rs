@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::accelerator::Accelerator;
 use crate::bundle::Contents;
 use crate::cli::{Control, Hinting, Paging, QemuOptions};
 use crate::collect::Expected;
@@ -86,15 +87,16 @@ impl Scenario<'_> {
         }
     }
 
-    /// The image that a debugger wants to know.
+    /// What a debugger wants to know: the image that is booted, and the one that its guests run if it
+    /// is ours.
     #[must_use]
-    pub fn image_with_symbols(&self) -> &Path {
-        let image = if self.options.bare {
-            &self.images.kernel
-        } else {
-            &self.images.host
-        };
-        &image.with_symbols
+    pub fn symbols(&self) -> (&Path, Option<&Path>) {
+        let (kernel, host) = (&self.images.kernel, &self.images.host);
+        if self.options.bare {
+            return (&kernel.with_symbols, None);
+        }
+        let guests = self.guest.is_none().then_some(&*kernel.with_symbols);
+        (&host.with_symbols, guests)
     }
 
     /// The image whose failure a reason is.
@@ -143,6 +145,7 @@ impl Scenario<'_> {
             balloon: (options.balloon && options.bare).then(|| options.balloon_properties.clone()),
             qmp: options.qmp.clone(),
             console: options.console,
+            accelerator: Accelerator::choose(options.accel, options.icount)?,
             gdb: options.gdb,
             icount: options.icount,
         })

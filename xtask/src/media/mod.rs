@@ -1,0 +1,191 @@
+//! The subcommand `image`: the same two images in the form that each machine boots.
+//!
+//! ```text
+//! kernel.stripped ─┬─► as it is ───────────────► qemu, kvm
+//! host.stripped ───┴─► flat, with its bundle's place and its parameter line
+//!                       ├─► load list ─────────► lpar, hercules
+//!                       └─► deck of cards ─────► zvm, hercules
+//! ```
+//!
+//! Nothing is built for one machine: what differs is how bytes get to their addresses.
+
+mod deck;
+mod flat;
+mod loader;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use crate::cli::{Arguments, Command, ImageOptions, QemuOptions};
+use crate::images::{self, Images, Variant};
+use crate::record::Folder;
+use crate::run::Scenario;
+use crate::{failure, files, process, toolchain, workspace};
+use flat::Flat;
+pub use write::Target;
+
+/// What the kernel alone is told, as a user of `qemu` would: read the files in memory.
+const KERNEL: [&str; 6] = [
+    "--bare",
+    "--passes=1",
+    "--machine-cpus=4",
+    "--memory=64M",
+    "--append",
+    "disk=memory",
+];
+/// What the host is told.
+const HOST: [&str; 2] = ["--passes=1", "--console=line"];
+
+/// An image with all that belongs to it.
+#[derive(Debug)]
+struct Load {
+    /// `kernel` or `host`.
+    name: &'static str,
+    /// The ELF file.
+    elf: Vec<u8>,
+    /// The same as it lies in memory.
+    flat: Flat,
+    /// What it finds in memory beside itself.
+    bundle: Vec<u8>,
+    /// Its parameter line.
+    line: String,
+    /// Memory that the machine should have, in MiB.
+    memory_mib: u64,
+    /// CPUs that it should have.
+    cpus: u16,
+}
+
+/// Builds, packs and writes.
+pub(crate) fn command(options: &ImageOptions, json: bool) -> Result<()> {
+    let chosen = options
+        .machine
+        .map_or(Target::ALL.to_vec(), |one| vec![one]);
+    let out = options
+        .out
+        .clone()
+        .unwrap_or_else(|| workspace::target().join("image"));
+    // Found out before anything is built.
+    let folders = chosen.iter().map(|target| make(&out.join(target.name())));
+    let folders = folders.collect::<Result<Vec<_>>>()?;
+    let [kernel, host] = [true, false].map(|bare| told(&options.passed_on, bare));
+    let told = [("kernel", kernel?), ("host", host?)];
+    let toolchain = toolchain::find(options.setup.toolchain, options.setup.permission())?;
+    let book = workspace::root().join("docs");
+    let packed = files::packed(options.files.as_deref().unwrap_or(&book))?;
+    let variant = Variant {
+        quiet: json,
+        ..Variant::default()
+    };
+    let images = images::build(&toolchain, variant)?;
+    let loads = told.map(|(name, options)| load(name, &options, &images, &packed));
+    let loads = loads.into_iter().collect::<Result<Vec<_>>>()?;
+    for (target, folder) in chosen.iter().zip(&folders) {
+        write::write(*target, folder, &loads).map_err(failure::as_unusable)?;
+        process::say(&folder.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn make(folder: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make {}", folder.display()))
+        .map_err(failure::as_unusable)?;
+    Ok(folder.to_path_buf())
+}
+
+/// The options that describe what the kernel alone, or the host, is to do: what the user has passed
+/// on is for the one that it names.
+fn told(passed_on: &[String], bare: bool) -> Result<Box<QemuOptions>> {
+    let defaults: &[&str] = if bare { &KERNEL } else { &HOST };
+    let is_for_kernel = passed_on.iter().any(|word| word == "--bare");
+    let words = passed_on.iter().map(String::as_str);
+    let program = ["xtask", "qemu", "--memory-disk"].into_iter();
+    let line: Vec<_> = if bare == is_for_kernel {
+        let defaults = defaults.iter().copied().filter(|word| {
+            let option = word.split('=').next().unwrap_or(word);
+            let is_given = |given: &String| given.split('=').next() == Some(option);
+            *word != "disk=memory" && *word != "--append" && !passed_on.iter().any(is_given)
+        });
+        program.chain(defaults).chain(words).collect()
+    } else {
+        program.chain(defaults.iter().copied()).collect()
+    };
+    let parsed = Arguments::try_parse_from(line).map_err(|error| {
+        let text = error.to_string();
+        failure::unusable(
+            text.lines()
+                .next()
+                .unwrap_or_default()
+                .replace("error: ", ""),
+        )
+    })?;
+    match parsed.command {
+        Command::Qemu(options) => Ok(options),
+        _ => unreachable!("the subcommand is in the line"),
+    }
+}
+
+fn load(name: &'static str, options: &QemuOptions, images: &Images, packed: &Path) -> Result<Load> {
+    let scenario = Scenario {
+        options,
+        images,
+        guest: None,
+        script: None,
+        packed,
+    };
+    let scratch = tempfile::tempdir()?;
+    let mut folder = Folder::create(scratch.path())?;
+    let machine = scenario.machine(Path::new("qemu-system-s390x"), &mut folder)?;
+    if machine.parameters.contains("paging=disk") {
+        return Err(failure::unusable(
+            "an image has no disk to page to: give --paging none or --paging model:SIZE",
+        ));
+    }
+    let bundle = machine.initrd.context("files in memory make a bundle")?;
+    let bundle = std::fs::read(bundle)?;
+    let elf = std::fs::read(&machine.kernel)?;
+    let mut line = machine.parameters;
+    if options.bare && options.cpus == 1 {
+        // On every CPU, whose number only the machine knows.
+        line = line.replace(" cpus=1", "");
+    }
+    let flat = Flat::of(&elf, &line, bundle.len() as u64)?;
+    Ok(Load {
+        name,
+        elf,
+        flat,
+        bundle,
+        line,
+        memory_mib: machine.memory_mib,
+        cpus: machine.cpus,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_passed_on_is_for_the_one_that_it_names() {
+        let words = ["--guests", "3"].map(str::to_owned);
+        let host = told(&words, false).unwrap();
+        assert!((host.guests, host.passes, host.memory_disk, host.bare) == (3, 1, true, false));
+        assert_eq!(told(&words, true).unwrap().guests, 2);
+
+        let words = ["--bare", "--passes", "7"].map(str::to_owned);
+        let kernel = told(&words, true).unwrap();
+        assert!((kernel.passes, kernel.machine_cpus, kernel.bare) == (7, Some(4), true));
+        assert_eq!(told(&words, false).unwrap().passes, 1);
+    }
+
+    #[test]
+    fn what_is_no_option_is_named() {
+        let error = told(&["--gusts".to_owned()], false).unwrap_err();
+        assert_eq!(failure::status_of(&error), failure::UNUSABLE);
+        let line = failure::one_line(&error);
+        assert!(line.contains("--gusts") && !line.contains('\n'), "{line}");
+    }
+}
