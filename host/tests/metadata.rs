@@ -3,8 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use host::mem::GuestMemory;
 use host::mem::shadow::quota;
-use host::mem::{GuestMemory, Hinting};
+use host::personality::{Hinting, Hypervisor, Personality};
 
 thread_local! {
     static ALLOCATED: Cell<i64> = const { Cell::new(0) };
@@ -61,7 +62,8 @@ const REST_CPU: u64 = 256;
 /// Bytes of the heap that a guest's memory takes.
 fn metadata(bytes: u64, cpus: u64, shadow: u64) -> u64 {
     let before = ALLOCATED.get();
-    let memory = GuestMemory::new(0, bytes, Hinting::Full, cpus as usize, shadow);
+    let personality = Personality::new(Hypervisor::Model, Hinting::Full);
+    let memory = GuestMemory::new(0, bytes, personality, cpus as usize, shadow);
     let after = ALLOCATED.get();
     drop(memory);
     (after - before) as u64
