@@ -7,6 +7,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 
 use arch::attempt::{self, Ended};
+use arch::dat::{PAGE_TABLE_ENTRIES, SHORT_SEGMENT_TABLE_ENTRIES};
 use arch::interruption::Context;
 use arch::table::{PageTables, SegmentTable};
 use arch::{
@@ -17,6 +18,9 @@ use cmm::{Content, EssaResult, Orc, PageState, Usage};
 use super::{NO_ESSA, NOT_OBSERVED};
 use crate::mm::Mm;
 
+/// Most frames that are mapped one to one: by the shortest segment table, less the last segment, which is for a page
+/// table that is not there.
+const MAPPED: usize = (SHORT_SEGMENT_TABLE_ENTRIES - 1) * PAGE_TABLE_ENTRIES;
 /// Most pages that checks use.
 const PAGES: usize = 128;
 /// Fewest: what checks have in hand at once. With so few, none is left to be paged out for them.
@@ -113,7 +117,7 @@ impl fmt::Display for Seen {
 impl<'a> Stage<'a> {
     /// Takes the pages and makes the space.
     pub(super) fn new(mm: &'a Mm<'a>) -> Result<Self, String> {
-        let count = mm.frame_count();
+        let count = mm.frame_count().min(MAPPED);
         let no_memory = || "there is no memory for the checks".to_string();
         let tables = PageTables::new(0, count).ok_or_else(no_memory)?;
         for frame in 0..count {
@@ -121,11 +125,18 @@ impl<'a> Stage<'a> {
         }
         let segments = SegmentTable::new([&tables]).ok_or_else(no_memory)?;
         let wanted = (mm.free_page_count() / PART).clamp(FEWEST, PAGES);
-        let mut pages = Vec::with_capacity(wanted);
-        for _ in 0..wanted {
+        let (mut pages, mut others) = (Vec::with_capacity(wanted), Vec::new());
+        while pages.len() < wanted {
             let pair = mm.allocate_pages(ORDER).ok_or_else(no_memory)?;
-            pages.push(Frame(pair.frame.0 + 1));
+            let second = Frame(pair.frame.0 + 1);
+            let list = if second.index() < count {
+                &mut pages
+            } else {
+                &mut others
+            };
+            list.push(second);
         }
+        give(mm, &others);
         let probe = essa::try_essa(Orc::GetState, pages[0].address());
         Ok(Self {
             mm,
@@ -142,9 +153,7 @@ impl<'a> Stage<'a> {
         while let Some(page) = self.paged_out.pop() {
             self.give_back(page);
         }
-        for page in &self.pages {
-            self.mm.free_pages(Frame(page.0 - 1), ORDER);
-        }
+        give(self.mm, &self.pages);
     }
 
     /// A stable page that holds the filling, with storage key 0; the one in front of it goes with it.
@@ -315,6 +324,13 @@ pub(super) const fn asking_for(usage: Usage) -> Orc {
         Usage::Unused => Orc::SetUnused,
         Usage::Volatile => Orc::SetVolatile,
         Usage::PotentiallyVolatile => Orc::SetPotentiallyVolatile,
+    }
+}
+
+/// Gives pages, each with the one in front of it, back to the kernel.
+fn give(mm: &Mm<'_>, pages: &[Frame]) {
+    for page in pages {
+        mm.free_pages(Frame(page.0 - 1), ORDER);
     }
 }
 
