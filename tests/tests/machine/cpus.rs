@@ -21,7 +21,7 @@ pub(crate) fn tests() -> Vec<Trial> {
                 files::directory(),
             ];
             let run = run(&[&guest[..], &["--control", "mute-cpu"]].concat())?;
-            run.must_fail(&["guest 0: CPU 1 does not answer order InitialCpuReset"])
+            run.must_fail(&["guest 0: CPU 1 does not answer order 0x0b"])
         }),
         trial("cpus::one_without_ticks_for_long_says_so", late),
         trial("cpus::none_is_refused", || {
