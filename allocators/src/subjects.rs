@@ -1,5 +1,8 @@
 //! The allocators, all with the same face: they hand out blocks of 4 KiB of one arena.
 
+extern crate alloc;
+
+use alloc::boxed::Box;
 use core::alloc::Layout;
 use core::ptr::{NonNull, with_exposed_provenance_mut};
 
@@ -19,8 +22,8 @@ pub(crate) trait Subject {
 
 /// A memory manager that hints nothing, of frames that nobody touches: the machine need not have them.
 pub(crate) struct Manager {
-    // Dropped before what it refers to.
-    mm: Mm<'static>,
+    // Dropped before what it refers to. On the heap: it is a good part of a stack.
+    mm: Box<Mm<'static>>,
     _descriptors: Storage,
 }
 
@@ -34,7 +37,7 @@ impl Manager {
         // SAFETY: all have just been written; the storage lives longer than the manager, which has the
         // only reference.
         let table = unsafe { core::slice::from_raw_parts(places.as_ptr().cast(), pages) };
-        let mm = Mm::new(table, Hinting::Off);
+        let mm = Box::new(Mm::new(table, Hinting::Off));
         mm.add_free(frame(0), frame(pages).0);
         Self {
             mm,

@@ -59,6 +59,8 @@ pub(crate) fn say(name: &str, what: &str, cost: Cost) {
 }
 
 /// What one allocator takes.
+// Each for itself: all of them together are more than a stack.
+#[inline(never)]
 fn subject<S: Subject>(meter: &Meter, name: &str, make: impl Fn(usize) -> S) {
     let cost = scenarios::churn(meter, &mut make(PAGES), LIVE);
     say(name, "half-full random churn", cost);
