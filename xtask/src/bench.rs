@@ -9,9 +9,8 @@ mod source;
 mod steps;
 
 use anyhow::Result;
-use clap::Parser as _;
 
-use crate::cli::{Arguments, BenchOptions, Command, QemuOptions};
+use crate::cli::{BenchOptions, QemuOptions};
 use crate::events::{Event, Figure, Measure, Status, Tally};
 use crate::images::{self, Variant};
 use crate::run::{self, Finished, Show};
@@ -216,12 +215,8 @@ fn changes(tally: &Tally) -> Figure {
 fn options_of(options: &BenchOptions, arguments: &[&str]) -> Result<QemuOptions> {
     let out = workspace::target().join("bench");
     let out = out.to_string_lossy();
-    let words = [&["xtask", "qemu", "--out", &out], arguments].concat();
-    let Command::Qemu(qemu) = Arguments::try_parse_from(words)?.command else {
-        unreachable!("the words say qemu")
-    };
-    let setup = options.setup.clone();
-    Ok(QemuOptions { setup, ..*qemu })
+    let words = [&["--out", &out], arguments].concat();
+    QemuOptions::typed(&words, &options.setup)
 }
 
 fn run_quietly(options: &BenchOptions, arguments: &[&str]) -> Result<Finished> {

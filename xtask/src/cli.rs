@@ -38,13 +38,19 @@ pub struct Arguments {
     pub json: bool,
 }
 
-impl Arguments {
-    /// What a user would have asked for by typing these words, of which the first is the command's own name.
+impl QemuOptions {
+    /// What a user would have asked for by typing these words behind `qemu`, but for the setup, which is another
+    /// command's.
     ///
     /// # Errors
     /// The words are no command line.
-    pub fn parse_words(words: Vec<&str>) -> anyhow::Result<Self> {
-        Ok(Self::try_parse_from(words)?)
+    pub fn typed(words: &[&str], setup: &SetupOptions) -> anyhow::Result<Self> {
+        let words = [&["xtask", "qemu"], words].concat();
+        let Command::Qemu(qemu) = Arguments::try_parse_from(words)?.command else {
+            unreachable!("the words say qemu")
+        };
+        let setup = setup.clone();
+        Ok(Self { setup, ..*qemu })
     }
 }
 

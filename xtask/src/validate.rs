@@ -71,41 +71,39 @@ fn judge(
     options: &ValidateOptions,
 ) -> Vec<Validation> {
     let is_hosted = !options.bare && options.log.is_none();
+    let beside =
+        |check: u16, case: &str, observed: &str, known: Option<&str>, verdict| Validation {
+            check,
+            case: case.to_owned(),
+            name: catalogue::name(check),
+            sources: catalogue::sources(check).to_owned(),
+            model: expected::of(Machine::Model, check, case),
+            documents: expected::of(machine, check, case),
+            observed: observed.to_owned(),
+            profile: known.map(str::to_owned),
+            verdict,
+        };
     let mut judged: Vec<Validation> = observations
         .iter()
         .map(|seen| {
             let known = profile.and_then(|profile| profile.get(seen.check, &seen.case));
-            Validation {
-                check: seen.check,
-                case: seen.case.clone(),
-                name: catalogue::name(seen.check),
-                sources: catalogue::sources(seen.check).to_owned(),
-                model: expected::of(Machine::Model, seen.check, &seen.case),
-                documents: expected::of(machine, seen.check, &seen.case),
-                observed: seen.text.clone(),
-                profile: known.map(str::to_owned),
-                verdict: verdict(seen, known, profile.is_some(), is_hosted),
-            }
+            let verdict = verdict(seen, known, profile.is_some(), is_hosted);
+            beside(seen.check, &seen.case, &seen.text, known, verdict)
         })
         .collect();
     // What the profile has and the machine did not show at all.
     let cases = profile.into_iter().flat_map(Profile::cases);
-    for (check, case, text) in cases.filter(|(check, ..)| *check >= options.from) {
-        let is_seen = |seen: &Observation| seen.check == check && seen.case == case;
-        if !observations.iter().any(is_seen) {
-            judged.push(Validation {
-                check,
-                case: case.to_owned(),
-                name: catalogue::name(check),
-                sources: catalogue::sources(check).to_owned(),
-                model: expected::of(Machine::Model, check, case),
-                documents: expected::of(machine, check, case),
-                observed: "missing".to_owned(),
-                profile: Some(text.to_owned()),
-                verdict: Verdict::Different,
-            });
-        }
-    }
+    let missing = cases
+        .filter(|(check, ..)| *check >= options.from)
+        .filter(|(check, case, _)| {
+            let is_it = |seen: &Observation| seen.check == *check && seen.case == *case;
+            !observations.iter().any(is_it)
+        });
+    judged.extend(
+        missing.map(|(check, case, text)| {
+            beside(check, case, "missing", Some(text), Verdict::Different)
+        }),
+    );
     judged
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::{Observation, catalogue};
-use crate::cli::{Arguments, Command, QemuOptions, ValidateOptions};
+use crate::cli::{QemuOptions, ValidateOptions};
 use crate::collect::{Collector, Expected, Guest};
 use crate::events::Status;
 use crate::machine::{End, Pieces, Source};
@@ -157,7 +157,7 @@ fn machine(options: &ValidateOptions, from: u16) -> Result<QemuOptions> {
         .max(memory.min(LESS))
         .to_string();
     let memory = memory.to_string();
-    let mut words = vec!["xtask", "qemu", "--out", &out, "--files", &files];
+    let mut words = vec!["--out", &out, "--files", &files];
     words.extend(["--work", "validate", "--cpus", &cpus, "--timeout", &seconds]);
     let from = if options.bare {
         words.extend(["--bare", "--memory", &memory]);
@@ -170,11 +170,7 @@ fn machine(options: &ValidateOptions, from: u16) -> Result<QemuOptions> {
         format!("g.from={from}")
     };
     words.extend(["--append", &from]);
-    let Command::Qemu(qemu) = Arguments::parse_words(words)?.command else {
-        unreachable!("the words say qemu")
-    };
-    let setup = options.setup.clone();
-    Ok(QemuOptions { setup, ..*qemu })
+    QemuOptions::typed(&words, &options.setup)
 }
 
 #[cfg(test)]
