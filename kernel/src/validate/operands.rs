@@ -19,9 +19,9 @@ pub(super) fn run(stage: &mut Stage<'_>) {
     let amode31 = PswMask::BASIC.bits();
     let wide = |mask: PswMask| Psw::new(mask, 0).mask;
     let get = Orc::GetState.code();
-    let tell = |check: u16, case: &str, seen: &Seen| {
+    let tell_of = |register: usize, check: u16, case: &str, seen: &Seen| {
         if seen.is_complete() {
-            let result = seen.gprs[3];
+            let result = seen.gprs[register];
             observed(
                 check,
                 format_args!("{case}"),
@@ -31,6 +31,7 @@ pub(super) fn run(stage: &mut Stage<'_>) {
             observed(check, format_args!("{case}"), format_args!("{seen}"));
         }
     };
+    let tell = |check: u16, case: &str, seen: &Seen| tell_of(3, check, case, seen);
     // (check, case, PSW, operation request code, address)
     let tries = [
         (201, "problem", wide(problem), get, at),
@@ -68,12 +69,7 @@ pub(super) fn run(stage: &mut Stage<'_>) {
     );
     // One register for both operands.
     let same = run(&[0xb9, 0xab, 0x00, 0x22], wide(free), &[(2, at)]);
-    let result = same.gprs[2];
-    if same.is_complete() {
-        observed(210, format_args!("get"), format_args!("done {result:x}"));
-    } else {
-        observed(210, format_args!("get"), format_args!("{same}"));
-    }
+    tell_of(2, 210, "get", &same);
     for cc in 0..4 {
         let mask = wide(free) | cc << psw::field::CC_SHIFT;
         let seen = run(&essa_code(get), mask, &[(2, at)]);
