@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::packages::{self, Permission};
+use crate::packages::{self, Permission, unpacked};
 use crate::workspace::find_program;
 use crate::{failure, process};
 
@@ -28,16 +28,33 @@ pub fn find(permission: Permission) -> Result<PathBuf> {
         })?;
         return check(&path).map(|()| path);
     }
-    if find_program(PROGRAM).is_none() {
-        packages::install(
-            || vec![package()],
-            &format!("{PROGRAM} runs the images"),
-            permission,
-        )?;
-    }
-    let path = find_program(PROGRAM)
-        .ok_or_else(|| failure::unusable(format!("no {PROGRAM} on PATH: set QEMU to its path")))?;
+    let path = match installed() {
+        Some(path) => path,
+        None => install(permission)?,
+    };
     check(&path).map(|()| path)
+}
+
+fn installed() -> Option<PathBuf> {
+    find_program(PROGRAM).or_else(|| unpacked::find(PROGRAM))
+}
+
+/// Has it installed, or unpacked where apt will not do that without taking something else away.
+fn install(permission: Permission) -> Result<PathBuf> {
+    let outcome = packages::install(
+        || vec![package()],
+        &format!("{PROGRAM} runs the images"),
+        permission,
+    );
+    match outcome {
+        Ok(()) => find_program(PROGRAM).ok_or_else(|| {
+            failure::unusable(format!("no {PROGRAM} on PATH: set QEMU to its path"))
+        }),
+        Err(error) if permission == Permission::Tell => Err(error),
+        Err(error) => unpacked::unpack(&package(), PROGRAM).map_err(|unpacked| {
+            failure::unusable(format!("{error:#}; nor can it be unpacked: {unpacked:#}"))
+        }),
+    }
 }
 
 /// The package that brings the program: of its own name where the distribution has split it

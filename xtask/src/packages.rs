@@ -1,6 +1,8 @@
 //! Packages of the system: installed with apt where that is possible and allowed, else the
 //! commands to type are the error.
 
+pub mod unpacked;
+
 use std::process::Command;
 
 use anyhow::Result;

@@ -57,7 +57,9 @@ pub fn shell_line(command: &Command) -> String {
         .join(" ")
 }
 
-fn quote(word: &str) -> String {
+/// A word as a shell takes it.
+#[must_use]
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -171,6 +171,8 @@ fn told() -> Verdict {
     let empty = folder();
     let mut command = xtask(&["setup", "--no-install"]);
     command.env("PATH", empty.path()).env_remove("QEMU");
+    // Nor of what was unpacked.
+    command.env("CARGO_TARGET_DIR", empty.path());
     let done = finish(command)?;
     check!(done.status == Some(2), "{done:#?}");
     let error = done.only_error()?;
