@@ -19,6 +19,7 @@ pub mod lowcore;
 pub mod program;
 pub mod psw;
 pub mod registers;
+pub mod state_descriptor;
 pub mod table;
 pub mod tod;
 

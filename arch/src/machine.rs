@@ -14,6 +14,7 @@ mod exclusion;
 pub mod facility;
 pub mod float;
 pub mod handler;
+pub mod interpret;
 pub mod key;
 pub mod move_spaces;
 pub mod sclp;

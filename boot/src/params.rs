@@ -148,6 +148,18 @@ impl<'a> Parameter<'a> {
         parse_int(self.value).map_err(|reason| self.bad(reason))
     }
 
+    /// Reads the value as a number that has to be in a range.
+    ///
+    /// # Errors
+    /// [`Error::Value`], naming the key.
+    pub fn within(&self, least: u64, most: u64) -> Result<u64, Error<'a>> {
+        match self.integer()? {
+            number if number < least => Err(self.bad(ValueError::TooSmall)),
+            number if number > most => Err(self.bad(ValueError::TooLarge)),
+            number => Ok(number),
+        }
+    }
+
     /// Reads the value as one of the words in `choices`, which `|` separates, and returns what
     /// stands at the word's place in `meanings`.
     ///

@@ -73,19 +73,43 @@ pub enum Choice {
     Diag250,
 }
 
-/// A disk in memory, read-only.
+/// A disk in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryDisk {
-    bytes: &'static [u8],
+    /// Where it is: a pointer that can be sent.
+    start: usize,
+    blocks: u64,
+    /// Its number, if it may be written; one that is read-only stands for 0100.
+    writable: Option<u16>,
 }
 
 impl MemoryDisk {
-    /// A disk of the whole blocks in `bytes`.
+    /// A disk of the whole blocks in `bytes`, read-only.
     #[must_use]
     pub fn new(bytes: &'static [u8]) -> Self {
         Self {
-            bytes: &bytes[..bytes.len() - bytes.len() % BLOCK_SIZE],
+            start: bytes.as_ptr().expose_provenance(),
+            blocks: (bytes.len() / BLOCK_SIZE) as u64,
+            writable: None,
         }
+    }
+
+    /// A disk in so many blocks of storage, which may be written.
+    ///
+    /// # Safety
+    /// Nobody else may use that storage, ever.
+    #[must_use]
+    pub unsafe fn writable(number: u16, start: *mut u8, blocks: u64) -> Self {
+        Self {
+            start: start.expose_provenance(),
+            blocks,
+            writable: Some(number),
+        }
+    }
+
+    /// Storage of blocks that are on the disk.
+    fn at(&self, first: u64) -> *mut u8 {
+        core::ptr::with_exposed_provenance_mut(self.start + first as usize * BLOCK_SIZE)
     }
 }
 
@@ -122,7 +146,7 @@ impl Disk {
             Self::Virtio(disk) => disk.number(),
             #[cfg(target_os = "none")]
             Self::X250(disk) => disk.number(),
-            Self::Memory(_) => 0x0100,
+            Self::Memory(disk) => disk.writable.unwrap_or(0x0100),
         }
     }
 
@@ -134,7 +158,7 @@ impl Disk {
             Self::Virtio(disk) => disk.blocks(),
             #[cfg(target_os = "none")]
             Self::X250(disk) => disk.blocks(),
-            Self::Memory(disk) => (disk.bytes.len() / BLOCK_SIZE) as u64,
+            Self::Memory(disk) => disk.blocks,
         }
     }
 
@@ -146,7 +170,7 @@ impl Disk {
             Self::Virtio(disk) => disk.is_read_only(),
             #[cfg(target_os = "none")]
             Self::X250(disk) => disk.is_read_only(),
-            Self::Memory(_) => true,
+            Self::Memory(disk) => disk.writable.is_none(),
         }
     }
 
@@ -194,7 +218,8 @@ impl Disk {
             // SAFETY: the caller's promise.
             Self::X250(disk) => unsafe { disk.read(first, to, bytes) },
             Self::Memory(disk) => {
-                let mut rest = &disk.bytes[first as usize * BLOCK_SIZE..];
+                // SAFETY: checked to be on the disk, whose storage nobody else writes.
+                let mut rest = unsafe { core::slice::from_raw_parts(disk.at(first), bytes) };
                 for (address, length) in to.pieces(0..bytes) {
                     let (piece, behind) = rest.split_at(length);
                     // SAFETY: the caller's promise.
@@ -215,7 +240,6 @@ impl Disk {
     /// Nobody may write the storage meanwhile.
     pub unsafe fn write(&self, first: u64, from: Absolute, bytes: usize) -> Result<(), BlockError> {
         self.check(first, bytes)?;
-        let _ = from;
         let error = BlockError {
             device: self.number(),
             block: first,
@@ -231,7 +255,14 @@ impl Disk {
             #[cfg(target_os = "none")]
             // SAFETY: the caller's promise.
             Self::X250(disk) => unsafe { disk.write(first, Buffer::Piece(from), bytes) },
-            Self::Memory(_) => Err(error),
+            Self::Memory(disk) => {
+                // SAFETY: checked to be on the disk, whose storage nobody else uses; nobody writes `from`.
+                unsafe {
+                    let to = core::slice::from_raw_parts_mut(disk.at(first), bytes);
+                    storage::copy_out(from, to);
+                }
+                Ok(())
+            }
         }
     }
 

@@ -9,6 +9,7 @@ pub mod block;
 pub mod ebcdic;
 pub mod line_mode;
 pub mod record;
+pub mod recorder;
 #[cfg(any(test, target_os = "none"))]
 pub mod sclp;
 pub mod virtio;

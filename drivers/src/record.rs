@@ -48,15 +48,31 @@ impl<K: Serialize> Serialize for Counts<K> {
 #[must_use]
 pub fn line(kind: &str, body: &impl Serialize) -> String {
     let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-    serde_json::to_string(&Line { kind, seq, body })
-        .unwrap_or_else(|_| panic!("records are structures of plain fields"))
+    match serde_json::to_string(&Line { kind, seq, body }) {
+        Ok(line) => line,
+        Err(_) => not_plain(),
+    }
+}
+
+/// Out of the way of all kinds of records.
+#[cold]
+#[inline(never)]
+fn not_plain() -> ! {
+    panic!("records are structures of plain fields")
 }
 
 /// Prints a record on the console.
 #[cfg(target_os = "none")]
 pub fn emit(kind: &str, body: &impl Serialize) {
+    print(&|| line(kind, body));
+}
+
+/// Prints a record's line. One code for all kinds of records: they are many.
+#[cfg(target_os = "none")]
+#[inline(never)]
+fn print(line: &dyn Fn() -> String) {
     // Numbered and printed in one order by all CPUs.
-    crate::sclp::exclusively(|| crate::console::print_line(format_args!("{}", line(kind, body))));
+    crate::sclp::exclusively(|| crate::console::print_line(format_args!("{}", line())));
 }
 
 /// The line for a failure: a record of kind `error` with the first line of `text` as its reason.

@@ -15,4 +15,4 @@ mod queue;
 #[cfg(target_os = "none")]
 pub use area::has_news;
 #[cfg(target_os = "none")]
-pub use ccw::take_interruptions;
+pub use ccw::{subchannel, take_interruptions};

@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use arch::tod::UNITS_PER_MICROSECOND;
 use boot::params::{Params, Route, parse_size, route};
+use drivers::recorder::MOST_EVENTS;
 
 use crate::dev::console::Offer;
 use crate::evict::Policy;
@@ -59,12 +60,20 @@ pub struct Control {
     pub policy: Policy,
     /// Where pages go that must be kept.
     pub paging: Paging,
+    /// Disks of guests that are storage: how large each of them is, and how slow all are.
+    pub guest_disks: Paging,
+    /// How often to print a sample, in milliseconds; 0 is never.
+    pub sample: u64,
     /// Bytes of the frames for guests that are expanded storage instead, where pages go first.
     pub expanded: u64,
     /// Whether the console is listened to, for commands of an operator.
     pub operator: bool,
+    /// Whether the machine interprets guests; else what they must not execute themselves is emulated.
+    pub is_interpreted: bool,
     /// What guests may use before they are stopped.
     pub limits: Option<Limits>,
+    /// How many of the latest events are recorded.
+    pub trace: usize,
     /// Seed of what is random.
     pub seed: u64,
     /// What goes wrong on purpose.
@@ -88,6 +97,15 @@ const SEEK: u64 = 150;
 const PAGE: u64 = 25;
 
 impl Paging {
+    /// Storage and times, if it is storage.
+    #[must_use]
+    pub fn model(self) -> Option<(u64, Timing)> {
+        match self {
+            Self::Model(bytes, timing) => Some((bytes, timing)),
+            Self::None | Self::Disk => None,
+        }
+    }
+
     /// What a parameter's value names.
     fn parse(text: &str) -> Option<Self> {
         match text {
@@ -142,9 +160,13 @@ impl Default for Control {
             monitor: Settings::DEFAULT,
             policy: Policy::Lru,
             paging: Paging::None,
+            guest_disks: Paging::None,
+            sample: 0,
             expanded: 0,
             operator: false,
+            is_interpreted: false,
             limits: None,
+            trace: 0,
             seed: 1,
             #[cfg(feature = "controls")]
             mistake: None,
@@ -249,13 +271,7 @@ impl Control {
                     self.is_monitored = parameter.value == "balloon";
                 }
                 "personality" => {
-                    let all = [
-                        Hypervisor::Model,
-                        Hypervisor::Kvm,
-                        Hypervisor::KvmNew,
-                        Hypervisor::Zvm,
-                    ];
-                    let chosen = parameter.one_of("model|kvm|kvm-new|zvm", all);
+                    let chosen = parameter.one_of(Hypervisor::NAMES, Hypervisor::ALL);
                     self.hypervisor = chosen.map_err(text)?;
                 }
                 "evict" => {
@@ -271,6 +287,12 @@ impl Control {
                         format!("{}", parameter.expected("none|disk|model:SIZE[:SEEK:PAGE]"))
                     })?;
                 }
+                "guest-disks" => {
+                    self.guest_disks = Paging::parse(parameter.value).ok_or_else(|| {
+                        format!("{}", parameter.expected("none|disk|model:SIZE[:SEEK:PAGE]"))
+                    })?;
+                }
+                "sample" => self.sample = parameter.integer().map_err(text)?,
                 "expanded" => {
                     let size = parameter.size().map_err(text)?;
                     if !size.is_multiple_of(PAGE_SIZE) {
@@ -280,6 +302,10 @@ impl Control {
                 }
                 "operator" => {
                     self.operator = parameter.one_of("on|off", [true, false]).map_err(text)?;
+                }
+                "backend" => {
+                    let chosen = parameter.one_of("auto|trap|sie", [false, false, true]);
+                    self.is_interpreted = chosen.map_err(text)?;
                 }
                 "balloon" => {
                     self.balloon = parameter.one_of("off|on", [false, true]).map_err(text)?;
@@ -298,6 +324,9 @@ impl Control {
                         Some(limits.ok_or_else(|| {
                             format!("{}", parameter.expected("EXITS:MS[:FIRST]"))
                         })?);
+                }
+                "trace" => {
+                    self.trace = parameter.within(0, MOST_EVENTS).map_err(text)? as usize;
                 }
                 "seed" => self.seed = parameter.integer().map_err(text)?,
                 #[cfg(feature = "controls")]
@@ -366,8 +395,11 @@ mod tests {
             page: PAGE * UNITS_PER_MICROSECOND,
         };
         assert_eq!(control.paging, Paging::Model(1 << 20, timing));
-        control.read("paging=disk").unwrap();
+        control
+            .read("paging=disk guest-disks=model:1M:200")
+            .unwrap();
         assert_eq!(control.paging, Paging::Disk);
+        assert_eq!(control.guest_disks, Paging::Model(1 << 20, timing));
     }
 
     #[test]
@@ -386,6 +418,8 @@ mod tests {
             ("paging=model:4097", "paging"),
             ("paging=model:1M:x", "paging"),
             ("paging=model:1M:1:2:3", "paging"),
+            ("guest-disks=model:1", "guest-disks"),
+            ("sample=often", "sample"),
             ("limits=5", "limits"),
             ("colour=blue", "colour"),
             ("hinting=some", "hinting"),

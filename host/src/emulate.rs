@@ -1,5 +1,6 @@
 //! Emulation of the instructions that trap: one table, one small function each.
 
+pub mod codes;
 pub mod decode;
 
 #[cfg(target_os = "none")]
@@ -39,4 +40,4 @@ mod table;
 mod translation;
 
 #[cfg(target_os = "none")]
-pub use machine::{instruction, is_at, length_at};
+pub use machine::{execute_length, instruction, length_at, opcode_at};

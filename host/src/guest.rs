@@ -2,7 +2,6 @@
 
 mod waiting;
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use arch::{Absolute, clock};
@@ -10,10 +9,12 @@ use arch::{Absolute, clock};
 use crate::dev::channel::Channel;
 use crate::dev::console::GuestConsole;
 use crate::dev::disks::Disks;
+use crate::emulate::codes::Codes;
 use crate::limits::Allowance;
 use crate::mem::{AccessError, GuestMemory, Virtual, address_space_control};
 use crate::memory::FramePool;
 use crate::paging::Memories;
+use crate::vcpu::backend::{Backend, Chosen};
 use crate::vcpu::exit::{Exit, Exits};
 use crate::vcpu::external::{self, External};
 use crate::vcpu::orders::Deed;
@@ -29,13 +30,23 @@ pub struct Counters {
     /// ESSA by operation request code.
     pub essa: [u64; 8],
     /// DIAGNOSE by code.
-    pub diagnose: BTreeMap<u16, u64>,
+    pub diagnose: Codes,
     /// X'1A' delivered.
     pub discard_faults: u64,
     /// Addressing exceptions delivered.
     pub addressing_faults: u64,
     /// Time that its CPUs ran, in TOD units.
     pub cpu_time: u64,
+    /// The part of it in which they executed instructions themselves.
+    pub ran: u64,
+    /// Bytes that it has written to its disks, and read from them.
+    pub disk_bytes: [u64; 2],
+    /// When the exit began that is handled, or was last.
+    pub exit_began: u64,
+    /// Time of exits for ESSA and discard faults.
+    pub hinting_time: u64,
+    /// Time of exits for requests of virtio devices.
+    pub virtio_time: u64,
     /// How often a CPU waited for a page, or for a frame for one, or was told of one.
     pub page_waits: u64,
     /// How long it took in all until they were there, in TOD units.
@@ -55,6 +66,8 @@ pub struct Guest {
     pub id: u16,
     /// Its CPUs, by address.
     pub vcpus: Vec<Vcpu>,
+    /// What lets them run.
+    pub backend: Chosen,
     /// Its storage.
     pub memory: GuestMemory,
     /// What it prints.
@@ -123,6 +136,13 @@ impl Guest {
             && (!vcpu.is_waiting() || self.is_due(cpu, now))
     }
 
+    /// Whether it waits, and for nothing that the host brings.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        let is_busy = |vcpu: &Vcpu| vcpu.place != Place::Off || !vcpu.is_waiting();
+        self.end.is_none() && !self.vcpus.iter().any(is_busy)
+    }
+
     /// When the clock will make a CPU runnable that is not now.
     #[must_use]
     pub fn wakes_at(&self, cpu: usize, now: u64) -> Option<u64> {
@@ -155,6 +175,9 @@ impl Guest {
         let takers = core::iter::once(busy).chain(0..self.vcpus.len());
         if let Some(cpu) = takers.into_iter().find(is_taker) {
             self.alerts |= 1 << cpu;
+        } else if !self.backend.sees_masks() {
+            // One of those that run may be enabled by now.
+            self.alerts = u64::MAX;
         }
     }
 
@@ -291,6 +314,12 @@ impl Machine<'_> {
     /// As for [`GuestMemory::resolve`].
     pub fn lowcore(&mut self) -> Result<Absolute, AccessError> {
         self.guest.memory.lowcore(self.pool, self.cpu)
+    }
+
+    /// Time since the exit began that is handled, in TOD units.
+    #[must_use]
+    pub fn since_exit(&self) -> u64 {
+        clock::now() - self.guest.counters.exit_began
     }
 
     /// The CPU, or the host for it, has used so much time, in TOD units.

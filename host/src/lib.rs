@@ -22,6 +22,7 @@ pub mod paging;
 pub mod personality;
 pub mod sched;
 pub mod sync;
+pub mod trace;
 pub mod vcpu;
 
 #[cfg(target_os = "none")]

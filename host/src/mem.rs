@@ -22,6 +22,8 @@ pub use translate::{Virtual, address_space_control};
 
 use arch::program;
 
+use crate::trace;
+
 /// Why an access to guest storage cannot be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AccessError {
@@ -42,6 +44,17 @@ pub enum Want {
     Page(u32),
     /// Any frame.
     Frame,
+}
+
+impl Want {
+    /// The page, for records.
+    #[must_use]
+    pub const fn page(self) -> u32 {
+        match self {
+            Self::Page(page) => page,
+            Self::Frame => trace::ANY,
+        }
+    }
 }
 
 /// A program interruption that an access of the guest leads to.

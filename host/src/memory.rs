@@ -9,6 +9,9 @@ use crate::paging::{Ledger, Slot};
 /// Frames that are left for what cannot wait: interruptions of guests.
 const RESERVE: usize = 8;
 
+/// This part of the frames can not be withheld from guests.
+const LEAST_LEFT: usize = 8;
+
 /// Frames that guests' pages can have; last in, first out.
 #[derive(Debug)]
 pub struct FramePool {
@@ -16,6 +19,8 @@ pub struct FramePool {
     total: usize,
     /// So many free frames only urgent requests get.
     reserve: usize,
+    /// So many more count as used, for the operator wants it so.
+    withheld: usize,
     /// Whether what is asked for now cannot wait.
     pub is_urgent: bool,
     /// If there is a paging device: what is kept of pages on it, and of those that may go there.
@@ -31,6 +36,7 @@ impl FramePool {
             total: free.len(),
             free,
             reserve: 0,
+            withheld: 0,
             is_urgent: false,
             ledger: None,
         }
@@ -49,10 +55,24 @@ impl FramePool {
         self.reserve
     }
 
+    /// Makes the machine smaller by so many frames, as if somebody else had them: pages go until they are free. Where
+    /// there is no paging a guest gets one of them rather than none. Not all frames can be withheld.
+    pub fn withhold(&mut self, frames: usize) -> bool {
+        let is_possible = frames <= self.total - self.total / LEAST_LEFT;
+        if is_possible {
+            self.withheld = frames;
+        }
+        is_possible
+    }
+
     /// Whether there is no frame but for what is urgent.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.free.len() <= self.reserve
+        let free = match self.ledger {
+            Some(_) => self.free(),
+            None => self.free.len(),
+        };
+        free <= self.reserve
     }
 
     /// Takes a frame; its content is whatever its last user left.
@@ -87,9 +107,22 @@ impl FramePool {
         }
     }
 
-    /// Frames that are free.
+    /// Frames that are free, and not withheld.
     #[must_use]
     pub fn free(&self) -> usize {
+        self.free.len().saturating_sub(self.withheld)
+    }
+
+    /// Whether so many are; asked after every exit.
+    #[must_use]
+    #[inline]
+    pub fn has_free(&self, frames: usize) -> bool {
+        self.free.len() >= frames + self.withheld
+    }
+
+    /// Frames that nobody has, whoever may have them.
+    #[must_use]
+    pub fn idle(&self) -> usize {
         self.free.len()
     }
 
@@ -103,6 +136,31 @@ impl FramePool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_withheld_is_not_free() {
+        let mut pool = FramePool::new(Frame(16), 16);
+        assert!(!pool.withhold(15), "a guest must be able to run");
+        assert!(pool.withhold(14));
+        assert_eq!((pool.free(), pool.idle()), (2, 16));
+        // Without paging, nobody goes without a frame for it.
+        let taken = core::iter::from_fn(|| pool.take()).count();
+        assert_eq!((taken, pool.free(), pool.idle()), (16, 0, 0));
+        pool.give(Frame(17));
+        assert!(pool.withhold(0));
+        assert_eq!(pool.free(), 1);
+    }
+
+    #[test]
+    fn what_is_withheld_is_not_had_where_pages_can_go_elsewhere() {
+        let mut pool = FramePool::new(Frame(16), 64);
+        pool.allow_paging(Ledger::new(None, 64, 1, 64));
+        assert!(pool.withhold(40));
+        let taken = core::iter::from_fn(|| pool.take()).count();
+        assert_eq!(taken, 64 - 40 - RESERVE);
+        pool.is_urgent = true;
+        assert!(pool.take().is_some(), "an interruption cannot wait");
+    }
 
     #[test]
     fn every_frame_is_handed_out_once() {

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use arch::tod::UNITS_PER_MICROSECOND;
 
-pub use command::{Command, Deed};
+pub use command::{Command, Deed, Setting};
 pub use script::{Step, parse};
 
 /// How often the console is asked for what was typed, in TOD units: 100 ms. A line is asked for, not

@@ -17,6 +17,7 @@ mod device;
 mod disk;
 mod expanded;
 mod model;
+mod pace;
 mod pager;
 mod resident;
 mod slots;
@@ -27,7 +28,8 @@ pub use device::{Direction, PagingDevice};
 #[cfg(target_os = "none")]
 pub use disk::{PagingDisk, SUBCLASS};
 pub use expanded::Expanded;
-pub use model::{Model, Timing};
+pub use model::Model;
+pub use pace::{Pace, Timing};
 pub use pager::{Memories, Pager, Wanted};
 pub use resident::Resident;
 pub use slots::{Ledger, PageId, Slot, Slots, Transfer};

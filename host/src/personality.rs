@@ -22,6 +22,11 @@ pub enum Hypervisor {
 }
 
 impl Hypervisor {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Model, Self::Kvm, Self::KvmNew, Self::Zvm];
+    /// The parameter's words for them, in that order.
+    pub const NAMES: &str = "model|kvm|kvm-new|zvm";
+
     /// The parameter's word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -124,6 +129,12 @@ impl Personality {
     #[must_use]
     pub fn makes_resident(self) -> bool {
         self.dialect == Dialect::Model
+    }
+
+    /// Whether a reset of the machine makes all pages stable, whatever their guest has called them.
+    #[must_use]
+    pub fn forgets_at_reset(self) -> bool {
+        self.dialect != Dialect::Model
     }
 
     /// What a request answers where the guest has no page: KVM's newer implementation says so in the result.

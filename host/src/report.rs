@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use arch::clock::UNITS_PER_MICROSECOND;
+use arch::clock::{self, UNITS_PER_MICROSECOND};
 use cmm::{PageState, extended};
 use drivers::record::{self, Counts};
 use serde::Serialize;
@@ -40,6 +40,8 @@ pub struct HostBoot {
     pub hinting: &'static str,
     /// Which hypervisor the host passes for.
     pub personality: &'static str,
+    /// What lets guests run.
+    pub backend: &'static str,
     /// Where pages go that must be kept.
     pub paging: &'static str,
     /// Frames of expanded storage, where they go first.
@@ -82,7 +84,17 @@ struct Host {
     idle_us: u64,
     reclaimed: u64,
     reclaim_ns: u64,
+    elapsed_ns: u64,
+    sampling_ns: u64,
+    monitor_ns: u64,
     guests: Vec<GuestSummary>,
+}
+
+#[derive(Serialize)]
+struct Sample {
+    time_ns: u64,
+    states: Counts<&'static str>,
+    counts: Counts<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -117,6 +129,11 @@ struct GuestSummary {
     essa: Counts<usize>,
     diagnose: Counts<String>,
     cpu_us: u64,
+    disk_bytes_written: u64,
+    disk_bytes_read: u64,
+    ran_ns: u64,
+    hinting_ns: u64,
+    virtio_ns: u64,
 }
 
 /// Prints what a guest printed.
@@ -195,7 +212,7 @@ pub fn host(host: &sched::Host) -> bool {
             status: word(bad.is_none()),
             reason,
             frames: pool.total(),
-            frames_free: pool.free(),
+            frames_free: pool.idle(),
             expanded: expanded.map_or(0, Expanded::total),
             expanded_free: expanded.map_or(0, Expanded::free),
             slots: slots.map_or(0, Slots::total),
@@ -205,7 +222,10 @@ pub fn host(host: &sched::Host) -> bool {
             page_write_errors: pager.map_or(0, |pager| pager.write_errors),
             idle_us: host.idle_time / UNITS_PER_MICROSECOND,
             reclaimed: host.evictor.reclaimed,
-            reclaim_ns: host.evictor.reclaim_time * 1000 / UNITS_PER_MICROSECOND,
+            reclaim_ns: nanoseconds(host.evictor.reclaim_time),
+            elapsed_ns: nanoseconds(clock::now() - host.began),
+            sampling_ns: nanoseconds(host.sampler.took),
+            monitor_ns: nanoseconds(host.monitor_time),
             guests: guests.iter().map(summary).collect(),
         },
     );
@@ -232,9 +252,7 @@ fn summary(guest: &Guest) -> GuestSummary {
         id: guest.id,
         status: word(good),
         reason,
-        discards: memory.evicted_volatile
-            + memory.evicted_potentially_volatile
-            + memory.discarded_expanded,
+        discards: discards(guest),
         evicted: evicted.into_iter().collect(),
         discard_faults: counters.discard_faults,
         addressing_faults: counters.addressing_faults,
@@ -262,25 +280,86 @@ fn summary(guest: &Guest) -> GuestSummary {
         diagnose: counters
             .diagnose
             .iter()
-            .map(|(code, count)| (format!("x{code:x}"), *count))
+            .map(|(code, count)| (format!("x{code:x}"), count))
             .collect(),
         cpu_us: counters.cpu_time / UNITS_PER_MICROSECOND,
+        disk_bytes_written: counters.disk_bytes[0],
+        disk_bytes_read: counters.disk_bytes[1],
+        ran_ns: nanoseconds(counters.ran),
+        hinting_ns: nanoseconds(counters.hinting_time),
+        virtio_ns: nanoseconds(counters.virtio_time),
     }
 }
 
-/// How many pages of a guest are in each state.
-fn page_states(guest: &Guest) -> impl Iterator<Item = (PageState, u64)> {
-    extended::ALL.into_iter().map(|state| {
-        let pages = guest.memory.pages();
-        let count = pages.filter(|page| page.state == state).count();
-        (state, count as u64)
-    })
+/// Whole nanoseconds of so many TOD units.
+fn nanoseconds(units: u64) -> u64 {
+    units * 1000 / UNITS_PER_MICROSECOND
+}
+
+/// Prints what there is of everything.
+pub fn sample(host: &sched::Host, now: u64) {
+    let names = [
+        "frames_free",
+        "balloon_pages",
+        "guests_asleep",
+        "page_writes",
+        "page_reads",
+        "discards",
+        "discard_faults",
+    ];
+    let mut counts = names.map(|name| (name, 0));
+    counts[0].1 = host.pool.free() as u64;
+    for guest in &host.guests {
+        let memory = &guest.memory.counters;
+        let balloon = guest.channel.balloon();
+        let more = [
+            balloon.map_or(0, |one| one.actual().into()),
+            guest.is_asleep().into(),
+            memory.page_writes,
+            memory.page_reads + memory.reads_ahead,
+            discards(guest),
+            guest.counters.discard_faults,
+        ];
+        for ((_, count), more) in counts[1..].iter_mut().zip(more) {
+            *count += more;
+        }
+    }
+    let states = page_states(&host.guests).filter(|(_, count)| *count > 0);
+    record::emit(
+        "sample",
+        &Sample {
+            time_ns: nanoseconds(now - host.began),
+            states: states.map(|(state, count)| (state.name(), count)).collect(),
+            counts: counts.into_iter().collect(),
+        },
+    );
+}
+
+/// Pages of a guest that were discarded.
+fn discards(guest: &Guest) -> u64 {
+    let memory = &guest.memory.counters;
+    memory.evicted_volatile + memory.evicted_potentially_volatile + memory.discarded_expanded
+}
+
+/// How many pages of guests are in each state.
+fn page_states(guests: &[Guest]) -> impl Iterator<Item = (PageState, u64)> {
+    const CODES: usize = 16;
+    let code = |state: PageState| {
+        usize::from(state.usage().encoding() << 2 | state.content().encoding()) % CODES
+    };
+    let mut counts = [0; CODES];
+    for page in guests.iter().flat_map(|guest| guest.memory.pages()) {
+        counts[code(page.state)] += 1;
+    }
+    extended::ALL
+        .map(|state| (state, counts[code(state)]))
+        .into_iter()
 }
 
 /// How many pages of each state a guest has, for people: who holds what when memory is exhausted.
 #[must_use]
 pub fn histogram(guest: &Guest) -> String {
-    let words: Vec<_> = page_states(guest)
+    let words: Vec<_> = page_states(core::slice::from_ref(guest))
         .filter(|(_, count)| *count > 0)
         .map(|(state, count)| format!("{state} {count}"))
         .collect();

@@ -8,7 +8,7 @@ mod physical;
 mod queue;
 
 #[cfg(target_os = "none")]
-pub use host::Host;
+pub use host::{Host, Sampler};
 #[cfg(target_os = "none")]
 pub use physical::run;
 pub use queue::{Id, RunQueue};

@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 use arch::{Absolute, Frame, PAGE_SIZE, clock, cpu, key};
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end, is_stack_intact};
-use drivers::block::{self, Choice, Disk, MemoryDisk};
+use drivers::block::{self, BLOCK_SIZE, Choice, Disk, MemoryDisk};
+use drivers::recorder::{self, Event};
 use drivers::{console, logger, record, sclp};
 use linked_list_allocator::Heap;
 use spin::Mutex;
@@ -19,7 +20,7 @@ use crate::control::Mistake;
 use crate::control::{Control, Paging};
 use crate::dev::channel::{Channel, Subchannel};
 use crate::dev::console::GuestConsole;
-use crate::dev::disks::{Disks, Slice, registered};
+use crate::dev::disks::{Disks, Drive, Slice, registered};
 use crate::dev::virtio::{Balloon, Block, Device, Virtio};
 use crate::evict::Evictor;
 use crate::guest::{Counters, Guest};
@@ -32,7 +33,9 @@ use crate::operator::{self, Operator};
 use crate::paging::{Expanded, Ledger, Model, Pager, PagingDevice, PagingDisk};
 use crate::personality::Hinting;
 use crate::report::{self, HostBoot};
-use crate::sched::{self, Host};
+use crate::sched::{self, Host, Sampler};
+use crate::vcpu::backend::{Backend, Chosen};
+use crate::vcpu::interpret;
 use crate::vcpu::{Floating, Vcpu};
 
 /// The host's heap: page states, tables, and what it prints.
@@ -67,6 +70,9 @@ const HEAP_BASE: u64 = 4 << 20;
 /// equal parts if they can be written.
 const SHARED_DISK: u16 = 0x0100;
 const SLICED_DISKS: [u16; 3] = [0x0101, 0x0102, GUEST_DISK];
+
+/// Those of them that can be storage.
+const MODELLED: [u16; 2] = [0x0101, 0x0102];
 
 /// The disk that guests have by virtio in any case.
 const GUEST_DISK: u16 = 0x0103;
@@ -155,7 +161,8 @@ fn extend_heap(
     let virtual_cpus = u64::from(control.guests) * u64::from(control.cpus);
     let shadows = u64::from(control.guests) * control.shadow();
     let pages = control.guests_pages();
-    let more = shadows + virtual_cpus * HEAP_VIRTUAL_CPU + cpus as u64 * HEAP_PHYSICAL_CPU;
+    let events = (control.trace * size_of::<Event>()) as u64;
+    let more = events + shadows + virtual_cpus * HEAP_VIRTUAL_CPU + cpus as u64 * HEAP_PHYSICAL_CPU;
     let more = match control.paging {
         Paging::None => more,
         Paging::Disk | Paging::Model(..) => {
@@ -187,6 +194,9 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
         control.read(entry.text().map_err(|error| error.to_string())?)?;
     }
     control.read(line)?;
+    if control.is_interpreted && !arch::interpret::is_installed() {
+        return Err("backend=sie: this machine has no START INTERPRETIVE EXECUTION".to_string());
+    }
     let cpus = addresses(machine.cpus);
     let disk = match control.paging {
         Paging::Disk => Some(PagingDisk::find(PAGING_DISK)?),
@@ -197,6 +207,7 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
         _ => disk.as_ref().map_or(0, |disk| disk.slots().into()),
     };
     let end = extend_heap(&control, cpus.len(), slots, machine.memory, end)?;
+    recorder::start(control.trace)?;
     let (mut pool, behind) = frames(&control, machine.memory, end)?;
     let mut pager = pager(&control, disk, &mut pool, behind)?;
     record::emit(
@@ -212,6 +223,7 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
             evict: control.policy.to_string(),
             hinting: control.hinting_name(),
             personality: control.hypervisor.name(),
+            backend: backend(&control).name(),
             paging: pager.as_ref().map_or("none", Pager::name),
             expanded: frames_of(control.expanded),
             slots: pool
@@ -220,7 +232,7 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
                 .map_or(0, |ledger| ledger.slots.total()),
         },
     );
-    let disks = disks(&bundle)?;
+    let disks = disks(&bundle, &control, behind)?;
     let mut guests = Vec::new();
     for id in 0..control.guests {
         guests.push(guest(&control, id, &disks));
@@ -234,12 +246,14 @@ fn run(start: &Start, machine: sclp::Machine, end: u64) -> Result<bool, String> 
     }
     let operator = operator(&control, &bundle)?;
     let mut host = Host::new(guests, pool, evictor(&control), pager, operator, &cpus);
+    host.sampler = Sampler::new(control.sample);
     host.monitor = control
         .is_monitored
         .then(|| Monitor::new(control.monitor, control.guests.into()));
     // From here on the guests have all references to them.
     drop(disks);
     let host = sched::run(host, &cpus)?;
+    recorder::print();
     Ok(report::host(&host))
 }
 
@@ -281,10 +295,8 @@ fn addresses(machine: u64) -> Vec<u16> {
 /// The frames for guests and expanded storage: behind the heap, as many as the parameter says; and the
 /// first frame behind them, from which on a modelled paging device has its storage.
 fn frames(control: &Control, memory: u64, end: u64) -> Result<(FramePool, Frame), String> {
-    let model = match control.paging {
-        Paging::Model(bytes, _) => bytes,
-        Paging::None | Paging::Disk => 0,
-    };
+    let bytes = |storage: Paging| storage.model().map_or(0, |(bytes, _)| bytes);
+    let model = bytes(control.paging) + MODELLED.len() as u64 * bytes(control.guest_disks);
     let left = (memory - end).saturating_sub(model);
     let wanted = control.memory.unwrap_or(left);
     if wanted > left || left == 0 {
@@ -346,19 +358,32 @@ fn pager(
     Ok(Some(Pager::new(device, pool)))
 }
 
-/// The host's disks by number; a disk in the bundle takes the place of the shared one.
-fn disks(bundle: &Bundle<'static>) -> Result<Vec<(u16, Rc<Disk>)>, String> {
+/// The host's disks by number; a disk in the bundle takes the place of the shared one, and those that are
+/// storage lie behind that of the paging device.
+fn disks(
+    bundle: &Bundle<'static>,
+    control: &Control,
+    behind: Frame,
+) -> Result<Vec<(u16, Rc<Drive>)>, String> {
     let mut found = Vec::new();
+    let paging = control.paging.model().map_or(0, |(bytes, _)| bytes);
+    let mut next = (behind.0 + frames_of(control.expanded + paging)) as usize * PAGE_SIZE;
+    let (size, timing) = control.guest_disks.model().unzip();
     for number in [SHARED_DISK].into_iter().chain(SLICED_DISKS) {
         let in_bundle = bundle.find(Kind::Disk, 0).filter(|_| number == SHARED_DISK);
-        let disk = match in_bundle {
-            Some(entry) => {
-                let bytes = entry.verify().map_err(|error| error.to_string())?;
-                Some(Disk::Memory(MemoryDisk::new(bytes)))
-            }
-            None => block::find(number, Choice::Auto).map_err(|error| error.to_string())?,
+        let disk = if let Some(entry) = in_bundle {
+            let bytes = entry.verify().map_err(|error| error.to_string())?;
+            Some(Disk::Memory(MemoryDisk::new(bytes)))
+        } else if let Some(size) = size.filter(|_| MODELLED.contains(&number)) {
+            let start = core::ptr::with_exposed_provenance_mut(next);
+            next += size as usize;
+            // SAFETY: `frames` has left the storage there to it.
+            let disk = unsafe { MemoryDisk::writable(number, start, size / BLOCK_SIZE as u64) };
+            Some(Disk::Memory(disk))
+        } else {
+            block::find(number, Choice::Auto).map_err(|error| error.to_string())?
         };
-        found.extend(disk.map(|disk| (number, Rc::new(disk))));
+        found.extend(disk.map(|disk| (number, Rc::new(Drive::new(disk, timing)))));
     }
     Ok(found)
 }
@@ -379,15 +404,27 @@ fn channel(control: &Control, disks: &Disks, memory: &GuestMemory) -> Channel {
     Channel(all)
 }
 
+/// What lets guests run.
+fn backend(control: &Control) -> Chosen {
+    if control.is_interpreted {
+        Chosen::Interpret
+    } else {
+        Chosen::Trap
+    }
+}
+
 /// A guest without an image.
-fn guest(control: &Control, id: u16, disks: &[(u16, Rc<Disk>)]) -> Guest {
+fn guest(control: &Control, id: u16, disks: &[(u16, Rc<Drive>)]) -> Guest {
     let cpus = usize::from(control.cpus);
     let (bytes, shadow) = (control.guest_memory, control.shadow());
     let mut memory = GuestMemory::new(id, bytes, control.personality(), cpus, shadow);
+    if control.is_interpreted {
+        memory.interpret();
+    }
     if control.is_monitored {
         memory.watch();
     }
-    let slice = |(number, disk): &(u16, Rc<Disk>)| {
+    let slice = |(number, disk): &(u16, Rc<Drive>)| {
         let is_shared = *number == SHARED_DISK || *number == GUEST_DISK && disk.is_read_only();
         let parts = if is_shared {
             (0, 1)
@@ -398,11 +435,12 @@ fn guest(control: &Control, id: u16, disks: &[(u16, Rc<Disk>)]) -> Guest {
     };
     let disks = Disks::new(disks.iter().map(slice));
     let channel = channel(control, &disks, &memory);
-    #[cfg_attr(
-        not(feature = "controls"),
-        expect(unused_mut, reason = "only controls change them here")
-    )]
     let mut vcpus: Vec<_> = (0..cpus).map(|_| Vcpu::new()).collect();
+    if control.is_interpreted {
+        for vcpu in &mut vcpus {
+            vcpu.state = Some(interpret::state(bytes));
+        }
+    }
     #[cfg(feature = "controls")]
     if control.mistake == Some(Mistake::MuteCpu)
         && let Some(mute) = vcpus.get_mut(1)
@@ -413,6 +451,7 @@ fn guest(control: &Control, id: u16, disks: &[(u16, Rc<Disk>)]) -> Guest {
     Guest {
         id,
         vcpus,
+        backend: backend(control),
         memory,
         console: GuestConsole::new(control.console),
         disks,

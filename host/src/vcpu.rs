@@ -1,8 +1,12 @@
 //! A virtual CPU: the guest's registers as the guest sees them.
 
+#[cfg(target_os = "none")]
+pub mod backend;
 pub mod exit;
 pub mod external;
 pub mod handshake;
+#[cfg(target_os = "none")]
+pub mod interpret;
 #[cfg(target_os = "none")]
 pub mod interruption;
 pub mod orders;
@@ -13,11 +17,13 @@ pub mod run;
 #[cfg(target_os = "none")]
 pub mod signal;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use arch::interruption::Context;
 use arch::registers::{Extent, Registers};
+use arch::state_descriptor::StateDescriptor;
 use arch::{Psw, PswMask, cr0};
 
 use crate::evict::{At, Spared};
@@ -101,6 +107,8 @@ pub struct Vcpu {
     pub registers: Registers,
     /// How many of these the physical CPU has.
     pub held: Option<Extent>,
+    /// What the machine interprets it by, if it does. While the CPU runs, that is the physical CPU's alone.
+    pub state: Option<Box<StateDescriptor>>,
     /// The PSW that the guest sees.
     pub psw: Psw,
     /// Control registers that the guest sees.
@@ -157,6 +165,7 @@ impl Vcpu {
             },
             registers: Registers::default(),
             held: None,
+            state: None,
             psw: Psw::default(),
             control,
             clock_comparator: 0,
@@ -197,9 +206,11 @@ impl Vcpu {
     pub fn initial_reset(&mut self) {
         let mut registers = core::mem::take(&mut self.registers);
         registers.floating_control = 0;
+        let state = self.state.take();
         *self = Self {
             context: self.context,
             registers,
+            state,
             place: self.place,
             held_until: self.held_until,
             spaces: self.spaces,

@@ -3,7 +3,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use boot::params::{Error, Parameter, Params, ValueError};
+use boot::params::{Error, Parameter, Params};
+use drivers::recorder::MOST_EVENTS;
 
 use crate::mm::{Discards, Hinting, MAX_ORDER, MOST_AT_ONCE, Parts, Probe};
 
@@ -57,6 +58,8 @@ pub enum Work {
     Pages,
     /// Finds out what ESSA does here.
     Validate,
+    /// Serves files as a machine of a farm.
+    Farm,
 }
 
 impl Work {
@@ -74,6 +77,7 @@ impl Work {
             Self::Reporting => "reporting",
             Self::Pages => "pages",
             Self::Validate => "validate",
+            Self::Farm => "farm",
         }
     }
 }
@@ -104,6 +108,46 @@ pub struct BalloonControl {
     pub balloon: Option<bool>,
 }
 
+/// When a machine of a farm is busy, and how much memory it uses besides files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Farm {
+    /// When its first phase begins, in milliseconds.
+    pub offset: u64,
+    /// Time from the beginning of one phase to that of the next one, in milliseconds.
+    pub period: u64,
+    /// Memory of a task's own, in percent of all.
+    pub own: u64,
+    /// The file that it writes, in percent of all.
+    pub written: u64,
+}
+
+impl Farm {
+    const DEFAULT: Self = Self {
+        offset: 0,
+        period: 0,
+        own: 20,
+        written: 2,
+    };
+
+    /// What a parameter's value names: all of it, or only the first words.
+    fn parse(text: &str) -> Option<Self> {
+        let mut all = Self::DEFAULT;
+        let places = [
+            (&mut all.offset, 3_600_000),
+            (&mut all.period, 3_600_000),
+            (&mut all.own, 50),
+            (&mut all.written, 50),
+        ];
+        let mut words = text.split(':');
+        for (place, most) in places {
+            if let Some(word) = words.next() {
+                *place = word.parse().ok().filter(|number| *number <= most)?;
+            }
+        }
+        words.next().is_none().then_some(all)
+    }
+}
+
 /// Longest time from one round of reports to the next, in milliseconds: an hour.
 const LONGEST_INTERVAL: u64 = 3_600_000;
 
@@ -132,21 +176,12 @@ impl BalloonControl {
     fn set<'a>(&mut self, parameter: &Parameter<'a>) -> Result<(), Error<'a>> {
         match parameter.key {
             "reporting" => self.reporting = Some(parameter.one_of("off|on", [false, true])?),
-            "reporting-order" => self.order = within(parameter, 0, MAX_ORDER.into())? as u32,
-            "reporting-ms" => self.interval_ms = within(parameter, 1, LONGEST_INTERVAL)?,
+            "reporting-order" => self.order = parameter.within(0, MAX_ORDER.into())? as u32,
+            "reporting-ms" => self.interval_ms = parameter.within(1, LONGEST_INTERVAL)?,
             "balloon" => self.balloon = Some(parameter.one_of("off|on", [false, true])?),
             _ => return Err(parameter.unknown()),
         }
         Ok(())
-    }
-}
-
-/// A number that has to be in a range.
-fn within<'a>(parameter: &Parameter<'a>, least: u64, most: u64) -> Result<u64, Error<'a>> {
-    match parameter.integer()? {
-        number if number < least => Err(parameter.bad(ValueError::TooSmall)),
-        number if number > most => Err(parameter.bad(ValueError::TooLarge)),
-        number => Ok(number),
     }
 }
 
@@ -181,6 +216,8 @@ pub struct Control {
     pub cold: bool,
     /// The first check of `work=validate` that is made.
     pub from: u64,
+    /// How many of the latest events are recorded.
+    pub trace: u64,
     /// Seed of what is random.
     pub seed: u64,
     /// Where the files are.
@@ -193,6 +230,8 @@ pub struct Control {
     pub pfault: bool,
     /// What the balloon device is used for.
     pub balloon: BalloonControl,
+    /// What `work=farm` does when.
+    pub farm: Farm,
     /// The guard that a negative test takes out.
     #[cfg(feature = "controls")]
     pub take_out: Option<crate::mm::Guard>,
@@ -214,12 +253,14 @@ impl Control {
             disjoint: false,
             cold: false,
             from: 0,
+            trace: 0,
             seed: 1,
             disk: DiskChoice::Auto,
             left_out: Parts::empty(),
             read_ahead: MOST_AT_ONCE as u32,
             pfault: true,
             balloon: BalloonControl::DEFAULT,
+            farm: Farm::DEFAULT,
             #[cfg(feature = "controls")]
             take_out: None,
         };
@@ -240,7 +281,7 @@ impl Control {
             }
             "work" => {
                 self.work = parameter.one_of(
-                    "verify|measure|disks|swap|churn|serve|idle|reporting|pages|validate",
+                    "verify|measure|disks|swap|churn|serve|idle|reporting|pages|validate|farm",
                     [
                         Work::Verify,
                         Work::Measure,
@@ -252,6 +293,7 @@ impl Control {
                         Work::Reporting,
                         Work::Pages,
                         Work::Validate,
+                        Work::Farm,
                     ],
                 )?;
             }
@@ -262,6 +304,7 @@ impl Control {
             "files" => self.disjoint = parameter.one_of("shared|disjoint", [false, true])?,
             "cold" => self.cold = parameter.one_of("off|on", [false, true])?,
             "from" => self.from = parameter.integer()?,
+            "trace" => self.trace = parameter.within(0, MOST_EVENTS)?,
             "seed" => self.seed = parameter.integer()?,
             "disk" => {
                 let all = [
@@ -273,9 +316,14 @@ impl Control {
                 self.disk = parameter.one_of("auto|virtio|diag250|memory", all)?;
             }
             "pfault" => self.pfault = parameter.one_of("off|on", [false, true])?,
+            "farm" => {
+                let farm = Farm::parse(parameter.value);
+                self.farm =
+                    farm.ok_or_else(|| parameter.expected("OFFSET[:PERIOD[:OWN[:WRITTEN]]]"))?;
+            }
             "without" => self.left_out = parts(parameter)?,
             "readahead" => {
-                self.read_ahead = within(parameter, 0, MOST_AT_ONCE as u64)? as u32;
+                self.read_ahead = parameter.within(0, MOST_AT_ONCE as u64)? as u32;
             }
             #[cfg(feature = "controls")]
             "control" => {
@@ -307,6 +355,18 @@ mod tests {
         assert_eq!(control.steps, None);
         assert_eq!(Control::read("steps=7").unwrap().steps, Some(7));
         assert!(control.pfault && !Control::read("pfault=off").unwrap().pfault);
+        let farm = Control::read("work=farm farm=5:100").unwrap();
+        assert_eq!(
+            (farm.work, farm.farm),
+            (
+                Work::Farm,
+                Farm {
+                    offset: 5,
+                    period: 100,
+                    ..Farm::DEFAULT
+                }
+            )
+        );
         assert!(!control.cold && Control::read("cold=on").unwrap().cold);
     }
 
@@ -367,6 +427,8 @@ mod tests {
             ("balloon=half", "balloon"),
             ("pfault=1", "pfault"),
             ("cold=yes", "cold"),
+            ("farm=1:2:51", "farm"),
+            ("farm=1:2:3:4:5", "farm"),
             ("readahead=33", "readahead=33: the value is too large"),
         ] {
             let error = Control::read(line).unwrap_err();

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use arch::clock::{self, UNITS_PER_MICROSECOND};
 use arch::move_spaces;
 use drivers::block::{self, Choice, Disk};
+use drivers::recorder;
 
 use crate::control::{Control, Work};
 use crate::fs::archive::Archive;
@@ -52,6 +53,7 @@ pub fn run(control: &Control, archive: &'static Archive<'static>) -> bool {
         Work::Swap => conclude(swap(control, archive), archive.mm(), &mut outcome),
         Work::Serve => serve(control, archive, &mut outcome),
         Work::Churn => conclude(churn(control, archive), archive.mm(), &mut outcome),
+        Work::Farm => conclude(farm(control, archive), archive.mm(), &mut outcome),
         Work::Idle => {
             work::idle::run();
             None
@@ -62,6 +64,7 @@ pub fn run(control: &Control, archive: &'static Archive<'static>) -> bool {
         Err(error) => Some(format!("no CPU goes offline: {error}")),
     });
     outcome.work_us = (clock::now() - began) / UNITS_PER_MICROSECOND;
+    recorder::print();
     let account = settle(archive.mm());
     let lost =
         (!account.is_complete()).then(|| format!("pages are lost or there twice: {account}"));
@@ -134,6 +137,26 @@ fn churn(control: &Control, archive: &'static Archive<'static>) -> Result<Done, 
         .unwrap_or_else(|| work::churn::steps(pages, control.passes));
     work::churn::run(archive, files, tasks, steps, control.seed)
         .map_err(|failure| failure.to_string())
+}
+
+/// A machine of a farm.
+fn farm(control: &Control, archive: &'static Archive<'static>) -> Result<Done, String> {
+    /// Requests of a phase if nothing is said.
+    const REQUESTS: u64 = 100;
+    let mm = archive.mm();
+    let part = |percent: u64| (mm.account().all as u64 * percent / 100).max(1);
+    let plan = work::farm::Plan {
+        phases: control.passes,
+        requests: control.steps.unwrap_or(REQUESTS),
+        farm: control.farm,
+        own: part(control.farm.own),
+        written: part(control.farm.written),
+    };
+    let disk = writable_disk(WRITABLE, "for files that may be written")?;
+    let files = WritableFiles::create(mm, disk, 1, plan.written as u32)?;
+    let devices = set_store(archive, Some(files))?;
+    let files = devices.files().expect("they were given");
+    work::farm::run(archive, files, plan, control.seed).map_err(|error| error.to_string())
 }
 
 /// What tasks have come to, and what is wrong.

@@ -12,6 +12,7 @@ pub mod fs;
 pub mod handshake;
 pub mod mm;
 pub mod sync;
+pub mod trace;
 pub mod work;
 
 #[cfg(target_os = "none")]

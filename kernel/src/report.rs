@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::mm::{Account, LATENCIES, Mm, Page, Stats};
 use crate::smp;
+use crate::work::latency::Histogram;
 use crate::work::verify::{Mismatch, Progress};
 
 #[derive(Serialize)]
@@ -105,6 +106,14 @@ struct Tally<'a> {
     name: &'a str,
     count: u64,
     events: u64,
+}
+
+#[derive(Serialize)]
+struct Requests {
+    bytes: u64,
+    elapsed_ns: u64,
+    busy_ns: u64,
+    latency: Counts<usize>,
 }
 
 #[derive(Serialize)]
@@ -316,6 +325,20 @@ pub fn tally(name: &str, count: u64, events: u64) {
         events,
     };
     record::emit("tally", &tally);
+}
+
+/// Prints what was served: how many bytes, in which time, in how much time of requests, in nanoseconds, and
+/// how long requests took.
+pub fn requests(bytes: u64, [elapsed_ns, busy_ns]: [u64; 2], latency: &Histogram) {
+    record::emit(
+        "requests",
+        &Requests {
+            bytes,
+            elapsed_ns,
+            busy_ns,
+            latency: latency.iter().collect(),
+        },
+    );
 }
 
 /// Prints the last line.

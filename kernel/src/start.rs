@@ -9,7 +9,7 @@ use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE};
 use boot::bundle::{Bundle, Kind};
 use boot::start::{Start, image_end};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
-use drivers::{console, logger, record, sclp};
+use drivers::{console, logger, record, recorder, sclp};
 
 use crate::balloon::{self, Balloon};
 use crate::control::{Cmma, Control, DiskChoice, Work};
@@ -173,6 +173,7 @@ fn prepare(
     mm.leave_out(control.left_out);
     mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
     heap::grow_from(mm).map_err(|error| error.to_string())?;
+    recorder::start(control.trace as usize)?;
     #[cfg(feature = "controls")]
     if let Some(guard) = control.take_out {
         mm.take_out(guard);

@@ -22,6 +22,7 @@ pub use thread::{Join, Stack, Thread, run_all, spawn, spawn_on};
 use crate::smp::{self, Cpu, hotplug, mm};
 use crate::sync::Mutex;
 use crate::time;
+use crate::trace::{self, Kind};
 use queue::Queue;
 use thread::Disposition;
 
@@ -79,7 +80,9 @@ fn run(cpu: &Cpu, thread: Arc<Thread>) {
     cpu.counters.switches.add(1);
     cpu.yield_wanted.store(false, Ordering::Relaxed);
     *cpu.thread.lock() = Some(thread.clone());
+    trace::note(Kind::Run, thread.number());
     let disposition = thread.run_on(cpu);
+    trace::note(Kind::Leave, thread.number());
     cpu.thread.lock().take();
     let is_preempted = cpu.preempted.swap(false, Ordering::Relaxed);
     if disposition == Disposition::Runnable {

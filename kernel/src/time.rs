@@ -16,6 +16,9 @@ use crate::task;
 /// Length of a tick, in TOD units: 10 ms.
 pub const TICK: u64 = 10_000 * UNITS_PER_MICROSECOND;
 
+/// A millisecond, in TOD units.
+pub const MILLISECOND: u64 = 1000 * UNITS_PER_MICROSECOND;
+
 /// Lost ticks in a row that a word is said about: a second.
 const WORTH_A_WORD: u64 = 100;
 
@@ -136,6 +139,7 @@ impl Stopwatch {
 }
 
 /// The nearest number of nanoseconds to so many TOD units, 512 of which are 125.
-const fn nanoseconds(units: u64) -> u64 {
+#[must_use]
+pub const fn nanoseconds(units: u64) -> u64 {
     (units * 125 + 256) / 512
 }

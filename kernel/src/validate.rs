@@ -6,10 +6,13 @@
 //! the hypervisor does not bring about within a bounded time is reported as not observed.
 
 mod destructive;
+mod devices;
 mod matrix;
 mod operands;
+mod prefix;
 mod pressure;
 mod races;
+mod resets;
 mod stage;
 mod touches;
 
@@ -23,12 +26,14 @@ use crate::mm::Mm;
 use crate::report;
 
 /// Prints what was observed in one case of a check.
-fn observed(check: u16, case: fmt::Arguments<'_>, seen: fmt::Arguments<'_>) {
+fn observed(check: u16, case: &dyn fmt::Display, seen: &dyn fmt::Display) {
     report::check(check, &format!("{case}"), &format!("{seen}"));
 }
 
 /// What is said of a check that needs ESSA where there is none.
 const NO_ESSA: &str = "skipped: no ESSA";
+/// What is said of a check that needs another CPU where there is none.
+const ONE_CPU: &str = "skipped: one CPU";
 /// What is said of a state that the hypervisor does not bring about in time.
 const NOT_OBSERVED: &str = "not observed";
 
@@ -45,7 +50,10 @@ pub fn run(mm: &Mm<'_>, from: u64) -> Result<(), String> {
         operands::run(&mut stage);
         touches::run(&mut stage);
         touches::tables(&mut stage);
+        prefix::run(&mut stage);
+        devices::run(&mut stage);
         races::run(&mut stage);
+        resets::run(&mut stage);
     }
     destructive::run(&mut stage, from);
     stage.strike();

@@ -5,9 +5,12 @@ pub mod churn;
 #[cfg(target_os = "none")]
 pub mod disks;
 #[cfg(target_os = "none")]
+pub mod farm;
+#[cfg(target_os = "none")]
 mod frames;
 #[cfg(target_os = "none")]
 pub mod idle;
+pub mod latency;
 #[cfg(target_os = "none")]
 pub mod measure;
 #[cfg(target_os = "none")]

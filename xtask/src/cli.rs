@@ -1,18 +1,22 @@
 //! The command line.
 
+mod farm;
 mod paging;
 mod validate;
 mod words;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use drivers::recorder;
 
+pub use farm::FarmOptions;
 pub use paging::Paging;
 pub use validate::{Format, ValidateOptions};
-pub use words::{Console, Control, Hinting, Personality, Work};
+pub use words::{Console, Control, Hinting, Personality, Word, Work};
 
 use crate::accelerator::Accelerator;
+use crate::failure;
 use crate::media::Target;
 use crate::packages::Permission;
 use crate::toolchain::Choice;
@@ -40,13 +44,17 @@ pub struct Arguments {
 
 impl QemuOptions {
     /// What a user would have asked for by typing these words behind `qemu`, but for the setup, which is another
-    /// command's.
+    /// command's. Of an option that is there several times the last one counts.
     ///
     /// # Errors
     /// The words are no command line.
     pub fn typed(words: &[&str], setup: &SetupOptions) -> anyhow::Result<Self> {
         let words = [&["xtask", "qemu"], words].concat();
-        let Command::Qemu(qemu) = Arguments::try_parse_from(words)?.command else {
+        let parser = Arguments::command();
+        let parser = parser.mut_subcommand("qemu", |qemu| qemu.args_override_self(true));
+        let parsed = parser.try_get_matches_from(words);
+        let parsed = parsed.and_then(|parsed| Arguments::from_arg_matches(&parsed));
+        let Command::Qemu(qemu) = parsed.map_err(|error| unusable(&error))?.command else {
             unreachable!("the words say qemu")
         };
         let setup = setup.clone();
@@ -86,6 +94,17 @@ pub enum Command {
     ///
     /// Example: cargo xtask bench --json
     Bench(BenchOptions),
+    /// Run a farm of guests on an overcommitted host in each mode of hinting, and compare.
+    ///
+    /// All guests of a run serve the same requests whatever the mode. The result is farm.json in --out; a run
+    /// that was cut off is readable, says so, and goes on with --resume.
+    ///
+    /// Examples:
+    ///   cargo xtask farm --quick
+    ///   cargo xtask farm --overcommit 1,2,4 --modes none,balloon,full --seeds 1
+    ///   cargo xtask farm --out /tmp/farm --resume
+    #[command(verbatim_doc_comment)]
+    Farm(FarmOptions),
     /// Find out what ESSA and page states really do on a machine, and compare it with what is known of it.
     ///
     /// The kernel tries every operation on every state, every way of touching a page, and what the hypervisor
@@ -106,6 +125,13 @@ pub enum Command {
     ///   cargo xtask image --machine zvm --files some.tar -- --guests 4 --guest-memory 64M
     #[command(verbatim_doc_comment)]
     Image(ImageOptions),
+    /// Make a page with charts of what farms have measured, and compare them.
+    ///
+    /// Examples:
+    ///   cargo xtask report target/farm
+    ///   cargo xtask report target/farm other/farm --out both.html
+    #[command(verbatim_doc_comment)]
+    Report(ReportOptions),
     /// Draw the page states, as `cmm` has them, into the book: page-states.dot and page-states.svg.
     ///
     /// Example: cargo xtask states
@@ -184,6 +210,17 @@ pub struct ImageOptions {
     /// kernel alone.
     #[arg(last = true, value_name = "OPTIONS")]
     pub passed_on: Vec<String>,
+}
+
+/// Options of `report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportOptions {
+    /// Folders of farms; the others are compared with the first.
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// The page. [default: report.html in the first folder]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// Options of `states`.
@@ -276,6 +313,17 @@ pub struct QemuOptions {
     /// Give up after this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
+    /// Record what happens when, and leave it as trace.json for Perfetto: tasks, faults, state changes, evictions,
+    /// paging. The latest EVENTS of the host and of each kernel are kept, in their own memory.
+    #[arg(
+        long,
+        value_name = "EVENTS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "32768",
+        value_parser = clap::value_parser!(u64).range(1..=recorder::MOST_EVENTS)
+    )]
+    pub trace: Option<u64>,
     /// Wait for a debugger before the first instruction, and say how to attach one.
     #[arg(long)]
     pub gdb: bool,
@@ -346,9 +394,31 @@ pub struct QemuOptions {
     /// Size of each guest's part of the scratch disks.
     #[arg(long, value_name = "SIZE", hide = true, default_value = "64M", value_parser = size)]
     pub scratch: u64,
+    /// For --work farm: guest N is busy N times SLOT milliseconds after the first one, and again when all
+    /// others have had their turn; memory of its own, and the file that it writes, in percent.
+    #[arg(long, value_name = "SLOT:OWN:WRITTEN", hide = true, value_parser = farm_shape)]
+    pub farm: Option<[u64; 3]>,
+    /// Make the scratch disks of memory as well, and all disks as slow as a disk (model:SIZE[:SEEK:PAGE], in
+    /// microseconds; SIZE is that of each disk, for all guests).
+    #[arg(
+        long,
+        value_name = "model:SIZE",
+        hide = true,
+        value_parser = Paging::parse,
+        requires = "memory_disk",
+        conflicts_with = "bare"
+    )]
+    pub guest_disks: Option<Paging>,
     /// Hand the packed image over in memory instead of on a disk.
     #[arg(long, hide = true)]
     pub memory_disk: bool,
+}
+
+/// What is wrong with words, in one line.
+fn unusable(error: &clap::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    failure::unusable(line.strip_prefix("error: ").unwrap_or(line))
 }
 
 fn size(text: &str) -> Result<u64, String> {
@@ -358,6 +428,13 @@ fn size(text: &str) -> Result<u64, String> {
     } else {
         Ok(size)
     }
+}
+
+fn farm_shape(text: &str) -> Result<[u64; 3], String> {
+    let numbers: Option<Vec<u64>> = text.split(':').map(|word| word.parse().ok()).collect();
+    numbers
+        .and_then(|numbers| numbers.try_into().ok())
+        .ok_or_else(|| "give three numbers with colons".to_owned())
 }
 
 /// A block that a disk cannot read or write.
@@ -393,8 +470,6 @@ fn policy(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

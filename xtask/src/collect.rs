@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use crate::events::{self, Event, GuestOutcome, HostGuest, Outcome, Status};
 use crate::machine::{End, Source};
+use crate::trace::Traces;
 
 /// How many of the last lines are kept to show what happened before a bad end.
 const LAST_LINES: usize = 10;
@@ -56,6 +57,8 @@ pub struct Guest {
     pub files: Vec<events::FileLeft>,
     /// Its last words.
     pub error: Option<String>,
+    /// What it has served, as a machine of a farm.
+    pub requests: Option<events::Requests>,
     /// Its outcome.
     pub outcome: Option<events::Guest>,
     /// Its end as the host saw it.
@@ -70,10 +73,12 @@ pub struct Collector {
     host: Option<events::Host>,
     host_boot: Option<events::HostBoot>,
     host_error: Option<String>,
+    samples: Vec<events::Sample>,
     /// Next `seq` of the host (`None`) and of each guest.
     next_seq: BTreeMap<Option<u64>, u64>,
     /// The first thing in the lines that should not be.
     broken: Option<String>,
+    traces: Traces,
     last_lines: VecDeque<String>,
     emulator_said: Option<String>,
 }
@@ -90,8 +95,10 @@ impl Collector {
             host: None,
             host_boot: None,
             host_error: None,
+            samples: Vec::new(),
             next_seq: BTreeMap::new(),
             broken: None,
+            traces: Traces::default(),
             last_lines: VecDeque::new(),
             emulator_said: None,
         }
@@ -113,6 +120,18 @@ impl Collector {
     #[must_use]
     pub fn host(&self) -> Option<&events::Host> {
         self.host.as_ref()
+    }
+
+    /// What the images have recorded of the run.
+    #[must_use]
+    pub fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
+    /// What the host saw from time to time.
+    #[must_use]
+    pub fn samples(&self) -> &[events::Sample] {
+        &self.samples
     }
 
     /// What the host counted for a guest.
@@ -183,11 +202,12 @@ impl Collector {
             event,
             Event::HostBoot(_)
                 | Event::Console(_)
+                | Event::Sample(_)
                 | Event::Operator(_)
                 | Event::GuestEnd(_)
                 | Event::Host(_)
         );
-        let of_both = matches!(event, Event::Error(_));
+        let of_both = matches!(event, Event::Error(_) | Event::Trace(_));
         if seq != Some(expected) {
             self.break_with(format!(
                 "{}: line {expected} is missing before {:?} (seq {seq:?})",
@@ -210,8 +230,15 @@ impl Collector {
         {
             return self.break_with(format!("the host speaks of a guest {guest}"));
         }
+        if let Event::Trace(record) = event {
+            if let Err(error) = self.traces.take(emitter, record) {
+                self.break_with(format!("{}: a trace: {error}", name(emitter)));
+            }
+            return;
+        }
         match (emitter, event.clone()) {
             (None, Event::HostBoot(boot)) => self.host_boot = Some(boot),
+            (None, Event::Sample(sample)) => self.samples.push(sample),
             (None, Event::Host(host)) => self.host = Some(host),
             (None, Event::Error(error)) => {
                 self.host_error.get_or_insert(error.reason);
@@ -374,6 +401,7 @@ impl Guest {
             Event::Check(check) => self.checks.push(check),
             Event::CheckBegins(check) => self.check_begun = Some(check.check),
             Event::FileLeft(file) => self.files.push(file),
+            Event::Requests(requests) => self.requests = Some(requests),
             Event::Guest(outcome) => self.outcome = Some(outcome),
             Event::Error(error) => {
                 self.error.get_or_insert(error.reason);

@@ -87,13 +87,18 @@ fn host_line(seq: u64, guests: &[u64]) -> String {
                 "balloon_deflated",
                 "balloon_reported",
                 "balloon_wake_ups",
+                "disk_bytes_written",
+                "disk_bytes_read",
+                "ran_ns",
+                "hinting_ns",
+                "virtio_ns",
             ] {
                 guest[field] = json!(0);
             }
             guest
         })
         .collect();
-    json!({"kind":"host","seq":seq,"status":"ok","reason":null,"frames":10,"frames_free":7,"expanded":0,"expanded_free":0,"slots":0,"slots_free":0,"slots_retired":0,"page_read_errors":0,"page_write_errors":0,"idle_us":4,"reclaimed":6,"reclaim_ns":300,
+    json!({"kind":"host","seq":seq,"status":"ok","reason":null,"frames":10,"frames_free":7,"expanded":0,"expanded_free":0,"slots":0,"slots_free":0,"slots_retired":0,"page_read_errors":0,"page_write_errors":0,"idle_us":4,"reclaimed":6,"reclaim_ns":300,"elapsed_ns":900,"sampling_ns":0,"monitor_ns":0,
         "guests":guests})
     .to_string()
 }

@@ -21,9 +21,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use host::{Console, GuestEnd, Host, HostBoot, HostGuest, Operator};
+pub use host::{Console, GuestEnd, Host, HostBoot, HostGuest, Operator, Sample};
 pub use kernel::{
-    Boot, Check, CheckBegins, FileLeft, Guest, Measure, Mismatch, Progress, Tally, WorkStart,
+    Boot, Check, CheckBegins, FileLeft, Guest, Measure, Mismatch, Progress, Requests, Tally,
+    WorkStart,
 };
 
 /// Counts by name or number, such as ESSA by operation request code.
@@ -82,14 +83,20 @@ kinds! {
     "check" => Check,
     /// Kernel: what it has left on a disk.
     "file" => FileLeft,
+    /// Kernel: what a machine of a farm has served.
+    "requests" => Requests,
     /// Kernel: the outcome and all counters; its last line.
     "guest" => Guest,
     /// Kernel or host: why it cannot go on.
     "error" => Error,
+    /// Kernel or host: events that it has recorded.
+    "trace" => Trace,
     /// Host: what it found when it started.
     "host_boot" => HostBoot,
     /// Host: a line that a guest printed.
     "console" => Console,
+    /// Host: what there is of everything at a moment.
+    "sample" => Sample,
     /// Host: the answer to a command of its operator.
     "operator" => Operator,
     /// Host: a guest has ended.
@@ -135,10 +142,13 @@ impl Event {
             Self::CheckBegins(event) => event.seq,
             Self::Check(event) => event.seq,
             Self::FileLeft(event) => event.seq,
+            Self::Requests(event) => event.seq,
             Self::Guest(event) => event.seq,
             Self::Error(event) => event.seq,
+            Self::Trace(event) => event.seq,
             Self::HostBoot(event) => event.seq,
             Self::Console(event) => event.seq,
+            Self::Sample(event) => event.seq,
             Self::Operator(event) => event.seq,
             Self::GuestEnd(event) => event.seq,
             Self::Host(event) => event.seq,
@@ -223,6 +233,15 @@ records! {
         seq: u64,
         /// One line.
         reason: String,
+    }
+    /// Kernel or host: events that it has recorded.
+    Trace {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// How many events of the whole run were overwritten by later ones.
+        lost: u64,
+        /// Time and content of each, 32 hexadecimal digits.
+        events: String,
     }
     /// xtask: the outcome of the run.
     Outcome {

@@ -5,6 +5,7 @@
 //!     ──► run ────► images ► bundle, files ► machine      one run: build, pack, boot, watch
 //!             └──► events ► collect ► progress, table     what the images say, made one result
 //!     ──► media ──► images ► bundle, files            the same images for every machine
+//!     ──► farm ──► report                              many runs, and a page about them
 //!     ──► testing, bench                                  everything above, many times
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod collect;
 pub mod emulator;
 pub mod events;
 pub mod failure;
+pub mod farm;
 pub mod files;
 pub mod images;
 pub mod machine;
@@ -31,12 +33,14 @@ pub mod probe;
 pub mod process;
 pub mod progress;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod setup;
 mod states;
 pub mod table;
 pub mod testing;
 pub mod toolchain;
+pub mod trace;
 pub mod validate;
 pub mod workspace;
 
@@ -53,8 +57,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Test(options) => testing::command(options),
         Command::Lint(options) => images::lint(options),
         Command::Bench(options) => bench::command(options, arguments.json),
+        Command::Farm(options) => farm::command(options, arguments.json),
         Command::Validate(options) => validate::command(options, arguments.json),
         Command::Image(options) => media::command(options, arguments.json),
+        Command::Report(options) => report::command(options),
         Command::States(options) => states::command(options),
         Command::Setup(options) => setup::command(options),
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::{failure, process};
+use crate::{failure, process, trace};
 
 /// Every JSON line of the run.
 pub const EVENTS: &str = "run.jsonl";
@@ -95,7 +95,7 @@ impl Recorder {
     /// # Errors
     /// One of them cannot be made.
     pub fn start(mut folder: Folder) -> Result<Self> {
-        for name in [EVENTS, LOG] {
+        for name in [EVENTS, LOG, trace::FILE] {
             // An earlier run's files must not be taken for this one's.
             let _ = fs::remove_file(folder.path.join(name));
         }
@@ -124,6 +124,14 @@ impl Recorder {
     pub fn event(&mut self, line: &str) -> Result<()> {
         let written = writeln!(self.events, "{line}");
         written.map_err(|error| self.folder.explain(&self.folder.path.join(EVENTS), &error))
+    }
+
+    /// Adds another file, as [`Folder::add`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add<T>(&mut self, name: &str, write: impl FnOnce(&Path) -> io::Result<T>) -> Result<T> {
+        self.folder.add(name, write)
     }
 
     /// Gives both files their names; returns where they are.

@@ -1,7 +1,7 @@
 //! One run: from options to a machine, and from its lines to an outcome.
 
 mod left;
-mod scenario;
+pub(crate) mod scenario;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use serde::de::IgnoredAny;
 use crate::cli::QemuOptions;
 use crate::collect::{Collector, Seen};
 use crate::events::{Event, Outcome, Status};
-use crate::images::{self, Variant};
+use crate::images::{self, Images, Variant};
 use crate::machine::{self, End, Pieces, Source, debugger};
 use crate::progress::Display;
 use crate::record::{Folder, Recorder};
 use crate::setup::{self, Setup};
 use crate::table::{self, grouped};
-use crate::{calls, failure, files, process, workspace};
+use crate::{calls, failure, files, process, trace, workspace};
 
 pub use scenario::Scenario;
 
@@ -57,23 +57,49 @@ pub(crate) fn command(options: &QemuOptions, json: bool) -> Result<()> {
     let finished = execute(options, show)?;
     if show == Show::People {
         process::say(table::guests(&finished.collector).trim_end())?;
+        if options.trace.is_some() {
+            let (left, lost) = finished.collector.traces().counts();
+            process::say(&format!(
+                "{} of {} events in {}: open it in ui.perfetto.dev",
+                grouped(left),
+                grouped(left + lost),
+                finished.folder.join(trace::FILE).display(),
+            ))?;
+        }
     }
     conclude(&finished, show)
 }
 
-/// Sets up, builds, packs, boots, and waits for the end.
+/// What machines need that does not depend on their options.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    qemu: PathBuf,
+    images: Images,
+    packed: PathBuf,
+}
+
+impl Ready {
+    /// The same, with copies of the images in a folder: what is built meanwhile does not change them.
+    ///
+    /// # Errors
+    /// They cannot be copied.
+    pub fn kept_in(mut self, folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        for image in [&mut self.images.kernel, &mut self.images.host] {
+            let name = image.stripped.file_name().unwrap_or_default();
+            let copy = folder.join(name);
+            std::fs::copy(&image.stripped, &copy)?;
+            image.stripped = copy;
+        }
+        Ok(self)
+    }
+}
+
+/// Sets up, builds and packs.
 ///
 /// # Errors
-/// The run could not take place, or its lines could not be written. A run that took place and
-/// failed is not an error here: see [`Finished::outcome`].
-pub fn execute(options: &QemuOptions, show: Show) -> Result<Finished> {
-    let guest = scenario::foreign_guest(options)?;
-    let script = scenario::script(options)?;
-    let folder = options
-        .out
-        .clone()
-        .unwrap_or_else(|| workspace::target().join("run"));
-    let folder = Folder::create(&folder)?;
+/// Something is missing, or does not build.
+pub fn prepare(options: &QemuOptions, show: Show) -> Result<Ready> {
     let Setup { qemu, toolchain } = setup::set_up(&options.setup)?;
     let library = toolchain.library_sources();
     let packed = match &options.image {
@@ -87,14 +113,47 @@ pub fn execute(options: &QemuOptions, show: Show) -> Result<Finished> {
         quiet: show != Show::People,
     };
     let images = images::build(&toolchain, variant)?;
+    Ok(Ready {
+        qemu,
+        images,
+        packed,
+    })
+}
+
+/// Sets up, builds, packs, boots, and waits for the end.
+///
+/// # Errors
+/// The run could not take place, or its lines could not be written. A run that took place and
+/// failed is not an error here: see [`Finished::outcome`].
+pub fn execute(options: &QemuOptions, show: Show) -> Result<Finished> {
+    boot(options, show, || prepare(options, show))
+}
+
+/// As [`execute`], of what is ready when the options have been looked at.
+///
+/// # Errors
+/// As for [`execute`].
+pub fn boot(
+    options: &QemuOptions,
+    show: Show,
+    ready: impl FnOnce() -> Result<Ready>,
+) -> Result<Finished> {
+    let guest = scenario::foreign_guest(options)?;
+    let script = scenario::script(options)?;
+    let folder = options
+        .out
+        .clone()
+        .unwrap_or_else(|| workspace::target().join("run"));
+    let folder = Folder::create(&folder)?;
+    let ready = ready()?;
     let scenario = Scenario {
         options,
-        images: &images,
+        images: &ready.images,
         guest,
         script,
-        packed: &packed,
+        packed: &ready.packed,
     };
-    watch(&scenario, &qemu, folder, show)
+    watch(&scenario, &ready.qemu, folder, show)
 }
 
 /// Boots the machine of a scenario and follows it to its end.
@@ -169,6 +228,9 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
     recorder.event(&line)?;
     if show == Show::Json {
         process::say(&line)?;
+    }
+    if options.trace.is_some() {
+        recorder.add(trace::FILE, |path| collector.traces().write(path))?;
     }
     let folder = recorder.finish()?;
     Ok(Finished {

@@ -2,6 +2,7 @@
 
 use core::arch::asm;
 
+use crate::addr::Absolute;
 use crate::interruption::{Class, Context};
 use crate::lowcore::Lowcore;
 use crate::psw::{Psw, PswMask};
@@ -32,6 +33,26 @@ macro_rules! set_lowcore_field {
         // into a field that the calling module is responsible for.
         unsafe { (&raw mut (*$crate::cpu::lowcore()).$field).write_volatile(value) }
     }};
+}
+
+/// Where this CPU's prefix area is (STORE PREFIX).
+#[must_use]
+pub fn prefix() -> Absolute {
+    let mut value = 0_u32;
+    // SAFETY: stores four bytes into a local variable.
+    unsafe { asm!("stpx 0({at})", at = in(reg_addr) &raw mut value, options(nostack)) }
+    Absolute(u64::from(value))
+}
+
+/// Moves this CPU's prefix area (SET PREFIX).
+///
+/// # Safety
+/// Nobody else may use the area, which must hold whatever this CPU is to find in its lowcore.
+pub unsafe fn set_prefix(area: Absolute) {
+    let value = area.0 as u32;
+    // SAFETY: loads four bytes of a local variable, whose real address stays what it is; the caller vouches for
+    // what is elsewhere from now on.
+    unsafe { asm!("spx 0({at})", at = in(reg_addr) &raw const value, options(nostack)) }
 }
 
 /// The address of this CPU (STORE CPU ADDRESS).

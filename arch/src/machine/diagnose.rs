@@ -1,6 +1,7 @@
 //! DIAGNOSE: the calls to the hypervisor that this project uses.
 
 use core::arch::asm;
+use core::cell::UnsafeCell;
 
 use crate::addr::Absolute;
 use crate::fault::Fault;
@@ -153,4 +154,65 @@ pub unsafe fn block_io(function: u64, block: Absolute) -> Result<u8, Fault> {
     }
     let cc = (cc >> 28) as u8 & 3;
     guard::outcome(code, identification).map(|()| result as u8 | cc)
+}
+
+/// What a reset takes from this CPU: general registers, control registers, prefix, and the doubleword at absolute
+/// address 0, which says where it goes on.
+#[repr(C, align(8))]
+struct Kept(UnsafeCell<[u64; 34]>);
+
+// SAFETY: only the CPU that resets the machine uses it, and the reset stops the others.
+unsafe impl Sync for Kept {}
+
+static KEPT: Kept = Kept(UnsafeCell::new([0; 34]));
+
+/// DIAGNOSE X'308', subcodes 0 and 1: resets the CPUs, which stops all others, and the channel subsystem, and goes on.
+///
+/// # Errors
+/// The program interruption that it was answered with: a specification exception where it is not offered.
+///
+/// # Safety
+/// Interruptions must be disabled, nobody may depend on other CPUs, and devices are driven anew.
+pub unsafe fn reset_machine(subcode: u64) -> Result<(), Fault> {
+    let (code, identification): (u64, u64);
+    // SAFETY: all registers are put back, in z/Architecture, from storage that is found without any; the doubleword
+    // at absolute address 0 is at the real address of the prefix area.
+    unsafe {
+        asm!(
+            "larl %r1, {kept}",
+            "stmg %r0, %r15, 0(%r1)",
+            "stctg %c0, %c15, 128(%r1)",
+            "stpx 256(%r1)",
+            "llgf %r2, 256(%r1)",
+            "mvc 264(8,%r1), 0(%r2)",
+            "larl %r3, 3f",
+            "oilh %r3, 0x8000",
+            "iihf %r3, 0x00080000",
+            "stg %r3, 0(%r2)",
+            "lghi %r0, 0",
+            "2: .insn rs,0x83000000,%r0,%r4,0x308   # diag 0,4,0x308",
+            "3: lhi %r1, 1",
+            "lhi %r2, 0",
+            "lhi %r3, 0",
+            "sigp %r1, %r2, 0x12(%r3)   # SET ARCHITECTURE; refused, harmlessly, if it is set still",
+            "sam64",
+            "larl %r1, {kept}",
+            "spx 256(%r1)",
+            "lctlg %c0, %c15, 128(%r1)",
+            "lmg %r0, %r15, 0(%r1)",
+            "lghi %r0, 0",
+            "4: larl %r2, {kept}",
+            "llgf %r3, 256(%r2)",
+            "mvc 0(8,%r3), 264(%r2)",
+            extable!("2b", "4b"),
+            kept = sym KEPT,
+            in("r4") subcode,
+            out("r0") code,
+            out("r1") identification,
+            out("r2") _,
+            out("r3") _,
+            options(nostack),
+        );
+    }
+    guard::outcome(code, identification)
 }

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::interruption::{Class, Frame};
 use crate::lowcore::Lowcore;
-use crate::machine::guard;
+use crate::machine::{guard, interpret};
 use crate::psw::{Psw, PswMask};
 use crate::{lowcore_field, set_lowcore_field};
 
@@ -137,6 +137,9 @@ pub fn dispatch(class: Class) -> bool {
 #[unsafe(no_mangle)]
 extern "C" fn arch_interruption(frame: &mut Frame, class: u64) {
     let class = Class::from_number(class);
+    if interpret::leave(frame, class) {
+        return;
+    }
     let handled = match class {
         Class::Program => guard::fix_up(frame),
         _ => dispatch(class),

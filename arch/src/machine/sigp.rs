@@ -22,6 +22,8 @@ pub enum Order {
     Restart = 0x06,
     /// Stops and clears registers and PSW.
     InitialCpuReset = 0x0b,
+    /// Stops and forgets what is pending.
+    CpuReset = 0x0c,
     /// Takes the parameter as its prefix; it must be stopped.
     SetPrefix = 0x0d,
 }

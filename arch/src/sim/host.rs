@@ -37,6 +37,8 @@ struct HostPage {
     changed: bool,
     /// Its reference bit.
     referenced: bool,
+    /// Its access-control bits and fetch protection.
+    protection: u8,
 }
 
 fn fault(code: u16, page: Absolute) -> Fault {
@@ -52,6 +54,7 @@ impl Host {
             state: PageState::SR,
             changed: false,
             referenced: false,
+            protection: 0,
         };
         Self {
             storage: vec![None; frames],
@@ -83,6 +86,14 @@ impl Host {
 
     pub(super) fn set_changed(&mut self, frame: Frame, changed: bool) {
         self.pages[frame.index()].changed = changed;
+    }
+
+    pub(super) fn protection(&self, frame: Frame) -> u8 {
+        self.pages[frame.index()].protection
+    }
+
+    pub(super) fn set_protection(&mut self, frame: Frame, protection: u8) {
+        self.pages[frame.index()].protection = protection;
     }
 
     pub(super) fn is_referenced(&self, frame: Frame) -> bool {

@@ -1,4 +1,4 @@
-//! Storage keys of the simulated machine: reference and change bit.
+//! Storage keys of the simulated machine. They protect nothing.
 
 use super::machine::with_host;
 use crate::addr::Frame;
@@ -7,6 +7,8 @@ use crate::addr::Frame;
 pub const REFERENCE: u8 = 0x04;
 /// Bit of the key: the frame was stored into.
 pub const CHANGE: u8 = 0x02;
+/// Bits of the key: access control and fetch protection.
+const PROTECTION: u8 = 0xf8;
 
 /// The key of a frame.
 #[must_use]
@@ -14,7 +16,9 @@ pub fn get(frame: Frame) -> u8 {
     with_host(|host| {
         host.key_count += 1;
         let bit = |on, bit| if on { bit } else { 0 };
-        bit(host.is_referenced(frame), REFERENCE) | bit(host.is_changed(frame), CHANGE)
+        host.protection(frame)
+            | bit(host.is_referenced(frame), REFERENCE)
+            | bit(host.is_changed(frame), CHANGE)
     })
 }
 
@@ -24,6 +28,7 @@ pub fn set(frame: Frame, key: u8) {
         host.key_count += 1;
         host.set_referenced(frame, key & REFERENCE != 0);
         host.set_changed(frame, key & CHANGE != 0);
+        host.set_protection(frame, key & PROTECTION);
     });
 }
 

@@ -68,6 +68,36 @@ fn writes_are_refused() {
 }
 
 #[test]
+fn what_is_written_is_read_and_nothing_else_changes() {
+    let machine = Machine::new(4, Hinting::None);
+    let _cpu = machine.enter();
+    let storage = vec![7; 3 * BLOCK_SIZE].leak();
+    // SAFETY: nobody else knows the storage.
+    let disk = unsafe { MemoryDisk::writable(0x0101, storage.as_mut_ptr(), 3) };
+    let disk = Disk::Memory(disk);
+    assert!(disk.number() == 0x0101 && !disk.is_read_only());
+    // SAFETY: storage of the simulated machine.
+    unsafe { storage::copy_in(TO, &[9; BLOCK_SIZE]) };
+    // SAFETY: nobody writes it.
+    unsafe { disk.write(1, TO, BLOCK_SIZE) }.unwrap();
+    let mut bytes = [0; 3 * BLOCK_SIZE];
+    // SAFETY: storage of the simulated machine.
+    unsafe {
+        disk.read(0, TO, bytes.len()).unwrap();
+        storage::copy_out(TO, &mut bytes);
+    }
+    for (number, value) in [7, 9, 7].into_iter().enumerate() {
+        assert_eq!(
+            bytes[number * BLOCK_SIZE..][..BLOCK_SIZE],
+            [value; BLOCK_SIZE]
+        );
+    }
+    // SAFETY: nobody writes it.
+    let error = unsafe { disk.write(3, TO, BLOCK_SIZE) }.unwrap_err();
+    assert_eq!(error.cause, Cause::OutOfRange);
+}
+
+#[test]
 fn errors_are_one_line() {
     let text = |cause| {
         let error = BlockError {

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
 use core::ops::Range;
 
-use arch::{Absolute, PAGE_SIZE, clock};
+use arch::{Absolute, Frame, PAGE_SIZE, clock};
 use virtio_spec::blk::T;
 use virtio_spec::{Id, le32, le64};
 
@@ -131,6 +131,15 @@ impl VirtioBlk {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.features & READ_ONLY != 0
+    }
+
+    /// Tells the device of news in its queue after something was done to the page that the queue is in: the page, and
+    /// whether the device has not failed.
+    pub fn notify_after(&self, done: &mut dyn FnMut(Frame)) -> (Frame, bool) {
+        let page = self.queue.parts()[0].frame();
+        done(page);
+        let is_well = self.device.notify(QUEUE).is_ok() && self.device.is_well();
+        (page, is_well)
     }
 
     /// Reads blocks that are on the device.

@@ -66,7 +66,8 @@ pub fn take_interruptions() {
 fn on_io() {}
 
 /// The subchannel of a device number.
-fn subchannel(number: u16) -> Option<SubchannelId> {
+#[must_use]
+pub fn subchannel(number: u16) -> Option<SubchannelId> {
     for id in (0..=u16::MAX).map(SubchannelId::new) {
         let mut schib = Schib::default();
         // SAFETY: storing a subchannel starts nothing.
@@ -213,6 +214,12 @@ impl Device {
         }
         let [status] = self.read(command::READ_STATUS)?;
         Ok(Some(DeviceStatus::from_bits_retain(status)))
+    }
+
+    /// Whether the device says that it has not failed.
+    pub(super) fn is_well(&self) -> bool {
+        let status = self.status().ok().flatten();
+        status.is_some_and(|status| !status.contains(DeviceStatus::DEVICE_NEEDS_RESET))
     }
 
     /// The features that the device offers, of the first 64.

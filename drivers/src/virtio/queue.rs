@@ -8,7 +8,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 
-use arch::Absolute;
+use arch::{Absolute, PAGE_SIZE};
 use virtio_spec::virtq::{AvailF, Desc, DescF, UsedElem, UsedF};
 use virtio_spec::{le16, le32, le64};
 
@@ -121,8 +121,9 @@ impl<const SIZE: usize, const CHAIN: usize> Queue<SIZE, CHAIN> {
         }
     }
 
-    /// Addresses of descriptors, available ring and used ring.
+    /// Addresses of descriptors, available ring and used ring, which have a page to themselves.
     pub(super) fn parts(&self) -> [Absolute; 3] {
+        const { assert!(size_of::<Rings<SIZE>>() == PAGE_SIZE) };
         let rings = self.rings.get();
         // SAFETY: only addresses are taken.
         unsafe {

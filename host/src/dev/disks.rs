@@ -3,19 +3,59 @@
 use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
-use arch::{Absolute, PAGE_SIZE};
-use drivers::block::Disk;
+use arch::{Absolute, PAGE_SIZE, clock};
+use drivers::block::{BLOCK_SIZE, Disk};
 
 use crate::dev::buffers::Buffers;
 use crate::guest::Machine;
 use crate::mem::notifier::Notifier;
 use crate::mem::{AccessError, GuestMemory};
+use crate::paging::{Pace, Timing};
+
+/// A disk of the host's.
+pub struct Drive {
+    disk: Disk,
+    /// How fast it is, if it is made of storage and passes for a disk that takes time.
+    pace: Option<Cell<Pace>>,
+    /// When all that it was asked for is there, in TOD units.
+    ready: Cell<u64>,
+}
+
+impl Drive {
+    /// A disk that is as fast as it is, or takes its time.
+    #[must_use]
+    pub fn new(disk: Disk, timing: Option<Timing>) -> Self {
+        Self {
+            disk,
+            pace: timing.map(|timing| Cell::new(Pace::new(timing))),
+            ready: Cell::new(0),
+        }
+    }
+
+    /// Whether it cannot be written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.disk.is_read_only()
+    }
+
+    /// A transfer has been made: who asked for it is to find it complete only when it would be.
+    fn take_time(&self, block: u64, bytes: usize) {
+        if let Some(pace) = &self.pace {
+            let mut now = pace.get();
+            let behind = block + (bytes / BLOCK_SIZE) as u64;
+            self.ready
+                .set(now.begin(block, behind, bytes, clock::now()));
+            pace.set(now);
+        }
+    }
+}
 
 /// A part of a disk of the host's.
 #[derive(Clone)]
 pub struct Slice {
-    disk: Rc<Disk>,
+    drive: Rc<Drive>,
     /// First block on the host's disk.
     first: u64,
     /// Number of blocks.
@@ -25,12 +65,12 @@ pub struct Slice {
 impl Slice {
     /// The part number `part` of `parts` equal ones.
     #[must_use]
-    pub fn new(disk: Rc<Disk>, part: u64, parts: u64) -> Self {
-        let blocks = disk.blocks() / parts;
+    pub fn new(drive: Rc<Drive>, part: u64, parts: u64) -> Self {
+        let blocks = drive.disk.blocks() / parts;
         Self {
             first: part * blocks,
             blocks,
-            disk,
+            drive,
         }
     }
 
@@ -51,7 +91,7 @@ impl Slice {
     /// Whether it cannot be written.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        self.disk.is_read_only()
+        self.drive.is_read_only()
     }
 
     /// Reads or writes blocks that are there; returns whether that succeeded.
@@ -65,18 +105,19 @@ impl Slice {
         // SAFETY: the caller's promise.
         let outcome = unsafe {
             if is_read {
-                self.disk.read(start, at, bytes)
+                self.drive.disk.read(start, at, bytes)
             } else {
-                self.disk.write(start, at, bytes)
+                self.drive.disk.write(start, at, bytes)
             }
         };
+        self.drive.take_time(start, bytes);
         outcome.is_ok()
     }
 
     /// Makes what was written last; returns whether that succeeded.
     #[must_use]
     pub fn flush(&self) -> bool {
-        self.disk.flush().is_ok()
+        self.drive.disk.flush().is_ok()
     }
 
     /// Reads or writes blocks that are there, in the host's own storage; returns whether that succeeded.
@@ -185,5 +226,12 @@ pub(super) fn move_blocks(
     // SAFETY: the frame is this guest's, and stays so while the page is pinned.
     let is_good = unsafe { slice.transfer(run.to_guest, run.block, at, run.bytes) };
     drop(pin);
+    machine.guest.counters.disk_bytes[usize::from(run.to_guest)] += run.bytes as u64;
+    let ready = slice.drive.ready.get();
+    if ready > 0 {
+        // The instruction is not over before: something else runs meanwhile.
+        machine.vcpu_mut().held_until = ready;
+        machine.guest.alerts |= 1 << machine.cpu;
+    }
     Ok(is_good.then_some(()).ok_or(Failed::Disk))
 }

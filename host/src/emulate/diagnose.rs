@@ -1,6 +1,7 @@
 //! DIAGNOSE: what guests may ask this host for.
 
 use arch::{PAGE_SIZE, program};
+use cmm::Orc;
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
@@ -30,18 +31,19 @@ pub(super) fn diag(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         0x250 => crate::dev::x250::diagnose(machine, first, second).map_err(Trap::from),
         0x210 => crate::dev::x250::device_class(machine, first).map_err(Trap::from),
         0x258 => super::handshake::diagnose(machine, first, second),
-        0x500 => match crate::dev::virtio::diagnose(machine) {
-            Ok(true) => {
+        0x500 => {
+            let outcome = crate::dev::virtio::diagnose(machine);
+            machine.guest.counters.virtio_time += machine.since_exit();
+            if outcome == Ok(true) {
                 machine.vcpu_mut().psw.address = instruction.at;
-                Ok(())
             }
-            outcome => outcome.map(drop).map_err(Trap::from),
-        },
+            outcome.map(drop).map_err(Trap::from)
+        }
         0x308 => ipl(machine, first, second),
         _ => Err(Trap::exception(program::SPECIFICATION)),
     };
     if !matches!(outcome, Err(Trap::Fault(fault)) if fault.code == program::SPECIFICATION) {
-        *machine.guest.counters.diagnose.entry(code).or_default() += 1;
+        machine.guest.counters.diagnose.count(code);
     }
     outcome
 }
@@ -63,6 +65,16 @@ fn release(machine: &mut Machine<'_>, first: usize, last: usize) -> Result<(), T
     Ok(())
 }
 
+/// A reset of the machine makes all pages stable where hypervisors have it so.
+fn forget_usage(machine: &mut Machine<'_>) {
+    let memory = &mut machine.guest.memory;
+    if memory.personality().forgets_at_reset() {
+        for page in 0..(memory.size() >> arch::PAGE_SHIFT) as u32 {
+            memory.essa(machine.pool, page, Orc::SetStable);
+        }
+    }
+}
+
 /// X'308': load functions. A guest can reset itself; there is nothing to load it from again.
 fn ipl(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), Trap> {
     match machine.gpr(second) {
@@ -76,6 +88,7 @@ fn ipl(machine: &mut Machine<'_>, first: usize, second: usize) -> Result<(), Tra
             for cpu in 0..machine.guest.vcpus.len() {
                 machine.order(cpu, Deed::InitialReset);
             }
+            forget_usage(machine);
             machine.guest.floating = Floating::default();
             machine.guest.channel.reset();
             machine.vcpu_mut().is_operating = true;

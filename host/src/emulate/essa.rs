@@ -5,6 +5,7 @@ use cmm::Orc;
 
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
+use crate::trace::{self, Kind};
 
 /// ESSA. Exceptions in the order in which KVM and its unit tests see them: operation (not offered),
 /// privileged operation, specification, addressing, which not all hypervisors have.
@@ -36,6 +37,11 @@ pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         (Some(page), _) => (machine.guest.memory.essa(machine.pool, page, orc), None),
     };
     machine.guest.counters.essa[usize::from(orc.code())] += 1;
+    if let Some(page) = known {
+        let value = trace::essa(page, orc.code(), old);
+        trace::note(Kind::Essa, machine.guest.id.into(), machine.cpu, value);
+    }
     machine.set_gpr(result, old.into());
+    machine.guest.counters.hinting_time += machine.since_exit();
     want.map_or(Ok(()), |want| Err(Trap::WaitBehind(want)))
 }

@@ -2,7 +2,8 @@
 
 /// Calls a macro with all of them, each group ascending: *emulated* by a function, for the supervisor
 /// state only if `privileged`; *absent*, an operation exception in either state, for the guest has not what
-/// is named; *leak*, executed by the machine itself, with what is named.
+/// is named; *leak*, executed by the machine itself, with what is named; *left*, those of the leaks that other machines
+/// leave to the host, with their functions.
 macro_rules! instructions {
     ($with:ident) => {
         $with! {
@@ -138,6 +139,9 @@ macro_rules! instructions {
                 0xb98d EPSW "the real PSW: problem state, DAT on";
                 0xc801 ECTG "the machine's clock and the real CPU timer";
                 0xe501 TPROT "condition code 3 or 1 by the host's tables";
+            }
+            left {
+                0xe501 TPROT privileged key::tprot;
             }
         }
     };

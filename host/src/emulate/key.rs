@@ -1,7 +1,10 @@
 //! Storage keys.
 
+use arch::program;
+
 use super::decode::Instruction;
 use super::machine::{Machine, Trap};
+use crate::mem::{AccessError, address_space_control};
 
 /// Bits of the key that are kept: access control, fetch protection, reference, change.
 const KEY: u64 = 0xfe;
@@ -50,4 +53,38 @@ pub(super) fn rrbe(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     memory.reset_reference(page);
     machine.set_cc(cc);
     Ok(())
+}
+
+/// TEST PROTECTION: no access, so a page may be wherever it is.
+pub(super) fn tprot(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<(), Trap> {
+    /// Of a storage key: fetch protection.
+    const FETCH: u8 = 8;
+    let address = machine.address(instruction.base(2));
+    let access_key = (machine.address(instruction.base(4)) >> 4) as u8 & 15;
+    let control = address_space_control(&machine.vcpu().psw);
+    let mut real = machine.real_in(control, address, true);
+    let is_read_only = code_of(real) == program::PROTECTION;
+    if is_read_only {
+        real = machine.real_in(control, address, false);
+    }
+    let code = code_of(real);
+    if program::is_nullifying(code) && code != program::BLOCK_VOLATILITY {
+        machine.set_cc(3);
+        return Ok(());
+    }
+    let key = machine.guest.memory.key(machine.page(real?)?);
+    machine.set_cc(if access_key == 0 || access_key == key >> 4 {
+        u8::from(is_read_only)
+    } else {
+        1 + u8::from(key & FETCH != 0)
+    });
+    Ok(())
+}
+
+/// The code of the exception that a translation ends in, or 0.
+fn code_of(outcome: Result<u64, AccessError>) -> u16 {
+    match outcome {
+        Err(AccessError::Fault(fault)) => fault.code,
+        _ => 0,
+    }
 }

@@ -32,6 +32,7 @@ macro_rules! rows {
         emulated { $($opcode:literal $name:ident $class:ident $($path:ident)::+;)* }
         absent { $($absent:literal $absent_name:ident $why:literal;)* }
         leak { $($leak:literal $leak_name:ident $what:literal;)* }
+        left { $($left:tt)* }
     ) => {
         vec![
             $(row($opcode, stringify!($name), Fate::Emulated {

@@ -251,11 +251,13 @@ pub fn length_at(machine: &mut Machine<'_>) -> u8 {
 /// Executes the instruction that ended just before the guest's PSW address, or gives the guest the
 /// exception that is architected for it.
 ///
-/// `length` is its length in bytes, that of the EXECUTE if it is the target of one. Returns whether it was executed and
-/// is a plain one, so that the CPU goes on as it was.
-pub fn instruction(machine: &mut Machine<'_>, length: u8) -> bool {
+/// `length` is its length in bytes, that of the EXECUTE if it is the target of one; `told` is the instruction itself, where
+/// the machine tells it. Returns whether it was executed and is a plain one, so that the CPU goes on as it was.
+pub fn instruction(machine: &mut Machine<'_>, length: u8, told: Option<u64>) -> bool {
     let at = behind(machine, length);
-    let fetched = fetch_again(machine, at).map_or_else(|| fetch(machine, at), Ok);
+    let told = told.map(|bytes| Instruction::new(bytes, at));
+    let known = told.or_else(|| fetch_again(machine, at));
+    let fetched = known.map_or_else(|| fetch(machine, at), Ok);
     let outcome = fetched.and_then(|instruction| execute(machine, &instruction));
     match outcome {
         Ok(is_plain) => {
@@ -278,6 +280,17 @@ pub fn instruction(machine: &mut Machine<'_>, length: u8) -> bool {
     false
 }
 
+/// The length of the EXECUTE that ended just before the PSW address. Its relative form has two bytes of a distance where the
+/// other one would begin, which no guest is large enough for to look like that.
+pub fn execute_length(machine: &mut Machine<'_>) -> u8 {
+    const LENGTH: u8 = 4;
+    let at = behind(machine, LENGTH);
+    match fetch_bytes(machine, at) {
+        Ok(bytes) if (bytes >> 56) as u8 != EX => LENGTH + 2,
+        _ => LENGTH,
+    }
+}
+
 /// Where the instruction of this length began that the PSW address is behind.
 #[inline(always)]
 fn behind(machine: &Machine<'_>, length: u8) -> u64 {
@@ -298,15 +311,19 @@ fn execute(machine: &mut Machine<'_>, instruction: &Instruction) -> Result<bool,
     Ok(entry.plain)
 }
 
-/// Whether the instruction that ended just before the guest's PSW address has this operation code.
+/// The operation code of the instruction that ended just before the guest's PSW address, and whether this host emulates
+/// it; nothing if it is not to be had.
 ///
 /// # Errors
 /// What is wanted to find out.
-pub fn is_at(machine: &mut Machine<'_>, length: u8, opcode: u16) -> Result<bool, Want> {
+pub fn opcode_at(machine: &mut Machine<'_>, length: u8) -> Result<Option<(u16, bool)>, Want> {
     let at = behind(machine, length);
     match fetch(machine, at) {
-        Ok(instruction) => Ok(instruction.opcode() == opcode),
+        Ok(instruction) => {
+            let opcode = instruction.opcode();
+            Ok(Some((opcode, table::find(opcode).is_some())))
+        }
         Err(Trap::Wait(want) | Trap::WaitBehind(want)) => Err(want),
-        Err(Trap::Fault(_) | Trap::End(_)) => Ok(false),
+        Err(Trap::Fault(_) | Trap::End(_)) => Ok(None),
     }
 }

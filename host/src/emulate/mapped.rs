@@ -10,6 +10,7 @@ use arch::{Absolute, PAGE_SHIFT, PAGE_SIZE, control};
 
 use super::machine::{Machine, PRIMARY};
 use crate::mem::walk;
+use crate::vcpu::backend::Chosen;
 
 impl Machine<'_> {
     /// Where a logical address is, if the CPU has come from the guest just now and could access it there.
@@ -22,6 +23,11 @@ impl Machine<'_> {
         if store && is_low && self.vcpu().has_low_protection() {
             return None;
         }
+        let address = match self.guest.backend {
+            Chosen::Trap => address,
+            // By tables for absolute addresses.
+            Chosen::Interpret => self.guest.memory.absolute(self.cpu, address),
+        };
         let entry = page_entry(control::get::<1>(), address)?;
         if store && entry.is_protected() {
             return None;

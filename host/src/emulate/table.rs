@@ -64,9 +64,15 @@ macro_rules! entries {
         emulated { $($opcode:literal $name:ident $class:ident $($path:ident)::+;)* }
         absent { $($absent:tt)* }
         leak { $($leak:tt)* }
+        left { $($left:literal $left_name:ident $left_class:ident $($left_path:ident)::+;)* }
     ) => {
-        /// By operation code, ascending.
-        static TABLE: &[Entry] = &[$($class($opcode, $($path)::+)),*];
+        /// By operation code, ascending; then those that other machines execute themselves.
+        static TABLE: &[Entry] = &[
+            $($class($opcode, $($path)::+),)*
+            $($left_class($left, $($left_path)::+),)*
+        ];
+        /// So many are the former.
+        const EMULATED: usize = [$($opcode),*].len();
     };
 }
 
@@ -74,7 +80,7 @@ instructions!(entries);
 
 const _: () = {
     let mut at = 1;
-    while at < TABLE.len() {
+    while at < EMULATED {
         assert!(
             TABLE[at - 1].opcode < TABLE[at].opcode,
             "ascending, each once"

@@ -73,6 +73,11 @@ impl Evictor {
         self.mistake == Some(Mistake::WrongToken)
     }
 
+    /// From now on pages are taken by this policy.
+    pub fn follow(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// Whether pages are spared that a CPU faulted on.
     #[must_use]
     pub fn spares(&self) -> bool {
@@ -123,7 +128,7 @@ impl Evictor {
     /// Whether frames run short.
     #[must_use]
     pub fn is_short(&self, pool: &FramePool) -> bool {
-        pool.free() < RESERVE
+        !pool.has_free(RESERVE)
     }
 
     /// Frees frames without I/O if they run short: there is no other way, so it does all it can.
@@ -178,9 +183,9 @@ impl Evictor {
         goal: usize,
         patience: usize,
     ) {
-        let (began, free, count) = (clock::now(), pool.free(), guests.len());
+        let (began, free, count) = (clock::now(), pool.idle(), guests.len());
         self.turns.reclaim(guests, count, pool, goal, patience);
-        self.reclaimed += (pool.free() - free) as u64;
+        self.reclaimed += (pool.idle() - free) as u64;
         self.reclaim_time += clock::now() - began;
     }
 }

@@ -4,6 +4,7 @@ use arch::clock;
 
 use super::{Guest, Machine};
 use crate::mem::Want;
+use crate::trace::{self, Kind};
 use crate::vcpu::handshake::{self, PageFault};
 use crate::vcpu::interruption;
 
@@ -24,6 +25,7 @@ impl Machine<'_> {
     pub fn wait_for(&mut self, want: Want) {
         let since = clock::now();
         self.guest.counters.page_waits += 1;
+        trace::note(Kind::Wait, self.guest.id.into(), self.cpu, want.page());
         let token = match want {
             Want::Page(page) => self.tell_of(page),
             Want::Frame => None,

@@ -1,6 +1,6 @@
 //! What the host knows about one page of a guest.
 
-use arch::Frame;
+use arch::{Frame, key};
 use bitflags::bitflags;
 use cmm::{Content, PageState, Usage};
 
@@ -67,6 +67,15 @@ impl PageEntry {
     #[must_use]
     pub fn resident(&self) -> Option<Frame> {
         (self.state.content() == Content::Resident).then_some(self.frame)
+    }
+
+    /// Makes the guest's key that of the frame, which has its last owner's. That costs a lot, so it is asked first.
+    pub fn give_key(&self) {
+        /// Access control and fetch protection.
+        const PROTECTION: u8 = 0xf8;
+        if key::get(self.frame) & PROTECTION != self.key {
+            key::set(self.frame, self.key);
+        }
     }
 
     /// Whether the host may take the frame without any I/O.

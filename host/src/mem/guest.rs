@@ -2,6 +2,8 @@
 
 mod access;
 mod discard;
+#[cfg(test)]
+mod interpret_tests;
 mod keys;
 mod paging;
 mod release;
@@ -19,7 +21,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use arch::{Frame, PAGE_SHIFT, program, storage};
-use cmm::{Access, Effect, EssaResult, HostEvent, Orc, PageState};
+use cmm::{Access, Effect, EssaResult, HostEvent, Orc, PageState, Usage};
 
 use super::entry::{PageEntry, PageFlags};
 #[cfg(feature = "controls")]
@@ -29,6 +31,7 @@ use super::translations::Translations;
 use super::{AccessError, GuestFault, Want};
 use crate::memory::FramePool;
 use crate::personality::Personality;
+use crate::trace::{self, Kind};
 use working_set::Sightings;
 
 /// What happened to a guest's pages.
@@ -77,7 +80,11 @@ pub struct GuestMemory {
     prefixes: Vec<u32>,
     /// Made here for accesses; taken away as those of any other user.
     pub(super) translations: Translations,
+    /// Whether the frames have the keys of the guest's pages, for the machine interprets the guest.
+    has_keys: bool,
     personality: Personality,
+    /// Whether requests to make a stable page volatile change nothing.
+    keeps_stable: bool,
     /// Pages that were discardable when they were put here, oldest first; some are no more.
     queue: VecDeque<u32>,
     /// How many were put there.
@@ -112,7 +119,9 @@ impl GuestMemory {
             notifiers,
             prefixes: vec![0; cpus],
             translations,
+            has_keys: false,
             personality,
+            keeps_stable: false,
             queue: VecDeque::new(),
             arrived: 0,
             supplied: VecDeque::new(),
@@ -122,6 +131,13 @@ impl GuestMemory {
             #[cfg(feature = "controls")]
             made_stable: None,
         }
+    }
+
+    /// From now on the machine interprets the guest: what it is told of a page stands in tables by absolute address and
+    /// in the key of the page's frame. Nobody has touched the memory yet.
+    pub fn interpret(&mut self) {
+        self.translations.tables().interpret();
+        self.has_keys = true;
     }
 
     /// Size in bytes.
@@ -144,6 +160,12 @@ impl GuestMemory {
     #[must_use]
     pub fn personality(&self) -> Personality {
         self.personality
+    }
+
+    /// Whether pages that the guest makes volatile from now on stay stable instead; those that are volatile already are
+    /// left so.
+    pub fn keep_stable(&mut self, keeps: bool) {
+        self.keeps_stable = keeps;
     }
 
     /// What is known of a guest absolute page, if the guest has it.
@@ -211,9 +233,13 @@ impl GuestMemory {
             Access::ZeroFill => {
                 let frame = take_cleared(pool)?;
                 entry.frame = frame;
+                if self.has_keys {
+                    entry.give_key();
+                }
                 entry.state = cmm::kvm::apply(entry.state, HostEvent::FirstTouch)
                     .unwrap_or_else(|_| unreachable!("a page that reads as zero can be touched"));
                 self.counters.zero_fills += 1;
+                self.note(Kind::ZeroFill, page);
             }
             Access::DiscardFault | Access::AddressingException => {
                 unreachable!("an exception is the guest's")
@@ -238,12 +264,25 @@ impl GuestMemory {
         Ok(there)
     }
 
+    /// Something has happened to a page.
+    // Not inlined: what happens to many pages is short, and stays so.
+    #[inline(never)]
+    fn note(&self, kind: Kind, value: u32) {
+        trace::note(kind, self.id.into(), 0, value);
+    }
+
     /// ESSA on a guest absolute page that exists; returns the result register.
     ///
     /// For a page that is to become resident there is [`GuestMemory::make_stable_and_resident`].
     pub fn essa(&mut self, pool: &mut FramePool, page: u32, orc: Orc) -> EssaResult {
         let changed = self.is_changed(page);
         let entry = &mut self.pages[page as usize];
+        let is_volatile = matches!(orc, Orc::SetVolatile | Orc::SetPotentiallyVolatile);
+        let orc = match entry.state.usage() {
+            // A host that discards nothing may do so: what the guest asks for is a favour of its own.
+            Usage::Stable if self.keeps_stable && is_volatile => Orc::SetStable,
+            _ => orc,
+        };
         let transition = cmm::essa(entry.state, changed, orc, self.personality.dialect);
         #[cfg(feature = "controls")]
         if (entry.state, transition.new) == (PageState::VR, PageState::SR) {

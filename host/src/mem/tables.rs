@@ -155,6 +155,9 @@ pub(super) struct Tables {
     is_split: Vec<bool>,
     /// Whether that is so anywhere.
     has_prefixes: bool,
+    /// If the machine interprets the guest, by CPU the first page of its prefix area: it stays, for the machine stores
+    /// there without asking.
+    held: Vec<u32>,
 }
 
 impl Tables {
@@ -166,9 +169,26 @@ impl Tables {
         Self {
             is_split: alloc::vec![false; shared.len()],
             has_prefixes: false,
+            held: Vec::new(),
             shared,
             views,
         }
+    }
+
+    /// From now on the machine interprets the guest: its absolute addresses are mapped, and prefixing is the machine's.
+    pub(super) fn interpret(&mut self) {
+        self.held = alloc::vec![0; self.views.len()];
+    }
+
+    /// Whether the machine may store into one of some absolute pages without asking.
+    #[inline]
+    pub(super) fn holds(&self, pages: &[u32]) -> bool {
+        !self.held.is_empty() && self.holds_any(pages)
+    }
+
+    fn holds_any(&self, pages: &[u32]) -> bool {
+        let mut held = self.held.iter();
+        held.any(|first| pages.iter().any(|page| page & !1 == *first))
     }
 
     /// What control register 1 must hold while a CPU of the guest runs.
@@ -179,6 +199,10 @@ impl Tables {
     /// Sets the prefix of a CPU that does not run now. Whoever lets it run must purge the TLB first:
     /// what it has of the segment table is out of date.
     pub(super) fn set_prefix(&mut self, cpu: usize, new: u32) {
+        if let Some(held) = self.held.get_mut(cpu) {
+            *held = new >> arch::PAGE_SHIFT;
+            return;
+        }
         let invalidations = Invalidations::begin();
         let view = &mut self.views[cpu];
         for (segment, table) in view.prefixed_segments().into_iter().zip(view.own.iter()) {
@@ -211,14 +235,16 @@ impl Tables {
             .unwrap_or(&self.shared[segment])
     }
 
-    /// The entry of a CPU's real page.
+    /// The entry by which a CPU gets at an absolute page.
     #[cfg(test)]
-    pub(super) fn get(&self, cpu: usize, real: u32) -> PageEntry {
+    pub(super) fn get(&self, cpu: usize, page: u32) -> PageEntry {
+        let real = prefix::swap(self.views[cpu].prefix, page);
         self.table(cpu, real).get(real)
     }
 
-    /// Maps a CPU's real page, if it is not mapped so already.
-    pub(super) fn map(&mut self, cpu: usize, real: u32, frame: Frame, protected: bool) {
+    /// Maps an absolute page for a CPU, if it is not mapped so already.
+    pub(super) fn map(&mut self, cpu: usize, page: u32, frame: Frame, protected: bool) {
+        let real = prefix::swap(self.views[cpu].prefix, page);
         let table = self.table(cpu, real);
         let old = table.get(real);
         if old.frame() != Some(frame) || old.is_protected() != protected {
@@ -236,6 +262,13 @@ impl Tables {
 
     /// Takes all translations of some absolute pages away; they are gone everywhere when this returns.
     pub(super) fn unmap(&mut self, pages: &[u32]) {
+        self.unmap_entries(pages);
+        self.flush_guests();
+    }
+
+    /// As [`Tables::unmap`], as far as page-table entries go.
+    #[inline(always)]
+    fn unmap_entries(&mut self, pages: &[u32]) {
         let invalidations = Invalidations::begin();
         for page in pages {
             self.shared[segment(*page)].unmap(*page, &invalidations);
@@ -243,6 +276,16 @@ impl Tables {
                 self.own_places(*page)
                     .for_each(|(table, real)| table.unmap(real, &invalidations));
             }
+        }
+    }
+
+    /// A machine that interprets the guest has translations of the guest's own addresses, too. Hercules 3.13 finds
+    /// those of a page-table entry on CPUs that it makes come out, but not on one that waits to invalidate an entry of
+    /// the guest's: all of them go.
+    #[inline]
+    fn flush_guests(&self) {
+        if !self.held.is_empty() {
+            translation::flush_space(self.asce(0));
         }
     }
 
@@ -263,5 +306,6 @@ impl Tables {
                 table.map(real, frame, true);
             }
         }
+        self.flush_guests();
     }
 }

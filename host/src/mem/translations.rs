@@ -65,6 +65,9 @@ impl Notifier for Mutex<Tables> {
 
     fn invalidate_range(&self, pages: Range<u32>, right: Right) -> Result<(), Pinned> {
         let mut tables = lock(self);
+        if pages.clone().any(|page| tables.holds(&[page])) {
+            return Err(Pinned);
+        }
         match right {
             Right::Store => pages.for_each(|page| tables.protect(page)),
             Right::Access | Right::Content => pages.for_each(|page| tables.unmap(&[page])),
@@ -74,6 +77,13 @@ impl Notifier for Mutex<Tables> {
 
     fn invalidate_batch(&self, pages: &[u32], right: Right) -> u64 {
         let mut tables = lock(self);
+        if tables.holds(pages) {
+            drop(tables);
+            let each = pages.iter().enumerate();
+            return each.fold(0, |held, (at, page)| {
+                held | u64::from(self.invalidate_page(*page, right).is_err()) << at
+            });
+        }
         match right {
             Right::Store => pages.iter().for_each(|page| tables.protect(*page)),
             Right::Access | Right::Content => tables.unmap(pages),

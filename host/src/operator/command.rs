@@ -5,6 +5,9 @@ use alloc::string::String;
 
 use boot::params::parse_int;
 
+use crate::evict::Policy;
+use crate::personality::Hinting;
+
 /// What to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deed {
@@ -22,10 +25,29 @@ pub enum Deed {
     Stop,
     /// Show registers of a guest's CPUs, or a piece of its storage.
     Dump,
+    /// Draw a guest's pages by their states.
+    Map,
+    /// Take pages by another policy from now on.
+    Policy,
+    /// Let more or fewer hints count from now on.
+    Hinting,
+    /// Withhold frames from guests.
+    Withhold,
+}
+
+/// What a command sets for the whole host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Setting {
+    /// The policy.
+    Policy(Policy),
+    /// Which hints count.
+    Hinting(Hinting),
+    /// Frames that guests do not get.
+    Withheld(usize),
 }
 
 /// All of them: key, word, and what to do.
-const WORDS: [(&str, &str, Deed); 7] = [
+const WORDS: [(&str, &str, Deed); 11] = [
     ("l", "list", Deed::List),
     ("s", "states", Deed::States),
     ("e", "evict", Deed::Evict),
@@ -33,6 +55,10 @@ const WORDS: [(&str, &str, Deed); 7] = [
     ("r", "resume", Deed::Resume),
     ("x", "stop", Deed::Stop),
     ("d", "dump", Deed::Dump),
+    ("m", "map", Deed::Map),
+    ("o", "policy", Deed::Policy),
+    ("h", "hinting", Deed::Hinting),
+    ("w", "withhold", Deed::Withhold),
 ];
 
 /// What to do, and to whom.
@@ -44,10 +70,30 @@ pub struct Command {
     pub guest: Option<u16>,
     /// The guest absolute address of what to dump.
     pub address: Option<u64>,
+    /// What is set for the whole host.
+    pub setting: Option<Setting>,
+}
+
+/// What is said of a value that is none.
+const EXPECTED: &str = "expected policy lru|random:RATE|steal[:spare|:MS]|hold, hinting unused|full or withhold FRAMES";
+
+impl Setting {
+    fn parse(deed: Deed, word: &str) -> Option<Self> {
+        match (deed, word) {
+            (Deed::Policy, _) => Policy::parse(word).map(Self::Policy),
+            (Deed::Hinting, "unused") => Some(Self::Hinting(Hinting::Unused)),
+            (Deed::Hinting, "full") => Some(Self::Hinting(Hinting::Full)),
+            (Deed::Withhold, _) => {
+                let frames = parse_int(word).ok()?;
+                Some(Self::Withheld(usize::try_from(frames).ok()?))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Command {
-    /// Reads a line: a word or its key, then a guest, then, to dump storage, an address.
+    /// Reads a line: a word or its key, then what is set, or a guest and, to dump storage, an address.
     ///
     /// # Errors
     /// One line that says what is expected.
@@ -59,8 +105,15 @@ impl Command {
             .find(|(key, word, _)| [*key, *word].contains(&first));
         let Some((_, _, deed)) = known else {
             return Err(format!(
-                "{first}: expected list, states, evict, pause, resume, stop or dump"
+                "{first}: expected list, states, evict, pause, resume, stop, dump, map, policy, hinting or withhold"
             ));
+        };
+        let setting = match deed {
+            Deed::Policy | Deed::Hinting | Deed::Withhold => {
+                let word = words.next().unwrap_or_default();
+                Some(Setting::parse(*deed, word).ok_or_else(|| format!("{line}: {}", EXPECTED))?)
+            }
+            _ => None,
         };
         let mut number = || match words.next() {
             Some(word) => parse_int(word)
@@ -69,7 +122,8 @@ impl Command {
             None => Ok(None),
         };
         let (guest, address) = (number()?, number()?);
-        if words.next().is_some() || (address.is_some() && *deed != Deed::Dump) {
+        let is_too_much = setting.is_some() && guest.is_some();
+        if words.next().is_some() || is_too_much || (address.is_some() && *deed != Deed::Dump) {
             return Err(format!("{line}: too many words"));
         }
         Ok(Self {
@@ -77,6 +131,7 @@ impl Command {
             // No guest has a number that does not fit: none is found then.
             guest: guest.map(|guest| u16::try_from(guest).unwrap_or(u16::MAX)),
             address,
+            setting,
         })
     }
 
@@ -95,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_key_is_as_good_as_a_word() {
-        for (key, word, deed) in WORDS {
+        for (key, word, deed) in WORDS.into_iter().take(8) {
             let command = Command::parse(word).unwrap();
             assert_eq!(Command::parse(&format!(" {key} ")).unwrap(), command);
             assert_eq!((command.deed, command.word()), (deed, word));
@@ -107,6 +162,20 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_for_the_whole_host() {
+        for (line, setting) in [
+            ("policy steal:5", Setting::Policy(Policy::StealAfter(5))),
+            ("o lru", Setting::Policy(Policy::Lru)),
+            ("h unused", Setting::Hinting(Hinting::Unused)),
+            ("hinting full", Setting::Hinting(Hinting::Full)),
+            ("w 0x100", Setting::Withheld(256)),
+        ] {
+            let command = Command::parse(line).unwrap();
+            assert_eq!((command.setting, command.guest), (Some(setting), None));
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (line, word) in [
             ("", "expected list"),
@@ -114,6 +183,10 @@ mod tests {
             ("pause one", "one in pause one"),
             ("pause 1 2", "too many"),
             ("dump 1 2 3", "too many"),
+            ("policy fifo", "policy fifo: expected policy lru"),
+            ("hinting none", "hinting none: expected"),
+            ("withhold", "withhold: expected"),
+            ("withhold 5 1", "too many"),
         ] {
             let error = Command::parse(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

@@ -7,19 +7,10 @@ use alloc::collections::VecDeque;
 
 use arch::{Absolute, Frame, PAGE_SIZE, storage};
 
-use super::{Direction, PagingDevice, Slot};
+use super::{Direction, Pace, PagingDevice, Slot, Timing};
 
 /// Most transfers under way.
 const MOST: usize = 32;
-
-/// How long transfers take, in TOD units.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Timing {
-    /// To get to a slot that is not behind the last one.
-    pub seek: u64,
-    /// For each page.
-    pub page: u64,
-}
 
 struct Pending {
     direction: Direction,
@@ -32,12 +23,8 @@ struct Pending {
 pub struct Model {
     first: Frame,
     slots: u32,
-    timing: Timing,
+    pace: Pace,
     pending: VecDeque<Pending>,
-    /// The slot behind the last one that was begun.
-    position: u32,
-    /// When all that was begun is complete.
-    ready: u64,
 }
 
 impl Model {
@@ -50,10 +37,8 @@ impl Model {
         Self {
             first,
             slots,
-            timing,
+            pace: Pace::new(timing),
             pending: VecDeque::with_capacity(MOST),
-            position: 0,
-            ready: 0,
         }
     }
 
@@ -75,18 +60,13 @@ impl PagingDevice for Model {
         if self.pending.len() == MOST {
             return false;
         }
-        let seek = if slot.number() == self.position {
-            0
-        } else {
-            self.timing.seek
-        };
-        self.position = slot.number() + 1;
-        self.ready = self.ready.max(now) + seek + self.timing.page;
+        let at = u64::from(slot.number());
+        let complete = self.pace.begin(at, at + 1, PAGE_SIZE, now);
         self.pending.push_back(Pending {
             direction,
             slot,
             frame,
-            complete: self.ready,
+            complete,
         });
         true
     }
@@ -133,7 +113,7 @@ mod tests {
         let mut begin = |slot, now| {
             // SAFETY: as before.
             assert!(unsafe { model.begin(Direction::Write, Slot::new(slot), Frame(1), now) });
-            model.ready
+            model.pending.back().unwrap().complete
         };
         assert_eq!(begin(2, 1000), 1110, "there is another slot in between");
         assert_eq!(begin(3, 1001), 1120, "it comes behind the first");

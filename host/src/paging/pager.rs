@@ -139,7 +139,7 @@ impl Pager {
     /// Whether it is time to free frames.
     #[must_use]
     pub fn is_short(&self, pool: &FramePool) -> bool {
-        pool.free() < self.low
+        !pool.has_free(self.low)
     }
 
     /// When to look for what has been transferred, if anything is under way.

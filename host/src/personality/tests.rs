@@ -10,18 +10,20 @@ use crate::mem::{AccessError, GuestMemory, PageFlags, Standing};
 use crate::memory::FramePool;
 use crate::paging::{Ledger, PageId};
 
-const ALL: [Hypervisor; 4] = [
-    Hypervisor::Model,
-    Hypervisor::Kvm,
-    Hypervisor::KvmNew,
-    Hypervisor::Zvm,
-];
 /// Requests that need no facility.
 const REQUESTS: usize = 7;
 const PAGE: u32 = 2;
 const CPU: usize = 0;
 /// What the page holds as long as it has not lost it.
 const CONTENT: u8 = 0x5a;
+
+#[test]
+fn each_has_its_word() {
+    assert_eq!(
+        Hypervisor::ALL.map(Hypervisor::name).join("|"),
+        Hypervisor::NAMES
+    );
+}
 
 fn personality(hypervisor: Hypervisor) -> Personality {
     Personality::new(hypervisor, Hinting::Full)
@@ -128,8 +130,8 @@ fn on_a_machine(test: impl FnOnce()) {
 /// it: a copy if the content is preserved and has been something, and none if it is zero.
 #[test]
 fn each_request_does_to_each_state_what_the_dialect_says() {
-    let mut reached = [0; ALL.len()];
-    for (hypervisor, reached) in ALL.into_iter().zip(&mut reached) {
+    let mut reached = [0; Hypervisor::ALL.len()];
+    for (hypervisor, reached) in Hypervisor::ALL.into_iter().zip(&mut reached) {
         let dialect = personality(hypervisor).dialect;
         let states = extended::ALL.map(|state| [(state, false), (state, true)]);
         for (state, is_changed) in states.into_iter().flatten() {
@@ -170,7 +172,7 @@ fn each_request_does_to_each_state_what_the_dialect_says() {
 
 #[test]
 fn accesses_find_what_the_dialect_says() {
-    for hypervisor in ALL {
+    for hypervisor in Hypervisor::ALL {
         for state in extended::ALL {
             on_a_machine(|| {
                 let mut world = World::new(personality(hypervisor));
@@ -248,7 +250,7 @@ fn a_preserved_page_that_is_made_volatile_again_is_zero() {
 
 #[test]
 fn an_address_without_a_page_is_an_exception_but_for_one() {
-    for hypervisor in ALL {
+    for hypervisor in Hypervisor::ALL {
         let found = personality(hypervisor).bad_address();
         match hypervisor {
             Hypervisor::KvmNew => assert_eq!(found.map(u64::from), Ok(0x10)),
@@ -259,7 +261,7 @@ fn an_address_without_a_page_is_an_exception_but_for_one() {
 
 #[test]
 fn without_hints_nothing_is_installed() {
-    for hypervisor in ALL {
+    for hypervisor in Hypervisor::ALL {
         assert!(!Personality::new(hypervisor, Hinting::None).has_essa());
         for hinting in [Hinting::Unused, Hinting::Full, Hinting::Extended] {
             assert!(Personality::new(hypervisor, hinting).has_essa());

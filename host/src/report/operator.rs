@@ -2,10 +2,11 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::Write;
 
 use arch::clock::UNITS_PER_MICROSECOND;
-use cmm::PageState;
+use cmm::{PageState, extended};
 use drivers::record::{self, Counts};
 use serde::Serialize;
 
@@ -43,6 +44,15 @@ impl<'a> Answer<'a> {
     pub fn emit(&self) {
         record::emit("operator", self);
     }
+}
+
+/// Says that a command that is for no guest was carried out.
+pub fn accepted(command: &str) {
+    let answer = Answer {
+        guest: None,
+        ..Answer::new(command, 0)
+    };
+    answer.emit();
 }
 
 /// Says that a command was not carried out.
@@ -99,10 +109,45 @@ pub fn counts<const N: usize>(all: [(&str, u64); N]) -> Counts<String> {
 /// How many pages of a guest are in each state of the model, and in others that there are.
 #[must_use]
 pub fn states(guest: &Guest) -> Counts<String> {
-    page_states(guest)
+    page_states(core::slice::from_ref(guest))
         .filter(|(state, count)| *count > 0 || PageState::ALL.contains(state))
         .map(|(state, count)| (state.name().to_string(), count))
         .collect()
+}
+
+/// Most letters of a map.
+const MAP: usize = 512;
+/// The letter of each state: capital if the page is resident, small if it is kept elsewhere; others have no content.
+const LETTERS: [(PageState, char); 11] = [
+    (PageState::SR, 'S'),
+    (PageState::SP, 's'),
+    (PageState::SZ, '.'),
+    (PageState::UR, 'U'),
+    (PageState::UZ, '-'),
+    (PageState::VR, 'V'),
+    (PageState::VZ, 'x'),
+    (PageState::PR, 'P'),
+    (extended::VP, 'v'),
+    (extended::PP, 'p'),
+    (extended::UP, 'u'),
+];
+
+/// A letter for each so many pages, that of the state which most of them are in.
+#[must_use]
+pub fn map(guest: &Guest) -> (String, usize) {
+    let pages: Vec<_> = guest.memory.pages().collect();
+    let group = pages.len().div_ceil(MAP).max(1);
+    let letters = pages.chunks(group).map(|group| {
+        let of = |state| group.iter().filter(|page| page.state == state).count();
+        let counts = LETTERS.iter().map(|(state, letter)| (of(*state), *letter));
+        counts
+            .fold(
+                (0, '?'),
+                |best, next| if next.0 > best.0 { next } else { best },
+            )
+            .1
+    });
+    (letters.collect(), group)
 }
 
 /// The registers of a CPU, those of its latest exit if it runs elsewhere.

@@ -4,11 +4,14 @@ mod monitor;
 mod operator;
 mod paging;
 mod plain;
+mod sample;
 
 use alloc::vec::Vec;
 
-use arch::clock;
 use arch::interruption::{Class, Context};
+use arch::{Psw, PswMask, clock};
+
+pub use sample::Sampler;
 
 use super::queue::{Id, RunQueue};
 use crate::evict::Evictor;
@@ -19,7 +22,9 @@ use crate::monitor::Monitor;
 use crate::operator::Operator;
 use crate::paging::Pager;
 use crate::report;
-use crate::vcpu::{End, Place, Vcpu, Yield, external, interruption, run, signal};
+use crate::trace::{self, Kind};
+use crate::vcpu::backend::Backend as _;
+use crate::vcpu::{End, Place, Vcpu, Yield, interruption, signal};
 
 /// Length of a time slice, in TOD units: 10 ms.
 const SLICE: u64 = 10_000 * clock::UNITS_PER_MICROSECOND;
@@ -60,6 +65,12 @@ pub struct Host {
     operator: Operator,
     /// When there is something to do for the operator.
     operator_due: u64,
+    /// When it prints samples.
+    pub sampler: Sampler,
+    /// When it began to run guests, in TOD units.
+    pub began: u64,
+    /// Time that the monitor took, in TOD units.
+    pub monitor_time: u64,
     /// What drives the guests' balloons, if anything does.
     pub monitor: Option<Monitor>,
     /// What is missing, and for whom.
@@ -109,6 +120,9 @@ impl Host {
             pager,
             operator,
             operator_due: 0,
+            sampler: Sampler::new(0),
+            began: clock::now(),
+            monitor_time: 0,
             monitor: None,
             waiting: Vec::new(),
             physical: physical.collect(),
@@ -148,7 +162,12 @@ impl Host {
     pub fn spaces(&mut self, id: Id) -> ([u64; 3], u32) {
         let guest = &mut self.guests[id.guest];
         let vcpu = &guest.vcpus[id.cpu];
-        (guest.memory.enter(id.cpu, vcpu.spaces()), vcpu.spaces)
+        // With a state descriptor, the machine translates by the guest's own tables.
+        let spaces = match vcpu.state {
+            Some(_) => None,
+            None => vcpu.spaces(),
+        };
+        (guest.memory.enter(id.cpu, spaces), vcpu.spaces)
     }
 
     #[inline]
@@ -221,6 +240,7 @@ impl Host {
                 vcpu.cpu_timer = vcpu.cpu_timer_at(now);
                 vcpu.waits_since = None;
                 vcpu.place = Place::Running(me);
+                trace::note(Kind::Run, id.guest, id.cpu, trace::ANY);
                 self.wake_if_needed();
                 return Some(id);
             }
@@ -270,13 +290,22 @@ impl Host {
             .map_or(*slice_end, |at| at.min(*slice_end))
             .min(self.operator_due);
         let vcpu = &mut self.guests[id.guest].vcpus[id.cpu];
-        let timer = external::timer(vcpu, now).unwrap_or(u64::MAX);
         if self.evictor.spares() {
             let at = vcpu.at();
             vcpu.spared.enter(at);
         }
-        vcpu.sync_to_real();
-        Next::Enter(vcpu.context, timer.min(until))
+        let mut machine = self.machine(id);
+        let backend = machine.guest.backend;
+        let timer = backend.timer(machine.vcpu(), now).unwrap_or(u64::MAX);
+        let mut context = Context {
+            gprs: [0; 16],
+            psw: Psw::default(),
+        };
+        backend.prepare(&mut machine, &mut context);
+        if machine.guest.end.is_some() {
+            return Next::Leave;
+        }
+        Next::Enter(context, timer.min(until))
     }
 
     /// Does to a virtual CPU what is pending for it: first the rest of an instruction. Returns whether it is within that
@@ -313,18 +342,17 @@ impl Host {
         me: usize,
         id: Id,
         context: &mut Context,
-        class: Class,
+        class: Option<Class>,
         ran: u64,
     ) -> bool {
         let began = clock::now();
         let mut machine = self.machine(id);
-        machine.is_loaded = true;
-        let vcpu = machine.vcpu_mut();
-        vcpu.context = *context;
-        vcpu.sync_from_real();
-        let (mask, is_by_shadow) = (vcpu.psw.mask, vcpu.has_dat());
+        let backend = machine.guest.backend;
+        machine.guest.counters.exit_began = began;
+        let mask = backend.take_over(&mut machine, context);
+        let is_by_shadow = mask & PswMask::DAT.bits() != 0;
         // Another CPU of it may have ended it meanwhile.
-        let is_same = machine.guest.end.is_none() && run::handle(&mut machine, class);
+        let is_same = machine.guest.end.is_none() && backend.handle(&mut machine, class);
         // What is done for a guest is done in its time.
         let now = clock::now();
         machine.charge(ran + (now - began));
@@ -365,6 +393,7 @@ impl Host {
         let guest = &mut self.guests[id.guest];
         let can_run = guest.can_run(id.cpu, now);
         let vcpu = &mut guest.vcpus[id.cpu];
+        trace::note(Kind::Leave, id.guest, id.cpu, trace::ANY);
         // SAFETY: this physical CPU has it.
         unsafe { vcpu.store_registers() }
         vcpu.place = if can_run { Place::Queued } else { Place::Off };
@@ -417,7 +446,10 @@ impl Host {
                 self.wake_if_needed();
             }
             Place::Running(other) if other != me => {
-                if guest.vcpus[id.cpu].order.is_some() || guest.is_due(id.cpu, now) {
+                if guest.vcpus[id.cpu].order.is_some()
+                    || !guest.backend.sees_masks()
+                    || guest.is_due(id.cpu, now)
+                {
                     self.kick(other);
                 }
             }

@@ -4,11 +4,13 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
+use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::control::{self, cr0, cr6, cr8};
 use arch::handler::{self, external};
 use arch::sigp::{Answer, Order};
+use arch::state_descriptor::StateDescriptor;
 use arch::{Lowcore, PswMask, clock, cpu, facility, switch, translation};
 use boot::secondary::{self, Failure, Ground, MOST_CPUS, PATIENCE};
 use boot::start::STACK_SIZE;
@@ -19,6 +21,7 @@ use super::host::{Host, HostLock, Next};
 use super::queue::Id;
 use crate::lock;
 use crate::paging::SUBCLASS;
+use crate::vcpu::backend::{Backend, Chosen};
 use crate::vcpu::run;
 
 /// Size of the stack for machine checks and restarts, in bytes.
@@ -139,6 +142,8 @@ struct Worker {
     armed: &'static AtomicU64,
     /// The virtual CPU whose spaces are loaded, and the state of its real addresses.
     loaded: Option<(Id, u32)>,
+    /// What lets the virtual CPU run, and by what.
+    by: (Chosen, *mut StateDescriptor),
     /// The monitor masks of control register 8.
     monitor: u64,
     /// What control registers 1, 7 and 13 hold.
@@ -167,6 +172,7 @@ impl Worker {
             me,
             armed,
             loaded: None,
+            by: (Chosen::Trap, ptr::null_mut()),
             monitor: 0,
             asces: [0; 3],
             usable: cr0::LOW_ADDRESS_PROTECTION | cr0::AFP | vector,
@@ -177,6 +183,9 @@ impl Worker {
     /// Runs what there is to run until that is all.
     fn work(&mut self, is_done: impl Fn(&Host) -> bool) -> Guard {
         let mut host = self.host.lock();
+        if let Some(guest) = host.guests.first() {
+            guest.backend.begin();
+        }
         while !is_done(&host) {
             let now = clock::now();
             host = match host.take_next(self.me, now) {
@@ -202,6 +211,7 @@ impl Worker {
                 Next::Leave => break,
             };
             self.load(&mut host, id);
+            let mut in_all = 0;
             loop {
                 drop(host);
                 if self.armed.load(Ordering::Relaxed) != until {
@@ -209,8 +219,9 @@ impl Worker {
                 }
                 let begin = clock::now();
                 // SAFETY: the virtual CPU is this one's now, and its space is loaded.
-                let class = unsafe { run::enter(&mut context) };
+                let class = unsafe { self.by.0.enter(&mut context, self.by.1) };
                 let ran = clock::now() - begin;
+                in_all += ran;
                 // Now, for waiting for the lock lets other interruptions in.
                 run::handle_own(class);
                 host = self.host.lock();
@@ -218,6 +229,7 @@ impl Worker {
                     break;
                 }
             }
+            host.guests[id.guest].counters.ran += in_all;
         }
         host.leave(self.me, id);
         host
@@ -226,8 +238,11 @@ impl Worker {
     /// Makes a virtual CPU's registers and spaces this CPU's. Only those that are not: emulators flush the whole TLB
     /// for each.
     fn load(&mut self, host: &mut Host, id: Id) {
+        let backend = host.guests[id.guest].backend;
         let vcpu = host.vcpu(id);
-        let cr0 = vcpu.live_control(self.usable);
+        let state = vcpu.state.as_deref_mut();
+        self.by = (backend, state.map_or(ptr::null_mut(), ptr::from_mut));
+        let cr0 = backend.live_control(vcpu, self.usable);
         if self.cr0 != cr0 {
             self.cr0 = cr0;
             control::choose_cr0(self.usable, cr0);

@@ -5,9 +5,11 @@
 pub enum Exit {
     /// An external interruption of the host's.
     External,
+    /// An instruction that the machine, which interprets the guest, leaves to the host.
+    Instruction,
     /// An I/O interruption of the host's.
     Io,
-    /// MOVE WITH OPTIONAL SPECIFICATIONS, which emulators refuse in the problem state.
+    /// MOVE WITH OPTIONAL SPECIFICATIONS and the like, which some machines refuse in the problem state.
     Mvcos,
     /// An operation exception.
     Operation,
@@ -17,23 +19,30 @@ pub enum Exit {
     Protection,
     /// An exception that is the guest's own business.
     Reflected,
+    /// The guest, interpreted by the machine, has become enabled for an interruption that was requested.
+    Request,
     /// SUPERVISOR CALL.
     SupervisorCall,
     /// A page or table that is not mapped.
     Translation,
+    /// The guest, interpreted by the machine, waits.
+    Wait,
 }
 
 /// The words for them, in the order of the causes.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 12] = [
     "external",
+    "instruction",
     "io",
     "mvcos",
     "operation",
     "privileged",
     "protection",
     "reflected",
+    "request",
     "supervisor_call",
     "translation",
+    "wait",
 ];
 
 /// How many there were of each cause.

@@ -24,9 +24,16 @@ pub enum External {
 /// The external interruption that a CPU is enabled for and that has the highest priority, if any.
 #[must_use]
 pub fn due(vcpu: &Vcpu, floating: &Floating, now: u64) -> Option<External> {
-    if !vcpu.psw.contains(PswMask::EXTERNAL) {
-        return None;
+    if vcpu.psw.contains(PswMask::EXTERNAL) {
+        pending(vcpu, floating, now)
+    } else {
+        None
     }
+}
+
+/// As [`due`], if its PSW were open for it.
+#[must_use]
+pub fn pending(vcpu: &Vcpu, floating: &Floating, now: u64) -> Option<External> {
     let open = |bit| vcpu.control[0] & bit != 0;
     let sender = vcpu.signals.emergency;
     if open(cr0::EMERGENCY_SIGNAL) && sender != 0 {
@@ -73,9 +80,14 @@ pub fn take(vcpu: &mut Vcpu, floating: &mut Floating, external: External) {
 /// When a timer will interrupt a CPU that is enabled for it, if nothing else changes.
 #[must_use]
 pub fn timer(vcpu: &Vcpu, now: u64) -> Option<u64> {
-    if !vcpu.psw.contains(PswMask::EXTERNAL) {
-        return None;
-    }
+    vcpu.psw
+        .contains(PswMask::EXTERNAL)
+        .then(|| next_timer(vcpu, now))?
+}
+
+/// As [`timer`], if its PSW were open for it.
+#[must_use]
+pub fn next_timer(vcpu: &Vcpu, now: u64) -> Option<u64> {
     let open = |bit| vcpu.control[0] & bit != 0;
     let clock = (open(cr0::CLOCK_COMPARATOR) && vcpu.clock_comparator != u64::MAX)
         .then_some(vcpu.clock_comparator);

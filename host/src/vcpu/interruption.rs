@@ -11,6 +11,7 @@ use super::external::{self, External};
 use super::handshake;
 use crate::guest::Machine;
 use crate::mem::{AccessError, GuestFault};
+use crate::trace::{self, Kind};
 
 /// Bits of a PSW mask that must be zero, or that this host does not offer.
 const RESERVED: u64 = !(PswMask::all().bits()
@@ -59,6 +60,23 @@ fn swap_psws(
     }
     load_psw(machine, psw);
     Ok(())
+}
+
+/// Makes a CPU's prefix area available to the machine, which interprets the CPU and stores interruptions there by
+/// itself: it stays where it is then. That cannot wait.
+pub fn hold_prefix(machine: &mut Machine<'_>) {
+    let first = machine.guest.memory.prefix(machine.cpu) >> arch::PAGE_SHIFT;
+    machine.pool.is_urgent = true;
+    let outcome = [first, first + 1].into_iter().try_for_each(|page| {
+        let (pool, cpu) = (&mut *machine.pool, machine.cpu);
+        machine
+            .guest
+            .memory
+            .resolve(pool, cpu, page, true)
+            .map(drop)
+    });
+    machine.pool.is_urgent = false;
+    check(machine, outcome);
 }
 
 /// Ends a guest whose interruption could not be stored.
@@ -128,6 +146,12 @@ fn count_repetition(machine: &mut Machine<'_>, code: u16) {
     }
 }
 
+/// Something has happened to the CPU.
+#[inline]
+fn note(machine: &Machine<'_>, kind: Kind, value: u32) {
+    trace::note(kind, machine.guest.id.into(), machine.cpu, value);
+}
+
 /// Delivers a program interruption with the CPU's PSW as it stands.
 ///
 /// `length` is the length of the instruction, in bytes.
@@ -139,8 +163,12 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
             let page = fault.identification.unwrap_or_default() >> arch::PAGE_SHIFT;
             let vcpu = machine.vcpu_mut();
             vcpu.discarded = Some((page as u32, vcpu.at()));
+            note(machine, Kind::DiscardFault, page as u32);
         }
-        program::ADDRESSING => machine.guest.counters.addressing_faults += 1,
+        program::ADDRESSING => {
+            machine.guest.counters.addressing_faults += 1;
+            note(machine, Kind::AddressingFault, trace::ANY);
+        }
         _ => {}
     }
     let identification = fault.identification.unwrap_or_default().to_be_bytes();
@@ -177,6 +205,9 @@ pub fn program(machine: &mut Machine<'_>, fault: GuestFault, length: u8) {
         offset_of!(Lowcore, program_new),
     );
     check(machine, result);
+    if fault.code == program::BLOCK_VOLATILITY {
+        machine.guest.counters.hinting_time += machine.since_exit();
+    }
 }
 
 /// Delivers a supervisor call.

@@ -1,30 +1,75 @@
-//! Entering a guest, and what to do when it comes out again.
+//! Trap and emulate: entering a guest, and what to do when it comes out again.
 
 use arch::interruption::{Class, Context};
+use arch::state_descriptor::StateDescriptor;
 use arch::{PAGE_SIZE, cpu, handler, lowcore_field, program};
 
+use super::backend::Backend;
 use super::exit::Exit;
-use super::{End, interruption};
+use super::{End, Vcpu, external, interruption};
 use crate::emulate;
 use crate::guest::Machine;
 use crate::mem::{AccessError, GuestFault, Virtual};
 
-/// First two bytes of MOVE WITH OPTIONAL SPECIFICATIONS, which emulators refuse in the problem state.
-const MVCOS: u16 = 0xc800;
+/// Guests run in the real problem state, where all that is privileged traps.
+pub struct TrapAndEmulate;
 
-/// Runs a guest until something interrupts it; details of that stand in this CPU's lowcore.
-///
-/// # Safety
-/// The address space in control register 1 must be that of the guest's CPU that the context is of.
-pub unsafe fn enter(context: &mut Context) -> Class {
-    // SAFETY: interruptions are disabled in the host; the context is in the problem state, and the
-    // tables in control register 1 map this guest's frames only.
-    unsafe { cpu::run(context) }
+impl Backend for TrapAndEmulate {
+    fn name(&self) -> &'static str {
+        "trap"
+    }
+
+    fn begin(&self) {}
+
+    fn sees_masks(&self) -> bool {
+        true
+    }
+
+    fn live_control(&self, vcpu: &Vcpu, usable: u64) -> u64 {
+        vcpu.live_control(usable)
+    }
+
+    fn timer(&self, vcpu: &Vcpu, now: u64) -> Option<u64> {
+        external::timer(vcpu, now)
+    }
+
+    #[inline(always)]
+    fn prepare(&self, machine: &mut Machine<'_>, context: &mut Context) {
+        make_ready(machine.vcpu_mut(), context);
+    }
+
+    #[inline(always)]
+    unsafe fn enter(&self, context: &mut Context, _: *mut StateDescriptor) -> Option<Class> {
+        // SAFETY: interruptions are disabled in the host; the context is in the problem state, and the
+        // tables in control register 1 map this guest's frames only.
+        Some(unsafe { cpu::run(context) })
+    }
+
+    #[inline(always)]
+    fn take_over(&self, machine: &mut Machine<'_>, context: &Context) -> u64 {
+        machine.is_loaded = true;
+        let vcpu = machine.vcpu_mut();
+        vcpu.context = *context;
+        vcpu.sync_from_real();
+        vcpu.psw.mask
+    }
+
+    #[inline(always)]
+    fn handle(&self, machine: &mut Machine<'_>, class: Option<Class>) -> bool {
+        class.is_some_and(|class| handle(machine, class))
+    }
 }
 
-/// Handles what interrupted a CPU of a guest. Returns true if nothing of the CPU has changed but its registers and
-/// its PSW: it runs by the same tables, and its timers are what they were.
-pub fn handle(machine: &mut Machine<'_>, class: Class) -> bool {
+/// As [`Backend::prepare`].
+#[inline(always)]
+pub fn make_ready(vcpu: &mut Vcpu, context: &mut Context) {
+    vcpu.sync_to_real();
+    *context = vcpu.context;
+}
+
+/// Handles what interrupted a CPU of a guest; as [`Backend::handle`].
+#[inline(always)]
+fn handle(machine: &mut Machine<'_>, class: Class) -> bool {
     match class {
         Class::Program => return program_exit(machine),
         Class::SupervisorCall => {
@@ -33,20 +78,26 @@ pub fn handle(machine: &mut Machine<'_>, class: Class) -> bool {
             interruption::supervisor_call(machine, length, number);
             return true;
         }
-        Class::External => machine.guest.count_exit(Exit::External),
-        Class::Io => machine.guest.count_exit(Exit::Io),
-        Class::MachineCheck | Class::Restart => {
-            machine
-                .guest
-                .finish(End::Misbehaved("the machine failed while it ran"));
-        }
+        _ => asynchronous(machine, class),
     }
     false
 }
 
+/// Handles an interruption that the guest has not caused.
+pub(super) fn asynchronous(machine: &mut Machine<'_>, class: Class) {
+    match class {
+        Class::External => machine.guest.count_exit(Exit::External),
+        Class::Io => machine.guest.count_exit(Exit::Io),
+        _ => machine
+            .guest
+            .finish(End::Misbehaved("the machine failed while it ran")),
+    }
+}
+
 /// Handles what is the host's own business: its time slice is over, or another CPU signals.
-pub fn handle_own(class: Class) {
-    if matches!(class, Class::External | Class::Io) {
+#[inline(always)]
+pub fn handle_own(class: Option<Class>) {
+    if let Some(class @ (Class::External | Class::Io)) = class {
         handler::dispatch(class);
     }
 }
@@ -58,11 +109,11 @@ fn program_exit(machine: &mut Machine<'_>) -> bool {
     match code {
         program::OPERATION => {
             machine.guest.count_exit(Exit::Operation);
-            emulate::instruction(machine, length)
+            emulate::instruction(machine, length, None)
         }
         program::PRIVILEGED_OPERATION => {
             machine.guest.count_exit(Exit::Privileged);
-            emulate::instruction(machine, length)
+            emulate::instruction(machine, length, None)
         }
         program::SEGMENT_TRANSLATION
         | program::PAGE_TRANSLATION
@@ -80,13 +131,14 @@ fn program_exit(machine: &mut Machine<'_>) -> bool {
                 protected_page(machine, length)
             }
         }
+        // What is emulated, and refused by some machines in the problem state or as the real registers are.
         program::ADDRESSING | program::SPECIAL_OPERATION => {
-            match emulate::is_at(machine, length, MVCOS) {
-                Ok(true) => {
+            match emulate::opcode_at(machine, length) {
+                Ok(Some((_, true))) => {
                     machine.guest.count_exit(Exit::Mvcos);
-                    emulate::instruction(machine, length)
+                    emulate::instruction(machine, length, None)
                 }
-                Ok(false) => reflect(machine, code, length),
+                Ok(_) => reflect(machine, code, length),
                 // It is executed again, and interrupted again.
                 Err(want) => {
                     back_up(machine, length);
@@ -100,7 +152,7 @@ fn program_exit(machine: &mut Machine<'_>) -> bool {
 }
 
 /// Gives the guest an exception that is none of the host's business.
-fn reflect(machine: &mut Machine<'_>, code: u16, length: u8) -> bool {
+pub(super) fn reflect(machine: &mut Machine<'_>, code: u16, length: u8) -> bool {
     machine.guest.count_exit(Exit::Reflected);
     let identification = lowcore_field!(translation_exception);
     let fault = GuestFault {
@@ -113,7 +165,7 @@ fn reflect(machine: &mut Machine<'_>, code: u16, length: u8) -> bool {
 
 /// Lets the instruction be executed again that ended just before the PSW address.
 #[inline]
-fn back_up(machine: &mut Machine<'_>, length: u8) {
+pub(super) fn back_up(machine: &mut Machine<'_>, length: u8) {
     let psw = &mut machine.vcpu_mut().psw;
     psw.address = psw.address.wrapping_sub(u64::from(length));
 }
@@ -140,11 +192,19 @@ fn protected_page(machine: &mut Machine<'_>, length: u8) -> bool {
 
 /// Makes the access of the instruction at the PSW address possible, or interrupts it.
 fn access(machine: &mut Machine<'_>, store: bool, length: u8) -> bool {
-    let fault = match bring_in(machine, store) {
+    match bring_in(machine, store) {
         // With DAT on, its tables may begin elsewhere now.
-        Ok(()) => return !machine.vcpu().has_dat(),
-        Err(AccessError::Fault(fault)) => fault,
-        Err(other) => {
+        Ok(()) => !machine.vcpu().has_dat(),
+        Err(error) => refuse(machine, error, length),
+    }
+}
+
+/// The access of the instruction at the PSW address is not possible: the guest is interrupted, or waits. Returns false if
+/// it waits.
+pub(super) fn refuse(machine: &mut Machine<'_>, error: AccessError, length: u8) -> bool {
+    let fault = match error {
+        AccessError::Fault(fault) => fault,
+        other => {
             match other {
                 AccessError::Wait(want) => machine.wait_for(want),
                 AccessError::Unreadable => machine.guest.finish(End::PageLost),
@@ -163,11 +223,12 @@ fn access(machine: &mut Machine<'_>, store: bool, length: u8) -> bool {
 }
 
 /// The length of the instruction at the PSW address, which was interrupted by an access. Where that was a fetch, which may
-/// have been one of an EXECUTE's target, emulators say that it is the least there is.
+/// have been one of an EXECUTE's target, QEMU says that it is the least there is, and Hercules what the last one was.
 #[inline(always)]
 fn length_of(machine: &mut Machine<'_>, told: u8) -> u8 {
     const LEAST: u8 = 2;
-    if told == LEAST {
+    let distance = lowcore_field!(translation_exception) ^ machine.vcpu().psw.address;
+    if told == LEAST || distance < PAGE_SIZE as u64 {
         emulate::length_at(machine)
     } else {
         told
@@ -176,9 +237,13 @@ fn length_of(machine: &mut Machine<'_>, told: u8) -> u8 {
 
 /// The access that the translation-exception identification tells of, at the start of its page.
 #[inline]
-fn faulting_access(machine: &Machine<'_>, store: bool) -> Virtual {
+pub(super) fn faulting_access(machine: &Machine<'_>, store: bool) -> Virtual {
     let identification = lowcore_field!(translation_exception);
-    let control = (identification & 3) as u8;
+    let control = if machine.vcpu().has_dat() {
+        (identification & 3) as u8
+    } else {
+        0
+    };
     Virtual {
         space: machine.vcpu().space(control),
         control,
@@ -188,7 +253,7 @@ fn faulting_access(machine: &Machine<'_>, store: bool) -> Virtual {
 }
 
 /// Whether low-address protection, which guests have for themselves, has forbidden a store.
-fn is_low_address(machine: &Machine<'_>, access: &Virtual) -> bool {
+pub(super) fn is_low_address(machine: &Machine<'_>, access: &Virtual) -> bool {
     /// In an identification: DAT has forbidden it.
     const BY_DAT: u64 = 0x4;
     let by_dat = lowcore_field!(translation_exception) & BY_DAT != 0;

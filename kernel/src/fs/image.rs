@@ -25,7 +25,6 @@ pub mod write;
 use alloc::vec::Vec;
 use core::str;
 
-use tar_no_std::TarArchiveRef;
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -87,6 +86,34 @@ struct Record {
     gap_checksum: U32,
 }
 
+/// The fields of a tar header that matter here (POSIX, ustar interchange format). A reader of archives is a crate's job,
+/// but all that there is to read is the first member's name and size, and that in a kernel.
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct MemberHeader {
+    name: [u8; 100],
+    _mode_and_owner: [u8; 24],
+    /// Octal digits, and a zero or a space behind them.
+    size: [u8; 12],
+    _time_and_checksum: [u8; 20],
+    kind: u8,
+    _rest: [u8; BLOCK - 157],
+}
+
+impl MemberHeader {
+    /// Whether it is that of an index of so many bytes.
+    fn is_of_index(&self, length: u64) -> bool {
+        let name = INDEX_NAME.as_bytes();
+        /// A regular file, by either name.
+        const REGULAR: [u8; 2] = [b'0', 0];
+        let is_named = self.name.starts_with(name) && self.name[name.len()] == 0;
+        let digits = self.size.iter().take_while(|byte| byte.is_ascii_digit());
+        let size = digits.fold(0, |size: u64, digit| size << 3 | u64::from(digit & 7));
+        is_named && REGULAR.contains(&self.kind) && size == length
+    }
+}
+
+const _: () = assert!(size_of::<MemberHeader>() == BLOCK);
 const _: () = assert!(size_of::<Header>() == 56);
 const _: () = assert!(size_of::<Record>() == 40);
 const _: () = assert!(size_of::<Header>() <= START - BLOCK);
@@ -210,17 +237,19 @@ impl Index {
     /// Checks that tar programs and we mean the same by the first member, and its checksums.
     fn check_member(&self) -> Result<(), Error> {
         let header = self.header();
-        let member = TarArchiveRef::new(&self.bytes)
+        let length = header.length.get();
+        let (member, rest) =
+            MemberHeader::ref_from_prefix(&self.bytes).map_err(|_| Error::Member)?;
+        let index = usize::try_from(length)
             .ok()
-            .and_then(|archive| archive.entries().next())
-            .filter(|member| member.filename().as_str() == Ok(INDEX_NAME))
-            .filter(|member| member.size() as u64 == header.length.get())
-            .ok_or(Error::Member)?;
-        if digest::piece_checksum(&self.bytes[..BLOCK]) != header.member_checksum.get() {
+            .and_then(|length| rest.get(..length));
+        if !member.is_of_index(length)
+            || digest::piece_checksum(&self.bytes[..BLOCK]) != header.member_checksum.get()
+        {
             return Err(Error::Member);
         }
         let mut body = PieceDigest::new();
-        body.update(&member.data()[size_of::<Header>()..]);
+        body.update(&index.ok_or(Error::Member)?[size_of::<Header>()..]);
         if body.finish() != header.body_checksum.get() {
             return Err(Error::Body {
                 end: BLOCK as u64 + header.length.get(),

@@ -184,7 +184,7 @@ impl MaybeDiscarded<'_> {
         match unsafe { storage::try_copy_out(source, buffer) } {
             Ok(()) => Ok(()),
             Err(fault) if fault.code == program::BLOCK_VOLATILITY => {
-                self.mm.stats.discard_faults.add(1);
+                self.mm.count_discard_fault(self.frame);
                 if !self.mm.has(Guard::DiscardFault) {
                     return Ok(());
                 }

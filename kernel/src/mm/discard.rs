@@ -6,6 +6,7 @@ use super::Mm;
 use super::guard::Guard;
 use super::page::PageFlags;
 use super::swap::slot_of;
+use crate::trace::{self, Kind};
 
 impl Mm<'_> {
     /// Removes a page from all tables, LRU list and page cache, because its content is gone or its frame is wanted.
@@ -63,6 +64,12 @@ impl Mm<'_> {
         self.lru.lock().remove(self.pages, frame);
     }
 
+    /// There was a discard fault at a page, whoever deals with it.
+    pub(super) fn count_discard_fault(&self, frame: Frame) {
+        self.stats.discard_faults.add(1);
+        trace::note(Kind::DiscardFault, frame.0);
+    }
+
     /// Handles a discard fault of the problem state that named this page: it leaves the cache.
     ///
     /// Whoever was interrupted executes the instruction again and finds the page gone. Interruptions
@@ -70,7 +77,7 @@ impl Mm<'_> {
     /// is the one that was named, unless its last reference is gone.
     pub fn discard_fault(&self, frame: Frame) {
         let page = self.page(frame);
-        self.stats.discard_faults.add(1);
+        self.count_discard_fault(frame);
         if !self.has(Guard::GetUnlessZero) {
             page.get();
         } else if !page.get_unless_zero() {

@@ -41,7 +41,7 @@ impl Mm<'_> {
             Ok(()) => Ok(()),
             Err(fault) if fault.code == program::ADDRESSING => Err(Unreadable::Absent),
             Err(fault) if fault.code == program::BLOCK_VOLATILITY => {
-                self.stats.discard_faults.add(1);
+                self.count_discard_fault(frame);
                 Err(Unreadable::Discarded)
             }
             Err(fault) => panic!("reading {frame}: {fault}"),

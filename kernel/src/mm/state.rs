@@ -20,6 +20,7 @@ use super::guard::Guard;
 use super::page::{Page, PageFlags};
 use super::{Hinting, Mm, Parts};
 use crate::sync;
+use crate::trace::{self, Kind};
 
 /// The host has discarded the page's content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,6 +122,7 @@ impl Mm<'_> {
 
     fn essa(&self, orc: Orc, frame: Frame) -> EssaResult {
         self.stats.essa[usize::from(orc.code())].add(1);
+        trace::note(Kind::Essa, frame.0 << 4 | u32::from(orc.code()));
         let old = essa::essa(orc, frame.address());
         assert!(
             !old.exception(),

@@ -170,7 +170,7 @@ impl<'m> Mm<'m> {
     ) -> Result<(), CopyError> {
         if let Some(page) = fault.discarded_page() {
             if page == copy.frame.address() {
-                self.stats.discard_faults.add(1);
+                self.count_discard_fault(copy.frame);
                 self.stats.user_copy_fix_ups.add(1);
                 return Err(CopyError::Discarded);
             }

@@ -26,7 +26,7 @@ pub static TAKEN_OFF: Counter = Counter::new();
 ///
 /// # Errors
 /// It does not stop; the text names it.
-fn take_off(cpu: &'static Cpu) -> Result<(), String> {
+pub fn take_off(cpu: &'static Cpu) -> Result<(), String> {
     cpu.offline_wanted.store(true, Ordering::SeqCst);
     alert(cpu);
     let began = clock::now();
@@ -38,6 +38,14 @@ fn take_off(cpu: &'static Cpu) -> Result<(), String> {
     }
     TAKEN_OFF.add(1);
     Ok(())
+}
+
+/// Starts a CPU that was taken off.
+///
+/// # Errors
+/// It does not start; the text names it.
+pub fn bring_back(cpu: &'static Cpu) -> Result<(), String> {
+    start::start_one(cpu)
 }
 
 /// Called by a CPU that runs no thread: stops it if somebody wants that.
@@ -65,7 +73,7 @@ pub fn take_off_and_on(seed: u64, end: &AtomicBool) -> Result<(), String> {
         let mut pause = || task::sleep_until(clock::now() + random.next_u64() % LONGEST_PAUSE);
         take_off(cpu)?;
         pause();
-        start::start_one(cpu)?;
+        bring_back(cpu)?;
         pause();
     }
     Ok(())

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arch::switch;
+use arch::{PAGE_SHIFT, switch};
 
 use super::queue::Queue;
 use super::{current, make_runnable};
@@ -93,6 +93,11 @@ impl fmt::Debug for Thread {
 }
 
 impl Thread {
+    /// What it is called in records: the page that its stack ends in.
+    pub(super) fn number(&self) -> u32 {
+        (self.stack.0.addr() >> PAGE_SHIFT) as u32
+    }
+
     /// Runs it on this CPU until it stops running; called by the scheduler.
     pub(super) fn run_on(&self, cpu: &Cpu) -> Disposition {
         // Whoever made it runnable may have done so before it had left its stack.

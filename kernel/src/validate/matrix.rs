@@ -17,21 +17,17 @@ const KEY: u8 = 0x38;
 pub(super) fn run(stage: &mut Stage<'_>) {
     for orc in 0..16 {
         for state in PageState::ALL {
-            let (check, case) = (STATES + u16::from(orc), format_args!("{state}"));
-            let page = match stage.in_state(state) {
-                Ok(page) => page,
-                Err(why) => {
-                    observed(check, case, format_args!("{why}"));
-                    continue;
-                }
+            let (check, case) = (STATES + u16::from(orc), &format_args!("{state}"));
+            let Some(page) = stage.prepare(check, case, state) else {
+                continue;
             };
             let seen = stage.essa(orc, page);
-            let new = stage.state(page);
             if seen.is_complete() {
+                let new = stage.state(page);
                 let old = State(Some(EssaResult::from(seen.gprs[3])));
-                observed(check, case, format_args!("{old}>{new}"));
+                observed(check, case, &format_args!("{old}>{new}"));
             } else {
-                observed(check, case, format_args!("{seen} >{new}"));
+                stage.tell_end(check, case, &seen);
             }
             stage.give_back(page);
         }
@@ -41,16 +37,16 @@ pub(super) fn run(stage: &mut Stage<'_>) {
 
 /// Content and key of a resident page afterwards; reading is what a guest may do only with some states.
 fn effects(stage: &mut Stage<'_>, orc: u8) {
-    let (check, case) = (EFFECTS + u16::from(orc), format_args!("Sr"));
+    let (check, case) = (EFFECTS + u16::from(orc), &"Sr");
     if !stage.has_essa {
-        return observed(check, case, format_args!("{NO_ESSA}"));
+        return observed(check, case, &NO_ESSA);
     }
     let page = stage.take();
     key::set(page, KEY);
     stage.essa(orc, page);
     let key = key::get(page);
     let content = stage.content(page);
-    observed(check, case, format_args!("{content}, key {key:02x}"));
+    observed(check, case, &format_args!("{content}, key {key:02x}"));
     key::set(page, 0);
     stage.give_back(page);
 }

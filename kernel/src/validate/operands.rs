@@ -19,18 +19,6 @@ pub(super) fn run(stage: &mut Stage<'_>) {
     let amode31 = PswMask::BASIC.bits();
     let wide = |mask: PswMask| Psw::new(mask, 0).mask;
     let get = Orc::GetState.code();
-    let tell_of = |register: usize, check: u16, case: &str, seen: &Seen| {
-        if seen.is_complete() {
-            let result = seen.gprs[register];
-            observed(
-                check,
-                format_args!("{case}"),
-                format_args!("done {result:x}"),
-            );
-        } else {
-            observed(check, format_args!("{case}"), format_args!("{seen}"));
-        }
-    };
     let tell = |check: u16, case: &str, seen: &Seen| tell_of(3, check, case, seen);
     // (check, case, PSW, operation request code, address)
     let tries = [
@@ -73,7 +61,7 @@ pub(super) fn run(stage: &mut Stage<'_>) {
     for cc in 0..4 {
         let mask = wide(free) | cc << psw::field::CC_SHIFT;
         let seen = run(&essa_code(get), mask, &[(2, at)]);
-        observed(211, format_args!("cc{cc}"), format_args!("{seen}"));
+        observed(211, &format_args!("cc{cc}"), &seen);
     }
     let zero = Frame(0);
     tell(
@@ -82,4 +70,16 @@ pub(super) fn run(stage: &mut Stage<'_>) {
         &stage.attempt(free, &essa_code(get), zero, &[(2, 0)]),
     );
     stage.give_back(page);
+}
+
+/// Prints what a register was told, or how it ended otherwise.
+// Called from everywhere, and never in a hurry.
+#[inline(never)]
+fn tell_of(register: usize, check: u16, case: &str, seen: &Seen) {
+    if seen.is_complete() {
+        let result = seen.gprs[register];
+        observed(check, &case, &format_args!("done {result:x}"));
+    } else {
+        observed(check, &case, seen);
+    }
 }

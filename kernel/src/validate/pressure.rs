@@ -8,6 +8,7 @@ use cmm::{Content, Usage};
 
 use super::stage::{FILLING, Stage, asking_for};
 use super::{NO_ESSA, NOT_OBSERVED, observed};
+use crate::mm::{Mm, PageAllocation};
 
 /// First check.
 const FIRST: u16 = 401;
@@ -49,11 +50,7 @@ const fn kind(usage: Usage, changed: bool, stored: bool, name: &'static str) -> 
 pub(super) fn run(stage: &mut Stage<'_>) {
     if !stage.has_essa {
         for (number, kind) in (FIRST..).zip(&KINDS) {
-            observed(
-                number,
-                format_args!("{}", kind.name),
-                format_args!("{NO_ESSA}"),
-            );
+            observed(number, &kind.name, &NO_ESSA);
         }
         return;
     }
@@ -73,11 +70,7 @@ pub(super) fn run(stage: &mut Stage<'_>) {
         };
         let taken = of_kind().find(|(_, page)| is_taken(stage, *page));
         let Some((_, page)) = taken else {
-            observed(
-                number,
-                format_args!("{}", kind.name),
-                format_args!("{NOT_OBSERVED}"),
-            );
+            observed(number, &kind.name, &NOT_OBSERVED);
             continue;
         };
         let state = stage.state(*page);
@@ -86,8 +79,8 @@ pub(super) fn run(stage: &mut Stage<'_>) {
         let content = stage.content(*page);
         observed(
             number,
-            format_args!("{}", kind.name),
-            format_args!(">{state}, key bits {bits:02x}, then {content}"),
+            &kind.name,
+            &format_args!(">{state}, key bits {bits:02x}, then {content}"),
         );
     }
     for (_, page) in pages {
@@ -106,7 +99,7 @@ fn prepare(stage: &mut Stage<'_>, kind: &Kind) -> Frame {
 }
 
 /// Stores what is there, unless the page has been discarded.
-fn store(stage: &Stage<'_>, page: Frame) {
+pub(super) fn store(stage: &Stage<'_>, page: Frame) {
     let stg = [0xe3, 0x40, 0x20, 0x00, 0x00, 0x24];
     let filling = u64::from_ne_bytes([FILLING; 8]);
     let registers = [(2, page.address().0), (4, filling)];
@@ -120,23 +113,47 @@ fn is_taken(stage: &Stage<'_>, page: Frame) -> bool {
 
 /// Uses all free pages over and over until all that is prepared has been taken, or the time is over.
 fn press(stage: &Stage<'_>, pages: &[(&Kind, Frame)], cold: &[Frame]) {
-    let mm = stage.mm;
-    let free = mm.free_page_count().saturating_sub(LEFT);
-    let mut used = Vec::with_capacity(free);
-    used.extend((0..free).map_while(|_| mm.allocate_pages(0)));
+    let sweep = Sweep::new(stage.mm);
     let end = clock::now() + PATIENCE;
     let all = || pages.iter().map(|(_, page)| page).chain(cold);
     while clock::now() < end && !all().all(|page| is_taken(stage, *page)) {
-        for (number, page) in used.iter().enumerate() {
-            // SAFETY: just allocated, nobody else's.
+        sweep.run(&mut || {
+            let stored = pages.iter().filter(|(kind, _)| kind.stored);
+            stored.for_each(|(_, page)| store(stage, *page));
+        });
+    }
+}
+
+/// All free pages but a few, which are stored into.
+pub(super) struct Sweep<'a> {
+    mm: &'a Mm<'a>,
+    used: Vec<PageAllocation>,
+}
+
+impl<'a> Sweep<'a> {
+    pub(super) fn new(mm: &'a Mm<'a>) -> Self {
+        let free = mm.free_page_count().saturating_sub(LEFT);
+        let mut used = Vec::with_capacity(free);
+        used.extend((0..free).map_while(|_| mm.allocate_pages(0)));
+        Self { mm, used }
+    }
+
+    /// Stores into each page once, and does something else now and then.
+    pub(super) fn run(&self, meanwhile: &mut dyn FnMut()) {
+        for (number, page) in self.used.iter().enumerate() {
+            // SAFETY: the page is this sweep's.
             unsafe { storage::copy_in(page.frame.address(), &[1; 8]) };
             if number % 64 == 0 {
-                let stored = pages.iter().filter(|(kind, _)| kind.stored);
-                stored.for_each(|(_, page)| store(stage, *page));
+                meanwhile();
             }
         }
     }
-    for page in used {
-        mm.free_pages(page.frame, 0);
+}
+
+impl Drop for Sweep<'_> {
+    fn drop(&mut self) {
+        for page in &self.used {
+            self.mm.free_pages(page.frame, 0);
+        }
     }
 }

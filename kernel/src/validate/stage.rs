@@ -8,6 +8,7 @@ use core::fmt;
 
 use arch::attempt::{self, Ended};
 use arch::dat::{PAGE_TABLE_ENTRIES, SHORT_SEGMENT_TABLE_ENTRIES};
+use arch::fault::Fault;
 use arch::interruption::Context;
 use arch::table::{PageTables, SegmentTable};
 use arch::{
@@ -15,14 +16,14 @@ use arch::{
 };
 use cmm::{Content, EssaResult, Orc, PageState, Usage};
 
-use super::{NO_ESSA, NOT_OBSERVED};
+use super::{NO_ESSA, NOT_OBSERVED, observed};
 use crate::mm::Mm;
 
 /// Most frames that are mapped one to one: by the shortest segment table, less the last segment, which is for a page
 /// table that is not there.
 const MAPPED: usize = (SHORT_SEGMENT_TABLE_ENTRIES - 1) * PAGE_TABLE_ENTRIES;
 /// Most pages that checks use.
-const PAGES: usize = 128;
+const PAGES: usize = 160;
 /// Fewest: what checks have in hand at once. With so few, none is left to be paged out for them.
 const FEWEST: usize = 32;
 /// Part of the free pages that checks take, of which each comes with another one.
@@ -167,7 +168,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Writes a page and the one in front of it anew, reference and change bits off.
-    fn fill(&self, page: Frame) {
+    pub(super) fn fill(&self, page: Frame) {
         let front = Frame(page.0 - 1);
         for at in (0..2 * PAGE_SIZE).step_by(PIECE) {
             // SAFETY: both are the stage's.
@@ -223,9 +224,24 @@ impl<'a> Stage<'a> {
         Err(NOT_OBSERVED)
     }
 
+    /// A page in a state for a case of a check, of which is said why if there is none.
+    pub(super) fn prepare(
+        &mut self,
+        check: u16,
+        case: &dyn fmt::Display,
+        wanted: PageState,
+    ) -> Option<Frame> {
+        self.in_state(wanted)
+            .inspect_err(|why| observed(check, case, why))
+            .ok()
+    }
+
     /// Brings a page into a state; returns whether it is there.
-    fn bring(&self, page: Frame, wanted: PageState) -> bool {
+    pub(super) fn bring(&self, page: Frame, wanted: PageState) -> bool {
         let at = page.address();
+        if !self.has_essa && !matches!(wanted, PageState::SR | PageState::SZ) {
+            return false;
+        }
         if wanted.content() == Content::Zero {
             // SAFETY: the page is the stage's, its content is of no worth.
             let released = unsafe { diagnose::release_pages(at, at) };
@@ -246,7 +262,7 @@ impl<'a> Stage<'a> {
         let read = unsafe { storage::try_copy_out(page.address(), &mut bytes) };
         let all = |byte| bytes.iter().all(|other| *other == byte);
         match read {
-            Err(fault) => format!("{:04x}", fault.code),
+            Err(fault) => code_of(fault),
             Ok(()) if all(FILLING) => "kept".to_string(),
             Ok(()) if all(0) => "zero".to_string(),
             Ok(()) => "changed".to_string(),
@@ -266,6 +282,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Executes a program with all of a PSW's first doubleword.
+    // Called from everywhere, and never in a hurry.
+    #[inline(never)]
     pub(super) fn attempt_by(
         &self,
         mask: u64,
@@ -306,6 +324,12 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Prints how a program ended, and the state of the page that it was about.
+    pub(super) fn tell_end(&self, check: u16, case: &dyn fmt::Display, seen: &Seen) {
+        let after = self.state(seen.page.frame());
+        observed(check, case, &format_args!("{seen} >{after}"));
+    }
+
     /// Executes ESSA with any operation request code on a page.
     pub(super) fn essa(&self, orc: u8, page: Frame) -> Seen {
         self.attempt(
@@ -332,6 +356,11 @@ fn give(mm: &Mm<'_>, pages: &[Frame]) {
     for page in pages {
         mm.free_pages(Frame(page.0 - 1), ORDER);
     }
+}
+
+/// What is printed of an interruption whose code alone is known.
+pub(super) fn code_of(fault: Fault) -> String {
+    format!("{:04x}", fault.code)
 }
 
 /// ESSA %r3,%r2,orc.

@@ -4,7 +4,6 @@ use arch::dat::{SHORT_SEGMENT_TABLE_ENTRIES, SegmentEntry, short_segment_table_a
 use arch::{Absolute, Frame, PswMask, storage, translation};
 use cmm::PageState;
 
-use super::observed;
 use super::stage::{Seen, Stage};
 
 /// First check: one for each way.
@@ -75,18 +74,13 @@ pub(super) fn run(stage: &mut Stage<'_>) {
     for (number, way) in (FIRST..).zip(&WAYS) {
         for state in STATES {
             for (mode, mask) in [("real", PswMask::empty()), ("DAT", PswMask::DAT)] {
-                let case = format_args!("{state} {mode}");
-                let page = match stage.in_state(state) {
-                    Ok(page) => page,
-                    Err(why) => {
-                        observed(number, case, format_args!("{why}"));
-                        continue;
-                    }
+                let case = &format_args!("{state} {mode}");
+                let Some(page) = stage.prepare(number, case, state) else {
+                    continue;
                 };
                 let other = stage.take();
                 let seen = touch(stage, mask, way, page, other);
-                let after = stage.state(page);
-                observed(number, case, format_args!("{seen} >{after}"));
+                stage.tell_end(number, case, &seen);
                 stage.give_back(other);
                 stage.give_back(page);
             }
@@ -98,13 +92,9 @@ pub(super) fn run(stage: &mut Stage<'_>) {
 pub(super) fn tables(stage: &mut Stage<'_>) {
     let segments = stage.take();
     for state in STATES {
-        let case = format_args!("{state}");
-        let table = match stage.in_state(state) {
-            Ok(table) => table,
-            Err(why) => {
-                observed(TABLE, case, format_args!("{why}"));
-                continue;
-            }
+        let case = &format_args!("{state}");
+        let Some(table) = stage.prepare(TABLE, case, state) else {
+            continue;
         };
         let entries =
             (0..SHORT_SEGMENT_TABLE_ENTRIES).map(|number| (number, SegmentEntry::INVALID));
@@ -121,8 +111,7 @@ pub(super) fn tables(stage: &mut Stage<'_>) {
         let fetch = WAYS[0].code;
         let seen = stage.attempt(PswMask::DAT, fetch, table, &[(2, (last as u64) << 20)]);
         stage.space = None;
-        let after = stage.state(table);
-        observed(TABLE, case, format_args!("{seen} >{after}"));
+        stage.tell_end(TABLE, case, &seen);
         stage.give_back(table);
     }
     stage.give_back(segments);

@@ -54,10 +54,14 @@ pub fn steps(pages: u32, passes: u64) -> u64 {
     passes * u64::from(pages) * Part::ALL.len() as u64
 }
 
-/// Reads the archive and checks it until the tasks have ended.
+/// Reads the archive and checks it until the tasks have ended, a file at a time: whole time slices, of which it would
+/// get one whenever a task waits, would be most of the time.
 fn read_archive(archive: &Archive<'_>, seed: u64, ended: &AtomicBool) -> Result<u64, Failure> {
     let mut reader = Verify::new(archive, u64::MAX, seed);
-    reader.run(|_| !ended.load(Ordering::Relaxed))?;
+    reader.run(|_| {
+        task::yield_now();
+        !ended.load(Ordering::Relaxed)
+    })?;
     Ok(reader.bytes_verified)
 }
 

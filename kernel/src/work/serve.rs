@@ -86,15 +86,20 @@ impl Popularity {
 }
 
 /// One CPU's requests.
-struct Server<'a> {
+pub(super) struct Server<'a> {
     archive: &'a Archive<'a>,
     popularity: Popularity,
     random: Pcg64Mcg,
-    served: Served,
+    /// What it has served.
+    pub(super) served: Served,
 }
 
 impl<'a> Server<'a> {
-    fn new(archive: &'a Archive<'a>, seed: u64, number: u64) -> Result<Self, OutOfMemory> {
+    pub(super) fn new(
+        archive: &'a Archive<'a>,
+        seed: u64,
+        number: u64,
+    ) -> Result<Self, OutOfMemory> {
         // All CPUs agree on who is popular, and on nothing else.
         let mut random = Pcg64Mcg::new(u128::from(seed) << 1 | 1);
         let popularity = Popularity::new(archive, &mut random)?;
@@ -152,6 +157,14 @@ impl<'a> Server<'a> {
         }
         self.served.requests += 1;
         Ok(())
+    }
+
+    /// Serves a file of its choice; returns a random number that is not 0.
+    pub(super) fn serve(&mut self, copy: Copy) -> Result<u64, Failure> {
+        if let Some(number) = self.popularity.choose(&mut self.random) {
+            self.request(number, copy)?;
+        }
+        Ok(self.random.next_u64() | 1)
     }
 
     fn run(&mut self, requests: u64, copy: Copy, stop: &AtomicBool) -> Result<Served, Failure> {

@@ -23,8 +23,8 @@ fn content(seed: u64, page: u64, version: u64) -> u64 {
     (seed ^ page << 32 ^ version).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
 
-/// A task's memory, used in the problem state.
-struct Memory {
+/// A task's memory behind the table of its versions, used in the problem state.
+pub(super) struct Memory {
     seed: u64,
     pages: u64,
     versions: *mut u64,
@@ -34,6 +34,24 @@ struct Memory {
 }
 
 impl Memory {
+    /// So many pages, whose table begins there; nothing was written yet.
+    pub(super) fn new(start: u64, pages: u64, seed: u64) -> Self {
+        let versions = core::ptr::with_exposed_provenance_mut::<u64>(start as usize);
+        Self {
+            seed,
+            pages,
+            versions,
+            data: versions.wrapping_add((pages.div_ceil(WORDS) * WORDS) as usize),
+            checked: 0,
+            wrong: 0,
+        }
+    }
+
+    /// The address behind it.
+    pub(super) fn end(&self) -> u64 {
+        self.word(self.pages, 0).addr() as u64
+    }
+
     fn word(&self, page: u64, place: u64) -> *mut u64 {
         self.data.wrapping_add((page * WORDS + place) as usize)
     }
@@ -42,7 +60,7 @@ impl Memory {
         self.versions.wrapping_add(page as usize)
     }
 
-    fn check(&mut self, page: u64) {
+    pub(super) fn check(&mut self, page: u64) {
         // SAFETY: both areas are mapped for this task alone; volatile, so that each access is made.
         let right = unsafe {
             let expected = content(self.seed, page, self.version(page).read_volatile());
@@ -54,7 +72,7 @@ impl Memory {
         self.wrong += u64::from(!right);
     }
 
-    fn write(&mut self, page: u64) {
+    pub(super) fn write(&mut self, page: u64) {
         // SAFETY: as in `check`.
         unsafe {
             let version = self.version(page).read_volatile() + 1;
@@ -66,11 +84,21 @@ impl Memory {
         }
     }
 
-    fn check_all(&mut self) {
+    pub(super) fn check_all(&mut self) {
         (0..self.pages).for_each(|page| self.check(page));
     }
 
-    fn exit(&self) -> ! {
+    pub(super) fn write_all(&mut self) {
+        (0..self.pages).for_each(|page| self.write(page));
+    }
+
+    /// Adds what was checked of another memory.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.checked += other.checked;
+        self.wrong += other.wrong;
+    }
+
+    pub(super) fn exit(&self) -> ! {
         loop {
             supervisor_call::<EXIT>(self.checked, self.wrong);
         }
@@ -79,15 +107,7 @@ impl Memory {
 
 /// What a task does, in the problem state.
 extern "C" fn program(start: u64, pages: u64, rounds: u64, seed: u64) -> ! {
-    let versions = core::ptr::with_exposed_provenance_mut::<u64>(start as usize);
-    let mut memory = Memory {
-        seed,
-        pages,
-        versions,
-        data: versions.wrapping_add((pages.div_ceil(WORDS) * WORDS) as usize),
-        checked: 0,
-        wrong: 0,
-    };
+    let mut memory = Memory::new(start, pages, seed);
     let mut random = seed | 1;
     for round in 0..rounds {
         let page = (next_random(&mut random) >> 33) % pages;
@@ -98,7 +118,7 @@ extern "C" fn program(start: u64, pages: u64, rounds: u64, seed: u64) -> ! {
         if round == rounds / 2 && supervisor_call::<FORK>(0, 0) == 0 {
             memory.checked = 0;
             memory.check_all();
-            (0..pages).for_each(|page| memory.write(page));
+            memory.write_all();
             memory.check_all();
             memory.exit();
         }

@@ -8,8 +8,8 @@ use std::sync::{Mutex, OnceLock};
 use arch::{Frame, PAGE_SIZE, storage};
 use kernel::mm::{Key, Mm, Store, StoreError};
 
-use crate::FILE_PAGES;
 use crate::model::{Content, OFFSETS, original};
+use crate::pair::FILE_PAGES;
 
 /// The device.
 #[derive(Default)]

@@ -2,10 +2,10 @@
 //! and its details are inside the host what they are on the bare emulator, but for differences that are
 //! listed by name.
 
-mod case;
-mod differences;
+pub(crate) mod case;
+pub(crate) mod differences;
 mod programs;
-mod result;
+pub(crate) mod result;
 mod specs;
 
 use std::fs;
@@ -19,7 +19,7 @@ use crate::runs::leak;
 use crate::shadow::bare_lines;
 use crate::support::{Verdict, folder, run, trial};
 use case::Case;
-use differences::DIFFERENCES;
+use differences::{DIFFERENCES, Difference};
 use result::Result as Found;
 use xtask::events::Event;
 
@@ -51,13 +51,23 @@ fn same() -> Verdict {
     fs::write(&path, case::image(&cases)).map_err(|error| error.to_string())?;
     let bare = results(bare_lines(&path)?, cases.len())?;
     let hosted = results(hosted(&path, "lru")?, cases.len())?;
-    let (mut told, mut used) = (Vec::new(), vec![false; DIFFERENCES.len()]);
-    for ((case, bare), hosted) in cases.iter().zip(&bare).zip(&hosted) {
+    compare(&cases, &bare, &hosted, DIFFERENCES)
+}
+
+/// Fails unless all that differs between two lists of results is explained, and each explanation is of use.
+pub(crate) fn compare(
+    cases: &[Case],
+    bare: &[Found],
+    hosted: &[Found],
+    differences: &[Difference],
+) -> Verdict {
+    let (mut told, mut used) = (Vec::new(), vec![false; differences.len()]);
+    for ((case, bare), hosted) in cases.iter().zip(bare).zip(hosted) {
         let differing = bare.differing(hosted);
         if differing.is_empty() {
             continue;
         }
-        match DIFFERENCES
+        match differences
             .iter()
             .position(|difference| difference.explains(case, bare, &differing))
         {
@@ -73,7 +83,7 @@ fn same() -> Verdict {
         cases.len(),
         told.join("\n")
     );
-    for (difference, used) in DIFFERENCES.iter().zip(used) {
+    for (difference, used) in differences.iter().zip(used) {
         check!(
             used,
             "there is no such difference any more: {}",
@@ -89,7 +99,11 @@ fn discarded() -> Verdict {
     let folder = folder();
     let path = folder.path().join("guest.img");
     fs::write(&path, case::image_of_lost(&cases)).map_err(|error| error.to_string())?;
-    let results = results(hosted(&path, "steal")?, cases.len())?;
+    must_be_lost(&cases, &results(hosted(&path, "steal")?, cases.len())?)
+}
+
+/// Fails unless each case has ended in a discard fault that left no trace.
+pub(crate) fn must_be_lost(cases: &[Case], results: &[Found]) -> Verdict {
     for (case, result) in cases.iter().zip(results) {
         let (registers, psw) = case.untouched();
         let expected: [(&str, &[u8]); 4] = [
@@ -132,7 +146,7 @@ fn hosted(path: &Path, policy: &'static str) -> Result<Vec<String>, Failed> {
     Ok(lines.collect())
 }
 
-fn results(lines: Vec<String>, count: usize) -> Result<Vec<Found>, Failed> {
+pub(crate) fn results(lines: Vec<String>, count: usize) -> Result<Vec<Found>, Failed> {
     let found: Vec<_> = lines.iter().filter_map(|line| Found::parse(line)).collect();
     check!(
         found.len() == count,
@@ -144,7 +158,7 @@ fn results(lines: Vec<String>, count: usize) -> Result<Vec<Found>, Failed> {
 
 impl Case {
     /// The instruction's mnemonic.
-    fn mnemonic(&self) -> &str {
+    pub(crate) fn mnemonic(&self) -> &str {
         let end = self.name.find([' ', ',']).unwrap_or(self.name.len());
         &self.name[..end]
     }

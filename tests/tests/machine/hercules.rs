@@ -2,6 +2,9 @@
 //! in ESA/390 mode by a load list or from a card reader, with messages for the console in EBCDIC,
 //! storage keys as the architecture has them, and DIAGNOSE X'250' of somebody else's.
 
+mod back_ends;
+pub(crate) mod both_ways;
+
 use std::fs::{self, File};
 use std::process::Command;
 
@@ -14,6 +17,7 @@ use xtask::workspace::find_program;
 
 use crate::check;
 use crate::files;
+use crate::runs::disk_has;
 use crate::support::{Verdict, finish, folder, xtask};
 
 /// How long a machine may take, in seconds.
@@ -21,7 +25,7 @@ const LIMIT: &str = "100";
 
 pub(crate) fn tests() -> Vec<Trial> {
     type Case = (&'static str, fn() -> Verdict);
-    let all: [Case; 6] = [
+    let all: [Case; 8] = [
         (
             "the_kernel_starts_in_esa390_mode_from_a_load_list",
             load_list,
@@ -34,16 +38,24 @@ pub(crate) fn tests() -> Vec<Trial> {
         ("the_kernel_reads_a_disk_by_diag250", disk),
         ("the_kernel_runs_tasks", tasks),
         ("the_host_discards_pages_of_its_guests", host),
+        ("the_host_divides_disks_among_its_guests", guest_disks),
+        ("the_host_runs_tasks_that_are_paged_out", || {
+            guest_tasks("trap", "1")
+        }),
     ];
-    let trial = |(name, test): Case| {
-        Trial::ignorable_test(format!("hercules::{name}"), move || {
-            if let Err(error) = require() {
-                return Ok(Completion::ignored_with(format!("{error:#}")));
-            }
-            test().map(|()| Completion::Completed)
-        })
-    };
-    all.into_iter().map(trial).collect()
+    let tests = all.map(|(name, test)| hercules_trial(name, test));
+    let tests = tests.into_iter().chain(back_ends::tests());
+    tests.chain(both_ways::tests()).collect()
+}
+
+/// A test that needs the emulator.
+fn hercules_trial(name: &str, test: impl FnOnce() -> Verdict + Send + 'static) -> Trial {
+    Trial::ignorable_test(format!("hercules::{name}"), move || {
+        if let Err(error) = require() {
+            return Ok(Completion::ignored_with(format!("{error:#}")));
+        }
+        test().map(|()| Completion::Completed)
+    })
 }
 
 fn require() -> anyhow::Result<()> {
@@ -86,23 +98,45 @@ struct Ran {
 
 /// Runs the script that lies beside the images.
 fn run(folder: &TempDir, image: &str, from: &str, cpus: u16) -> Result<Ran, Failed> {
+    let (log, good) = run_script(folder, image, from, cpus, LIMIT)?;
+    let events = events_of(&lines_of(&log))?;
+    Ok(Ran { log, good, events })
+}
+
+/// As [`run`], in at most so many seconds; returns what was printed, and whether the script says that all was well.
+fn run_script(
+    folder: &TempDir,
+    image: &str,
+    from: &str,
+    cpus: u16,
+    seconds: &str,
+) -> Result<(String, bool), Failed> {
     let folder = folder.path().join("hercules");
     let mut command = Command::new("timeout");
     command
-        .args([LIMIT, "./run.sh", image, from])
+        .args([seconds, "./run.sh", image, from])
         .env("CPUS", cpus.to_string())
         .env("MEMORY", if image == "kernel" { "24" } else { "" });
     command.current_dir(&folder);
     let done = finish(command)?;
     let log = fs::read(folder.join("run.log")).map_err(text)?;
     let log = String::from_utf8_lossy(&log).into_owned();
+    Ok((log, done.status == Some(0)))
+}
+
+/// The lines that an image has printed, put together.
+fn lines_of(log: &str) -> Vec<String> {
     let mut pieces = Pieces::default();
+    let lines = log.lines().map(without_color);
+    let lines = lines.filter_map(|line| pieces.join(line));
+    lines.filter(|line| line.starts_with("{\"kind\"")).collect()
+}
+
+/// What they say, and those of guests that they hold.
+fn events_of(lines: &[String]) -> Result<Vec<Event>, Failed> {
     let mut found = Vec::new();
-    for line in log.lines().filter_map(|line| pieces.join(line)) {
-        if !line.starts_with("{\"kind\"") {
-            continue;
-        }
-        let event = events::parse(&line).map_err(|error| format!("{error}: {line}"))?;
+    for line in lines {
+        let event = events::parse(line).map_err(|error| format!("{error}: {line}"))?;
         if let Event::Console(console) = &event
             && console.line.starts_with('{')
         {
@@ -110,14 +144,26 @@ fn run(folder: &TempDir, image: &str, from: &str, cpus: u16) -> Result<Ran, Fail
         }
         found.push(event);
     }
-    Ok(Ran {
-        log,
-        good: done.status == Some(0),
-        events: found,
-    })
+    Ok(found)
+}
+
+/// A line as it was printed: Hercules says in front of some in which color to show them.
+fn without_color(line: &str) -> &str {
+    let is_colored = line.starts_with("<pnl");
+    let end = line.find('>').filter(|_| is_colored);
+    end.map_or(line, |end| &line[end + 1..])
 }
 
 impl Ran {
+    /// The lines of all guests.
+    fn printed(&self) -> Vec<String> {
+        let lines = self.events.iter().filter_map(|event| match event {
+            Event::Console(console) => Some(console.line.clone()),
+            _ => None,
+        });
+        lines.collect()
+    }
+
     /// The kernels' own outcomes, of which there must be so many good ones.
     fn guests(&self, count: usize) -> Result<Vec<&Guest>, Failed> {
         check!(self.good, "it did not end well:\n{}", self.log);
@@ -136,10 +182,9 @@ impl Ran {
             self.log
         );
         for guest in &guests {
-            check!(
-                guest.mismatches == 0 && guest.bytes_verified > 0,
-                "{guest:?}"
-            );
+            check!(guest.mismatches == 0, "{guest:?}");
+            let is_compared = guest.bytes_verified > 0 || guest.work == "disks";
+            check!(is_compared, "{guest:?}");
         }
         Ok(guests)
     }
@@ -250,5 +295,41 @@ fn host() -> Verdict {
     let faults: u64 = guests.iter().map(|guest| guest.discard_faults).sum();
     let lost: u64 = guests.iter().map(|guest| guest.stable_failures).sum();
     check!(faults > 0 && lost > 0, "nothing was discarded: {guests:?}");
+    Ok(())
+}
+
+/// Each guest has its part of the machine's disks, which somebody else's X'250' reads and writes: seen from outside.
+fn guest_disks() -> Verdict {
+    let guests = ["--guest-memory", "8M", "--memory", "16M"];
+    let images = images(&[&["--work", "disks", "--seed", "70"], &guests[..]].concat())?;
+    let disks = scratch(&images)?;
+    attach(&images, "host", &disks)?;
+    run(&images, "host", "list", 1)?.guests(2)?;
+    for (number, file) in disks {
+        let image = fs::read(images.path().join("hercules").join(file)).map_err(text)?;
+        disk_has(&image, &format!("{number:04x}"), 2)?;
+    }
+    Ok(())
+}
+
+/// Everything at once on a host that has less memory than its guest sees and takes all that it may: what is stable goes
+/// to a device, what the tasks write to disks of the guest's.
+fn guest_tasks(back_end: &str, cpus: &str) -> Verdict {
+    let append = format!("g.steps=12 backend={back_end}");
+    let work = ["--work", "churn", "--append", &append];
+    let guest = ["--guests", "1", "--guest-memory", "6M", "--memory", "4M"];
+    let host = ["--evict", "steal", "--paging", "model:8M"];
+    let cpus_of = ["--cpus", cpus, "--machine-cpus", cpus];
+    let images = images(&[&work[..], &guest, &host, &cpus_of].concat())?;
+    attach(&images, "host", &scratch(&images)?)?;
+    let ran = run(&images, "host", "list", cpus.parse().map_err(text)?)?;
+    let guests = ran.guests(1)?;
+    let moved = guests[0].swapped_in > 0 && guests[0].pages_written > 0;
+    check!(moved && guests[0].discard_faults > 0, "{:?}", guests[0]);
+    let paged = ran.events.iter().any(|event| match event {
+        Event::Host(host) => host.guests[0].page_writes > 0 && host.guests[0].page_reads > 0,
+        _ => false,
+    });
+    check!(paged, "no page was written and read:\n{}", ran.log);
     Ok(())
 }

@@ -13,6 +13,7 @@ mod cost;
 mod cpus;
 mod emulation;
 mod fake;
+mod farm;
 mod files;
 mod foreign;
 mod guest_disks;
@@ -30,6 +31,7 @@ mod personalities;
 mod policies;
 mod random;
 mod registers;
+mod report;
 mod requests;
 mod rival;
 mod runs;
@@ -38,6 +40,7 @@ mod streams;
 mod support;
 mod tasks;
 mod toolchains;
+mod trace;
 mod validate;
 mod vcpus;
 
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         cpus::tests(),
         emulation::tests(),
         fake::tests(),
+        farm::tests(),
         foreign::tests(),
         guest_disks::tests(),
         instructions::tests(),
@@ -75,11 +79,13 @@ fn main() -> ExitCode {
         personalities::tests(),
         policies::tests(),
         registers::tests(),
+        report::tests(),
         requests::tests(),
         rival::tests(),
         streams::tests(),
         tasks::tests(),
         toolchains::tests(),
+        trace::tests(),
         validate::tests(),
         vcpus::tests(),
         hercules::tests(),

@@ -14,6 +14,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
         trial("operator::a_script", a_script),
         trial("operator::a_guest_is_stopped", a_guest_is_stopped),
+        trial("operator::settings_are_changed", settings),
         trial("operator::who_is_paused_for_ever_is_stopped", || {
             let run = scripted("op=wait 200\nop=pause\n", LONG)?;
             run.must_fail(&["guest 0: stopped by the operator"])
@@ -26,6 +27,54 @@ pub(crate) fn tests() -> Vec<Trial> {
         tests.push(trial(name, move || refused(script, words)));
     }
     tests
+}
+
+/// Volatile pages come and go with the hints that count, and guests shrink to what is not withheld.
+fn settings() -> Verdict {
+    let script = "op=wait 300\nop=states\nop=map\n\
+                  op=hinting unused\nop=evict\nop=wait 300\nop=states\n\
+                  op=hinting full\nop=policy steal:20\nop=wait 300\nop=states\n\
+                  op=withhold 1500\nop=withhold 99999\nop=wait 500\nop=list\n";
+    let more = [
+        "--memory",
+        "8M",
+        "--guest-memory",
+        "12M",
+        "--paging",
+        "model:32M:1:1",
+    ];
+    let run = scripted(script, &[COUNTED, &more].concat())?;
+    run.must_be_good()?;
+    let states = answers(&run, "states");
+    check!(states.len() == 6, "{states:?}");
+    let volatile = |answers: &[&Operator]| -> u64 {
+        let pages = |answer: &Operator| ["Vr", "Pr"].map(|state| answer.counts[state]);
+        answers.iter().flat_map(|answer| pages(answer)).sum()
+    };
+    let [before, unused, full] = [0, 2, 4].map(|first| volatile(&states[first..first + 2]));
+    check!(
+        before > 0 && unused == 0 && full > 0,
+        "volatile: {before}, {unused} while they do not count, {full} again"
+    );
+    for map in answers(&run, "map") {
+        let text = map.text.as_deref().unwrap_or_default();
+        check!(text.len() == 512 && map.counts["pages"] == 6, "{map:?}");
+        check!(text.contains('S') && text.contains('V'), "{text}");
+    }
+    let refused = answers(&run, "withhold");
+    let refused = refused
+        .iter()
+        .filter(|answer| answer.status == Status::Failed);
+    check!(refused.count() == 1, "more was withheld than there is");
+    let resident = answers(&run, "list")
+        .iter()
+        .map(|answer| answer.counts["resident"])
+        .sum::<u64>();
+    check!(
+        resident <= 2048 - 1500,
+        "{resident} pages are resident of 548 frames"
+    );
+    Ok(())
 }
 
 /// Scripts that are none, and what is said of them.

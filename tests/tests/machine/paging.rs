@@ -173,7 +173,7 @@ fn overcommitted(more: &[&str]) -> Result<Run, Failed> {
 }
 
 /// Of options that are given several times, the last one.
-fn last_of_each<'a>(options: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn last_of_each<'a>(options: &[&'a str]) -> Vec<&'a str> {
     let is_name = |word: &&str| word.starts_with("--");
     let mut kept: Vec<&str> = Vec::new();
     let mut rest = options;

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use std::thread;
 
 use libtest_mimic::{Failed, Trial};
+
+use crate::hercules::both_ways;
 use tempfile::TempDir;
 use xtask::events::{self, Event, Guest, Host, Outcome, Status};
 use xtask::testing::PROGRAM_VARIABLE;
@@ -21,7 +23,13 @@ pub(crate) fn trial(
     name: impl Into<String>,
     test: impl FnOnce() -> Verdict + Send + 'static,
 ) -> Trial {
-    Trial::test(name, test)
+    let (back_end, name) = both_ways::named(name.into());
+    Trial::test(name, move || {
+        both_ways::redirect(back_end);
+        let verdict = test();
+        both_ways::redirect(None);
+        verdict
+    })
 }
 
 /// Fails the test with a text unless `condition` holds.
@@ -119,7 +127,10 @@ pub(crate) fn run(arguments: &[&str]) -> Result<Run, Failed> {
 
 /// As [`run`], in a directory that the caller keeps.
 pub(crate) fn run_in(folder: &TempDir, arguments: &[&str]) -> Result<Run, Failed> {
-    read_run(folder, qemu(folder, arguments))
+    match both_ways::redirected(arguments, "120") {
+        Some(run) => run,
+        None => read_run(folder, qemu(folder, arguments)),
+    }
 }
 
 /// As [`run_in`], doing something else meanwhile, whose failure comes first.
@@ -141,6 +152,9 @@ pub(crate) fn run_while(
 
 /// As [`run`], with a time limit in seconds.
 pub(crate) fn run_within(timeout: &str, arguments: &[&str]) -> Result<Run, Failed> {
+    if let Some(run) = both_ways::redirected(arguments, timeout) {
+        return run;
+    }
     let folder = folder();
     read_run(&folder, qemu_within(&folder, timeout, arguments))
 }

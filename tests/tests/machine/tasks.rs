@@ -27,6 +27,10 @@ pub(crate) fn tests() -> Vec<Trial> {
         "tasks::everything_at_once_while_cpus_go_off_and_on",
         || churned(&["--cpus", "2", "--machine-cpus", "2", "--hotplug"]),
     ));
+    tests.push(trial(
+        "tasks::reading_beside_them_takes_no_whole_time_slices",
+        beside,
+    ));
     tests.push(trial("tasks::no_memory_to_start_one", no_memory_to_start));
     for (name, more) in HOSTED {
         let name = format!("tasks::everything_at_once_in_a_guest_{name}");
@@ -114,6 +118,16 @@ fn churned(more: &[&str]) -> Result<(), libtest_mimic::Failed> {
             guest.writes_skipped > 0 && guest.read_ahead_used > 0,
             "{guest:?}"
         );
+    }
+    Ok(())
+}
+
+/// Whoever reads the archive beside the tasks does so by one file at a time, of which the largest is read in a time
+/// slice many times over.
+fn beside() -> Result<(), libtest_mimic::Failed> {
+    for guest in churn(&["--bare", "--memory", "12M"])?.guests() {
+        let most = guest.switches * 64 * 1024;
+        check!(guest.bytes_verified < most, "{guest:?}");
     }
     Ok(())
 }

@@ -85,18 +85,26 @@ fn whole(personality: &str) -> Verdict {
 fn bare() -> Verdict {
     let (done, cases) = validate(&["--bare"])?;
     check!(done.status == Some(0), "{}", done.stderr);
-    // What is the same is that every form of the instruction is an operation exception.
+    // What is the same is that every form of the instruction is an operation exception, beside what devices do with
+    // a page that is there.
+    let by_devices = |case: &&Validation| (326..=333).contains(&case.check);
     let same = cases.iter().filter(|case| case.verdict == Is::Same);
+    let same = same.filter(|case| !by_devices(case));
     check!(
         same.clone().count() > 30 && same.clone().all(|case| case.observed.starts_with("0001")),
         "{cases:#?}"
     );
     let skipped = cases.iter().filter(|case| case.verdict == Is::Skipped);
+    let has_none = |what: &str| skipped.clone().all(|case| case.observed.contains(what));
     check!(
-        skipped.clone().count() > 200
-            && skipped
-                .clone()
-                .all(|case| case.observed.contains("no ESSA")),
+        skipped.clone().count() > 200 && has_none(": no "),
+        "{cases:#?}"
+    );
+    let by_devices = cases.iter().filter(by_devices);
+    check!(
+        by_devices
+            .clone()
+            .any(|case| case.verdict == Is::Same && case.observed == "done >none"),
         "{cases:#?}"
     );
     Ok(())
@@ -109,8 +117,9 @@ fn small() -> Verdict {
     let skipped: Vec<_> = skipped
         .map(|case| (case.check, &case.observed as &str))
         .collect();
+    const OF_TWO: [u16; 10] = [501, 502, 503, 504, 505, 506, 601, 602, 904, 905];
     check!(
-        skipped == [(501, "skipped: one CPU"), (502, "skipped: one CPU")],
+        skipped == OF_TWO.map(|check| (check, "skipped: one CPU")),
         "{skipped:?}"
     );
     let (same, missing) = (count(&cases, Is::Same), count(&cases, Is::NotObserved));
@@ -131,10 +140,13 @@ fn stops() -> Verdict {
         .iter()
         .map(|case| (case.check, &case.observed as &str))
         .collect();
-    check!(
-        observed == [(901, "Sr, then Pr"), (902, "stops"), (903, "stops")],
-        "{observed:?}"
-    );
+    let first = [(901, "Sr, then Pr"), (902, "stops"), (903, "stops")];
+    check!(observed.starts_with(&first), "{observed:?}");
+    // It is still tried what is behind them.
+    let last = observed
+        .last()
+        .is_some_and(|(check, text)| *check == 907 && text.contains("Sr>Sr"));
+    check!(last, "{observed:?}");
     Ok(())
 }
 

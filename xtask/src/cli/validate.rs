@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Personality, SetupOptions, policy, size};
+use super::{Personality, SetupOptions, Word as _, policy, size};
 use crate::failure;
 
 /// Form of what `validate` prints.
@@ -72,7 +72,7 @@ impl ValidateOptions {
         let default = match (&self.log, self.bare) {
             (Some(_), _) => None,
             (None, true) => Some("tcg".to_owned()),
-            (None, false) => Some(self.personality.host_word().to_owned()),
+            (None, false) => Some(self.personality.word()),
         };
         self.profile
             .clone()

@@ -2,6 +2,21 @@
 
 use clap::ValueEnum;
 
+/// What the images know by the same word as people do.
+pub trait Word: ValueEnum {
+    /// The word.
+    fn word(&self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+impl Word for Hinting {}
+impl Word for Personality {}
+impl Word for Console {}
+impl Word for Work {}
+impl Word for Control {}
+
 /// How much of the hints counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Hinting {
@@ -19,18 +34,6 @@ pub enum Hinting {
 }
 
 impl Hinting {
-    /// The host's word for it.
-    #[must_use]
-    pub fn host_word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Unused => "unused",
-            Self::Full => "full",
-            Self::Extended => "full+extended",
-            Self::Balloon => "balloon",
-        }
-    }
-
     /// The kernel's word for it.
     #[must_use]
     pub fn kernel_word(self) -> &'static str {
@@ -57,17 +60,6 @@ pub enum Personality {
 }
 
 impl Personality {
-    /// The host's word for it.
-    #[must_use]
-    pub fn host_word(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Kvm => "kvm",
-            Self::KvmNew => "kvm-new",
-            Self::Zvm => "zvm",
-        }
-    }
-
     /// Whether volatile pages may go without being written.
     #[must_use]
     pub fn discards(self) -> bool {
@@ -86,15 +78,6 @@ pub enum Console {
 }
 
 impl Console {
-    /// The host's word for it.
-    #[must_use]
-    pub fn host_word(self) -> &'static str {
-        match self {
-            Self::Ascii => "ascii",
-            Self::Line => "line",
-        }
-    }
-
     /// QEMU's device.
     #[must_use]
     pub fn device(self) -> &'static str {
@@ -129,30 +112,15 @@ pub enum Work {
     Pages,
     /// Finds out what ESSA does here.
     Validate,
+    /// Serves files as a machine of a farm.
+    Farm,
 }
 
 impl Work {
-    /// The kernel's word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Verify => "verify",
-            Self::Measure => "measure",
-            Self::Disks => "disks",
-            Self::Swap => "swap",
-            Self::Churn => "churn",
-            Self::Serve => "serve",
-            Self::Idle => "idle",
-            Self::Reporting => "reporting",
-            Self::Pages => "pages",
-            Self::Validate => "validate",
-        }
-    }
-
     /// Whether guests run tasks, whose memory no hint makes worthless.
     #[must_use]
     pub fn has_tasks(self) -> bool {
-        matches!(self, Self::Swap | Self::Churn)
+        matches!(self, Self::Swap | Self::Churn | Self::Farm)
     }
 }
 
@@ -176,20 +144,6 @@ pub enum Control {
 }
 
 impl Control {
-    /// The images' word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::SkipMakeStable => "skip-make-stable",
-            Self::IgnoreDiscardFault => "ignore-discard-fault",
-            Self::SkipSignOff => "skip-sign-off",
-            Self::DiscardStable => "discard-stable",
-            Self::MuteCpu => "mute-cpu",
-            Self::LateCpu => "late-cpu",
-            Self::WrongToken => "wrong-token",
-        }
-    }
-
     /// Whether the host makes the mistake; else the kernel does.
     #[must_use]
     pub fn is_of_host(self) -> bool {

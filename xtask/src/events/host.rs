@@ -31,6 +31,8 @@ records! {
         hinting: String,
         /// Hypervisor that it passes for: model, kvm, kvm-new, zvm.
         personality: String,
+        /// How it lets guests run: trap, sie.
+        backend: String,
         /// Where pages go that must be kept: none, disk, model.
         paging: String,
         /// Frames of expanded storage, where they go first.
@@ -90,8 +92,25 @@ records! {
         reclaimed: u64,
         /// How long that took, in nanoseconds: instructions, if they are counted.
         reclaim_ns: u64,
+        /// From the time when guests could run to the end, in nanoseconds.
+        elapsed_ns: u64,
+        /// Time of taking samples, in nanoseconds.
+        sampling_ns: u64,
+        /// Time of the monitor that drives balloons, in nanoseconds.
+        monitor_ns: u64,
         /// One entry a guest.
         guests: Vec<HostGuest>,
+    }
+    /// Host: what there is of everything at a moment.
+    Sample {
+        /// Position among the host's lines.
+        seq: u64,
+        /// Since guests could run, in nanoseconds.
+        time_ns: u64,
+        /// Pages of all guests by state; states of no page are absent.
+        states: Counts,
+        /// Frames, pages, and what has happened so far, by name.
+        counts: Counts,
     }
     /// Host: the answer to a command of its operator.
     Operator {
@@ -170,6 +189,16 @@ records! {
         diagnose: Counts,
         /// Time that the guest ran, in microseconds.
         cpu_us: u64,
+        /// Bytes that it has written to its disks.
+        disk_bytes_written: u64,
+        /// Bytes that it has read from them.
+        disk_bytes_read: u64,
+        /// Time in which it executed instructions itself, in nanoseconds.
+        ran_ns: u64,
+        /// Time of exits for ESSA and discard faults, in nanoseconds.
+        hinting_ns: u64,
+        /// Time of exits for requests of virtio devices, in nanoseconds.
+        virtio_ns: u64,
     }
 }
 

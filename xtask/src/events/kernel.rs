@@ -130,6 +130,19 @@ records! {
         /// How often it happened, all times together.
         events: u64,
     }
+    /// Kernel: what a machine of a farm has served.
+    Requests {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// Bytes of files.
+        bytes: u64,
+        /// From the first request to the end of the last, in nanoseconds.
+        elapsed_ns: u64,
+        /// How long requests took, added up, in nanoseconds.
+        busy_ns: u64,
+        /// Requests by how long they took, in buckets of `kernel::work::latency`.
+        latency: Counts,
+    }
     /// Kernel: the outcome and all counters.
     Guest {
         /// Position among the emitter's lines.

@@ -17,12 +17,11 @@ mod write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
 
-use crate::cli::{Arguments, Command, ImageOptions, QemuOptions};
+use crate::cli::{ImageOptions, QemuOptions, SetupOptions};
 use crate::images::{self, Images, Variant};
 use crate::record::Folder;
-use crate::run::Scenario;
+use crate::run::scenario::{self, Scenario};
 use crate::{failure, files, process, toolchain, workspace};
 use flat::Flat;
 pub use write::Target;
@@ -70,8 +69,8 @@ pub(crate) fn command(options: &ImageOptions, json: bool) -> Result<()> {
     // Found out before anything is built.
     let folders = chosen.iter().map(|target| make(&out.join(target.name())));
     let folders = folders.collect::<Result<Vec<_>>>()?;
-    let [kernel, host] = [true, false].map(|bare| told(&options.passed_on, bare));
-    let told = [("kernel", kernel?), ("host", host?)];
+    let [kernel, host] = told(&options.passed_on, &options.setup)?;
+    let told = [("kernel", kernel), ("host", host)];
     let toolchain = toolchain::find(options.setup.toolchain, options.setup.permission())?;
     let book = workspace::root().join("docs");
     let packed = files::packed(options.files.as_deref().unwrap_or(&book))?;
@@ -96,44 +95,28 @@ fn make(folder: &Path) -> Result<PathBuf> {
     Ok(folder.to_path_buf())
 }
 
-/// The options that describe what the kernel alone, or the host, is to do: what the user has passed
-/// on is for the one that it names.
-fn told(passed_on: &[String], bare: bool) -> Result<Box<QemuOptions>> {
-    let defaults: &[&str] = if bare { &KERNEL } else { &HOST };
-    let is_for_kernel = passed_on.iter().any(|word| word == "--bare");
-    let words = passed_on.iter().map(String::as_str);
-    let program = ["xtask", "qemu", "--memory-disk"].into_iter();
-    let line: Vec<_> = if bare == is_for_kernel {
-        let defaults = defaults.iter().copied().filter(|word| {
-            let option = word.split('=').next().unwrap_or(word);
-            let is_given = |given: &String| given.split('=').next() == Some(option);
-            *word != "disk=memory" && *word != "--append" && !passed_on.iter().any(is_given)
-        });
-        program.chain(defaults).chain(words).collect()
+/// The options that describe what the kernel alone is to do, and the host: what the user has passed on is for the one
+/// that it names, and counts more than what that one is told otherwise.
+fn told(passed_on: &[String], setup: &SetupOptions) -> Result<[QemuOptions; 2]> {
+    let given: Vec<&str> = passed_on.iter().map(String::as_str).collect();
+    let typed = |words: &[&[&str]]| QemuOptions::typed(&words.concat(), setup);
+    let (for_kernel, for_host): (&[&str], &[&str]) = if typed(&[&given])?.bare {
+        (&given, &[])
     } else {
-        program.chain(defaults.iter().copied()).collect()
+        (&[], &given)
     };
-    let parsed = Arguments::try_parse_from(line).map_err(|error| {
-        let text = error.to_string();
-        failure::unusable(
-            text.lines()
-                .next()
-                .unwrap_or_default()
-                .replace("error: ", ""),
-        )
-    })?;
-    match parsed.command {
-        Command::Qemu(options) => Ok(options),
-        _ => unreachable!("the subcommand is in the line"),
-    }
+    Ok([
+        typed(&[&["--memory-disk"], &KERNEL, for_kernel])?,
+        typed(&[&["--memory-disk"], &HOST, for_host])?,
+    ])
 }
 
 fn load(name: &'static str, options: &QemuOptions, images: &Images, packed: &Path) -> Result<Load> {
     let scenario = Scenario {
         options,
         images,
-        guest: None,
-        script: None,
+        guest: scenario::foreign_guest(options)?,
+        script: scenario::script(options)?,
         packed,
     };
     let scratch = tempfile::tempdir()?;
@@ -168,22 +151,32 @@ fn load(name: &'static str, options: &QemuOptions, images: &Images, packed: &Pat
 mod tests {
     use super::*;
 
+    fn told(words: &[&str]) -> Result<[QemuOptions; 2]> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let setup = SetupOptions {
+            no_install: true,
+            toolchain: toolchain::Choice::default(),
+        };
+        super::told(&words, &setup)
+    }
+
     #[test]
     fn what_is_passed_on_is_for_the_one_that_it_names() {
-        let words = ["--guests", "3"].map(str::to_owned);
-        let host = told(&words, false).unwrap();
+        let [kernel, host] = told(&["--guests", "3"]).unwrap();
         assert!((host.guests, host.passes, host.memory_disk, host.bare) == (3, 1, true, false));
-        assert_eq!(told(&words, true).unwrap().guests, 2);
+        assert!(kernel.bare && kernel.guests == 2);
 
-        let words = ["--bare", "--passes", "7"].map(str::to_owned);
-        let kernel = told(&words, true).unwrap();
+        let [kernel, host] = told(&["--bare", "--passes", "7"]).unwrap();
         assert!((kernel.passes, kernel.machine_cpus, kernel.bare) == (7, Some(4), true));
-        assert_eq!(told(&words, false).unwrap().passes, 1);
+        assert_eq!(host.passes, 1);
+        assert_eq!(kernel.append, "disk=memory");
+        let [kernel, _] = told(&["--bare", "--append", "steps=7"]).unwrap();
+        assert_eq!(kernel.append, "steps=7");
     }
 
     #[test]
     fn what_is_no_option_is_named() {
-        let error = told(&["--gusts".to_owned()], false).unwrap_err();
+        let error = told(&["--gusts"]).unwrap_err();
         assert_eq!(failure::status_of(&error), failure::UNUSABLE);
         let line = failure::one_line(&error);
         assert!(line.contains("--gusts") && !line.contains('\n'), "{line}");

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use drivers::recorder::Event;
 
 use crate::accelerator::Accelerator;
 use crate::bundle::Contents;
-use crate::cli::{Control, Hinting, Paging, QemuOptions};
+use crate::cli::{Control, Hinting, Paging, QemuOptions, Word as _};
 use crate::collect::Expected;
 use crate::images::check::{self, Format};
 use crate::images::{Image, Images};
@@ -46,7 +47,7 @@ pub struct Scenario<'a> {
 }
 
 /// Reads and checks the operator's script.
-pub(super) fn script(options: &QemuOptions) -> Result<Option<String>> {
+pub(crate) fn script(options: &QemuOptions) -> Result<Option<String>> {
     let Some(path) = &options.script else {
         return Ok(None);
     };
@@ -58,7 +59,7 @@ pub(super) fn script(options: &QemuOptions) -> Result<Option<String>> {
 }
 
 /// Reads and checks the image that the user wants as a guest.
-pub(super) fn foreign_guest(options: &QemuOptions) -> Result<Option<(Vec<u8>, Format)>> {
+pub(crate) fn foreign_guest(options: &QemuOptions) -> Result<Option<(Vec<u8>, Format)>> {
     let Some(path) = &options.guest else {
         return Ok(None);
     };
@@ -123,7 +124,10 @@ impl Scenario<'_> {
         } else {
             let shadow = (options.guest_memory / SHADOW_PART).max(LEAST_SHADOW);
             let shadows = shadow * u64::from(options.guests);
-            self.memory() + HOST_OVERHEAD + shadows + bundle_size + self.paging_overhead()?
+            let events = options.trace.unwrap_or(0) * size_of::<Event>() as u64;
+            let own = HOST_OVERHEAD + shadows + events;
+            let devices = self.paging_overhead()? + self.guest_disks_overhead();
+            self.memory() + own + bundle_size + devices
         };
         let image = if options.bare {
             &self.images.kernel
@@ -182,6 +186,14 @@ impl Scenario<'_> {
         };
         let guests = options.guest_memory * u64::from(options.guests);
         Ok(model + (slots + guests) / PART)
+    }
+
+    /// What disks of guests need that are made of memory: there are two.
+    fn guest_disks_overhead(&self) -> u64 {
+        match self.options.guest_disks {
+            Some(Paging::Model(bytes, _)) => 2 * bytes,
+            _ => 0,
+        }
     }
 
     /// CPUs of the machine.
@@ -268,10 +280,10 @@ impl Scenario<'_> {
         parameters.set("memory", size(self.memory()));
         parameters.set("guest-memory", size(options.guest_memory));
         parameters.set("guests", options.guests);
-        parameters.set("hinting", options.hinting.host_word());
-        parameters.set("personality", options.personality.host_word());
+        parameters.set("hinting", options.hinting.word());
+        parameters.set("personality", options.personality.word());
         parameters.set("evict", &options.evict);
-        parameters.set("console", options.console.host_word());
+        parameters.set("console", options.console.word());
         parameters.set("cpus", options.cpus);
         parameters.set("seed", options.seed);
         if options.balloon {
@@ -282,11 +294,17 @@ impl Scenario<'_> {
             Paging::Disk(_) | Paging::File(_) => parameters.set("paging", "disk"),
             Paging::Model(_, model) => parameters.set("paging", model),
         }
+        if let Some(Paging::Model(_, model)) = &options.guest_disks {
+            parameters.set("guest-disks", model);
+        }
         if let Some(bytes) = options.expanded {
             parameters.set("expanded", size(bytes));
         }
         if options.operator {
             parameters.set("operator", "on");
+        }
+        if let Some(events) = options.trace {
+            parameters.set("trace", events);
         }
         if let Some(control) = options.control.filter(|control| control.is_of_host()) {
             parameters.set("control", control.word());
@@ -345,6 +363,13 @@ impl Scenario<'_> {
         parameters.set("cmma", options.hinting.kernel_word());
         if options.bare {
             parameters.set("cpus", options.cpus);
+        }
+        if let Some(events) = options.trace {
+            parameters.set("trace", events);
+        }
+        if let Some([slot, own, written]) = options.farm {
+            let (offset, period) = (slot * u64::from(guest), slot * u64::from(options.guests));
+            parameters.set("farm", format!("{offset}:{period}:{own}:{written}"));
         }
         if options.hotplug {
             parameters.set("hotplug", "on");

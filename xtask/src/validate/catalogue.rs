@@ -2,8 +2,13 @@
 
 use cmm::Orc;
 
-/// The case of checks about the prefix area.
-pub(super) const PREFIX: &str = "prefix";
+/// The one case of a check that a machine may not survive.
+pub(super) const fn case_of_last(check: u16) -> &'static str {
+    match check {
+        ..=905 => "prefix",
+        _ => "states",
+    }
+}
 
 /// First of the checks of operation request codes by state.
 pub(super) const STATES: u16 = 100;
@@ -107,13 +112,33 @@ pub(super) fn name(check: u16) -> String {
         210 => "one register for address and result",
         211 => "condition code",
         212 => "page 0",
+        213 => "operand, with a prefix area elsewhere",
+        214 => "fetch from a prefix area elsewhere",
+        326 => "DIAGNOSE X'250', its list",
+        327 => "DIAGNOSE X'250', buffer that is read into",
+        328 => "DIAGNOSE X'250', buffer that is written from",
+        329 => "channel program",
+        330 => "channel program, its data",
+        331 => "virtio, buffer that is read into",
+        332 => "virtio, buffer that is written from",
+        333 => "virtio, the queue",
         350 => "page table not there",
         401..=406 => "under pressure",
         501 => "serialising",
         502 => "changes of state are atomic",
+        503 => "volatile, then set stable if not discarded, under pressure",
+        504 => "volatile, then set stable make resident, under pressure",
+        505 => "potentially volatile and changed, under pressure",
+        506 => "storage key of a page that is discarded meanwhile",
+        601 => "CPU reset",
+        602 => "initial CPU reset",
         901 => "prefix area potentially volatile",
         902 => "prefix area volatile",
         903 => "prefix area unused",
+        904 => "restart of a CPU whose prefix area is discarded",
+        905 => "restart of a CPU whose prefix area is unused and zero",
+        906 => "DIAGNOSE X'308', subcode 1: load normal reset",
+        907 => "DIAGNOSE X'308', subcode 0: modified clear reset",
         _ => "unknown check",
     };
     name.to_owned()
@@ -127,19 +152,30 @@ pub(super) const fn sources(check: u16) -> &'static str {
         201..=203 | 208 => KVM,
         204 => "Linux KVM, pgste_perform_essa; facts 3.4, 9.5, 11.4",
         205..=207 => "facts 1, 11.2",
+        213 => "Linux KVM, handle_essa; facts 1, 11.2",
+        214 => "2008 series, do_discard_fault; facts 2, 11.1",
         209 | 211 => "facts 1, 11.4",
         210 => "facts 1",
         212 => "facts 1, 11.9",
         315 | 316 => "Principles of Operation; facts 5.8, 11.7",
         317..=319 => "Principles of Operation; facts 5.3, 11.7",
         323 => "Linux, cmm.c; facts 7",
-        324 => "Linux, dasd_diag.c; facts 7, 11.8",
+        324 | 326..=328 => "Linux, dasd_diag.c; facts 7, 11.8",
+        329 | 330 => "Principles of Operation, basic I/O functions; facts 11.8",
+        331..=333 => "Virtual I/O Device specification, over channel I/O; facts 11.8",
         325 => "facts 5.5, 11.8",
         300..=325 => FAULT,
         350 => "facts 11.9",
         401..=406 => "2008 series, patch 6/6; facts 2, 11.7, 11.12",
         501 | 502 => "facts 11.10",
+        503..=505 => "2008 series, page_make_stable; facts 2, 11.10",
+        506 => "Principles of Operation; facts 11.7, 11.10",
+        601 | 602 => "Principles of Operation, resets; facts 11.11",
         901..=903 => "facts 11.9, 11.13",
+        904 | 905 => "Principles of Operation, restart; facts 11.9, 11.13",
+        906 | 907 => {
+            "Linux KVM, KVM_S390_VM_MEM_CLR_CMMA; kvm-unit-tests, cmm.c; facts 3.5, 4, 11.11"
+        }
         _ => OPEN,
     }
 }

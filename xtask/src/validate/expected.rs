@@ -1,6 +1,9 @@
 //! What the model and the documents say that a machine does.
 
-use cmm::{Dialect, Orc, PageState, extended};
+use clap::ValueEnum as _;
+use cmm::{Dialect, Orc, PageState, Usage, extended};
+
+use crate::cli::Personality;
 
 use super::catalogue::{self, EFFECTS, Kind, STATES, TABLE};
 
@@ -25,13 +28,13 @@ impl Machine {
     /// The machine by the name of its profile.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        match name {
-            "model" => Self::Model,
-            "kvm" => Self::Kvm,
-            "kvm-new" => Self::KvmNew,
-            "zvm" => Self::Zvm,
-            "tcg" | "hercules" => Self::Without,
-            _ => Self::Unknown,
+        match Personality::from_str(name, false) {
+            Ok(Personality::Model) => Self::Model,
+            Ok(Personality::Kvm) => Self::Kvm,
+            Ok(Personality::KvmNew) => Self::KvmNew,
+            Ok(Personality::Zvm) => Self::Zvm,
+            Err(_) if matches!(name, "tcg" | "hercules") => Self::Without,
+            Err(_) => Self::Unknown,
         }
     }
 
@@ -70,6 +73,13 @@ pub(super) fn of(machine: Machine, check: u16, case: &str) -> Option<String> {
     }
     match check {
         TABLE => table(machine, state(case)?),
+        326..=333 => device(machine, check, state(case)?),
+        601 | 602 => reset(machine, dialect, |_, usage| usage),
+        // KVM is told to forget what all pages were called.
+        906 | 907 => reset(machine, dialect, |machine, usage| match machine.faults() {
+            true => usage,
+            false => Usage::Stable,
+        }),
         _ => other(machine, check, case).map(str::to_owned),
     }
 }
@@ -159,6 +169,35 @@ fn table(machine: Machine, state: PageState) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// Devices get at a page as CPUs do, as far as that is known: where an access is an exception it is not.
+fn device(machine: Machine, check: u16, state: PageState) -> Option<String> {
+    let is_lost = matches!(state, PageState::UZ | PageState::VZ);
+    if is_lost && machine.faults() {
+        return None;
+    }
+    let done = match check {
+        327 | 328 => "done cc0, code 0",
+        330 => "status 0c 00",
+        331..=333 => "done",
+        // What is there is no list, and no channel program.
+        _ => return None,
+    };
+    Some(format!("{done} >{}r", state.usage().letter()))
+}
+
+/// States before a reset and after, which leaves content alone.
+fn reset(machine: Machine, dialect: Dialect, usage: fn(Machine, Usage) -> Usage) -> Option<String> {
+    let across = |state: PageState| {
+        let content = asked(state, dialect).content();
+        let usage = usage(machine, state.usage());
+        format!("{state}>{}{}", usage.letter(), content.letter())
+    };
+    // Pages that are paged out are none of those: it takes the host's doing.
+    let states = PageState::ALL.into_iter();
+    let states = states.filter(|state| *state != PageState::SP);
+    (machine != Machine::Zvm).then(|| states.map(across).collect::<Vec<_>>().join(" "))
+}
+
 fn other(machine: Machine, check: u16, case: &str) -> Option<&'static str> {
     let kvm = matches!(machine, Machine::Kvm | Machine::KvmNew);
     Some(match (check, case) {
@@ -179,6 +218,15 @@ fn other(machine: Machine, check: u16, case: &str) -> Option<&'static str> {
         (404 | 405, _) if kvm => ">Pp, key bits *, then kept",
         (402..=404, _) => ">Vz, key bits 00, then 001a",
         (405 | 406, _) => ">Sp, key bits *, then kept",
+        // The operand is absolute on KVM, and so here.
+        (213, _) if machine == Machine::Zvm => return None,
+        (213, "Vr 1000") => "S",
+        (213, _) => "V",
+        (214, "Uz 1000") if !kvm => "0005 * >Uz",
+        (214, "Vz 1000") if !kvm => "001a * a8=page+* >Vz",
+        (214, _) => "done cc0 >*",
+        (503..=505, _) => "0 told wrongly",
+        (506, _) if machine == Machine::Model => "no exception",
         (501, _) => "both old in 0 rounds",
         (502, _) => "0 changes lost",
         _ => return None,

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::{Observation, catalogue};
-use crate::cli::{QemuOptions, ValidateOptions};
+use crate::cli::{QemuOptions, ValidateOptions, Word as _};
 use crate::collect::{Collector, Expected, Guest};
 use crate::events::Status;
 use crate::machine::{End, Pieces, Source};
@@ -118,7 +118,7 @@ fn stop(all: &mut Vec<Observation>, check: u16) {
     all.retain(|seen| seen.check != check);
     all.push(Observation {
         check,
-        case: catalogue::PREFIX.to_owned(),
+        case: catalogue::case_of_last(check).to_owned(),
         text: "stops".to_owned(),
     });
 }
@@ -151,6 +151,7 @@ fn machine(options: &ValidateOptions, from: u16) -> Result<QemuOptions> {
     let out = out.unwrap_or_else(|| workspace::target().join("validate"));
     let (out, files) = (out.to_string_lossy(), workspace::root().join("cmm"));
     let (files, cpus) = (files.to_string_lossy(), options.cpus.to_string());
+    let personality = options.personality.word();
     let (memory, seconds) = (options.guest_memory, options.timeout.to_string());
     let hosted = memory
         .saturating_sub(LESS)
@@ -164,10 +165,10 @@ fn machine(options: &ValidateOptions, from: u16) -> Result<QemuOptions> {
         format!("from={from}")
     } else {
         words.extend(["--guests", "1", "--machine-cpus", &cpus]);
-        words.extend(["--personality", options.personality.host_word()]);
+        words.extend(["--personality", &personality]);
         words.extend(["--evict", &options.evict, "--guest-memory", &memory]);
         words.extend(["--memory", &hosted, "--paging", "32M"]);
-        format!("g.from={from}")
+        format!("disks=virtio g.from={from}")
     };
     words.extend(["--append", &from]);
     QemuOptions::typed(&words, &options.setup)

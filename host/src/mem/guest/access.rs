@@ -54,9 +54,8 @@ impl GuestMemory {
         store: bool,
     ) -> Result<Frame, AccessError> {
         let (frame, protected) = self.bring_in(pool, page, store)?;
-        let real = prefix::swap(self.prefix(cpu), page);
         let mut tables = self.translations.tables();
-        tables.map(cpu, real, frame, protected);
+        tables.map(cpu, page, frame, protected);
         Ok(frame)
     }
 
@@ -74,7 +73,7 @@ impl GuestMemory {
     #[cfg(test)]
     pub fn mapped(&self, cpu: usize, page: u32) -> Option<(Frame, bool)> {
         let tables = self.translations.tables();
-        let entry = tables.get(cpu, prefix::swap(self.prefix(cpu), page));
+        let entry = tables.get(cpu, page);
         Some((entry.frame()?, !entry.is_protected()))
     }
 

@@ -2,12 +2,14 @@
 
 use arch::key;
 use cmm::{HostEvent, PageState, Usage};
+use drivers::recorder;
 
 use super::super::entry::{PageEntry, PageFlags};
 use super::super::notifier::{BATCH, Right};
 use super::GuestMemory;
 use crate::memory::FramePool;
 use crate::personality::Personality;
+use crate::trace::{self, Kind};
 
 impl GuestMemory {
     /// Keeps a page that was supplied for an access from being taken before the access is repeated: the
@@ -143,6 +145,12 @@ impl GuestMemory {
             Usage::Stable => unreachable!("a stable page is not discardable"),
         };
         *count += pages.len() as u64;
+        if recorder::is_on() {
+            for page in pages {
+                let value = trace::evicted(*page, state);
+                self.note(Kind::Evict, value);
+            }
+        }
         if pool.ledger.is_some() {
             pages.iter().for_each(|page| self.give_slot(pool, *page));
         }

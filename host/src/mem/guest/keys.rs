@@ -36,6 +36,15 @@ impl GuestMemory {
         value
     }
 
+    /// What the key of the page's frame is but for reference and change bits.
+    pub(super) fn frame_key(&self, page: u32) -> u8 {
+        if self.has_keys {
+            self.pages[page as usize].key
+        } else {
+            0
+        }
+    }
+
     /// Sets the guest's storage key of a page.
     pub fn set_key(&mut self, page: u32, value: u8) {
         let entry = &mut self.pages[page as usize];
@@ -48,7 +57,7 @@ impl GuestMemory {
             .set(PageFlags::CHANGED, value & key::CHANGE != 0);
         if let Some(frame) = entry.resident() {
             let protected = entry.is_write_protected();
-            key::set(frame, 0);
+            key::set(frame, if self.has_keys { entry.key } else { 0 });
             if protected && self.notifiers.invalidate_page(page, Right::Store).is_err() {
                 // A transfer changes it afterwards.
                 self.pages[page as usize].flags |= PageFlags::CHANGED;

@@ -11,6 +11,7 @@ use crate::mem::notifier::Right;
 use crate::mem::{AccessError, GuestFault, Want, prefix};
 use crate::memory::FramePool;
 use crate::paging::{PageId, Resident, Slot};
+use crate::trace::{self, Kind};
 
 /// What taking a page's frame takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -157,6 +158,7 @@ impl GuestMemory {
         let new = self.personality.apply(entry.state, event);
         entry.state = new.unwrap_or_else(|_| unreachable!("a page with a frame can be paged out"));
         self.counters.paged_out += 1;
+        self.note(Kind::PageOut, page);
     }
 
     /// Takes the frame of a page whose content goes to a slot of expanded storage, where it is copied.
@@ -221,6 +223,8 @@ impl GuestMemory {
                 .flags
                 .remove(PageFlags::CHANGED | PageFlags::REFERENCED);
             self.counters.discarded_expanded += 1;
+            let value = trace::evicted(page, state);
+            self.note(Kind::Evict, value);
         }
         is_volatile
     }
@@ -233,6 +237,7 @@ impl GuestMemory {
             let frame = take_cleared(pool)?;
             self.make_resident(page, frame);
             self.counters.zero_fills += 1;
+            self.note(Kind::ZeroFill, page);
             return Ok(());
         }
         let expanded = pool
@@ -256,6 +261,9 @@ impl GuestMemory {
     fn make_resident(&mut self, page: u32, frame: Frame) {
         let entry = &mut self.pages[page as usize];
         entry.frame = frame;
+        if self.has_keys {
+            entry.give_key();
+        }
         let new = self.personality.apply(entry.state, HostEvent::PageIn);
         entry.state = new.unwrap_or_else(|_| unreachable!("preserved content can be resident"));
     }
@@ -318,11 +326,12 @@ impl GuestMemory {
         self.make_resident(page, frame);
         // The bit is the frame's last owner's. Setting it costs a lot, so that is asked first.
         if self.is_frame_referenced(page) {
-            key::set(frame, 0);
+            key::set(frame, self.frame_key(page));
         }
         if is_wanted {
             self.list(pool, page);
             self.counters.page_reads += 1;
+            self.note(Kind::PageIn, page);
             self.spare(page);
         } else {
             self.list_by(pool, page, Resident::push_unasked);

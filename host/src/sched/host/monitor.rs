@@ -52,6 +52,7 @@ impl Host {
                 .map_or(0, |monitor| monitor.target(number));
             self.tell_balloon(me, number, target, now);
         }
+        self.monitor_time += clock::now() - now;
     }
 
     /// Whether a CPU that waits may be told of another target: the monitor drives its guest's balloon, and

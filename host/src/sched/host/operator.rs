@@ -7,7 +7,8 @@ use core::str;
 use drivers::console;
 
 use super::Host;
-use crate::operator::{Command, Deed};
+use crate::operator::{Command, Deed, Setting};
+use crate::personality::Hinting;
 use crate::report::operator::{self as report, Answer};
 use crate::vcpu::{End, Place};
 
@@ -21,6 +22,7 @@ impl Host {
         if now < self.operator_due {
             return;
         }
+        self.sample(now);
         while let Some(command) = self.operator.next_of_script(now) {
             self.obey(me, &command, now);
         }
@@ -38,11 +40,18 @@ impl Host {
         if self.operator.is_silent(now) {
             self.stop_those_that_nobody_resumes(me);
         }
-        self.operator_due = self.operator.due(now);
+        self.operator_due = self.operator.due(now).min(self.sampler.due);
     }
 
     /// Gives a command to the guests that it is for.
     fn obey(&mut self, me: usize, command: &Command, now: u64) {
+        if let Some(setting) = command.setting {
+            match self.set(setting) {
+                Ok(()) => report::accepted(command.word()),
+                Err(reason) => report::refused(command.word(), reason),
+            }
+            return;
+        }
         let all = 0..self.guests.len();
         let named = command.guest.map(usize::from);
         let meant = all.filter(|number| named.is_none_or(|named| named == *number));
@@ -55,6 +64,24 @@ impl Host {
         self.wake_if_needed();
     }
 
+    /// Sets what is the whole host's.
+    fn set(&mut self, setting: Setting) -> Result<(), &'static str> {
+        match setting {
+            Setting::Policy(policy) => self.evictor.follow(policy),
+            Setting::Hinting(hinting) => {
+                let keeps = hinting == Hinting::Unused;
+                let guests = self.guests.iter_mut();
+                guests.for_each(|guest| guest.memory.keep_stable(keeps));
+            }
+            Setting::Withheld(frames) => {
+                if !self.pool.withhold(frames) {
+                    return Err("an eighth of the frames is the least that is left");
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn obey_for(&mut self, me: usize, command: &Command, number: usize, now: u64) {
         let mut answer = Answer::new(command.word(), number);
         match (command.deed, self.guests[number].end) {
@@ -62,6 +89,11 @@ impl Host {
                 let guest = &self.guests[number];
                 answer.text = Some(report::condition(guest));
                 answer.counts = report::summary(guest);
+            }
+            (Deed::Map, _) => {
+                let (text, pages) = report::map(&self.guests[number]);
+                answer.text = Some(text);
+                answer.counts = report::counts([("pages", pages as u64)]);
             }
             (Deed::States, _) => answer.counts = report::states(&self.guests[number]),
             (Deed::Dump, _) => return self.dump(command, number),
@@ -82,6 +114,9 @@ impl Host {
             (Deed::Stop, None) => {
                 self.guests[number].finish(End::Stopped);
                 self.attend(me, number);
+            }
+            (Deed::Policy | Deed::Hinting | Deed::Withhold, None) => {
+                unreachable!("a setting is for no guest")
             }
         }
         answer.emit();

@@ -10,6 +10,7 @@ use crate::guest::{Guest, Missing};
 use crate::mem::Want;
 use crate::memory::FramePool;
 use crate::paging::{PageId, Pager, Wanted};
+use crate::trace::{self, Kind};
 use crate::vcpu::End;
 
 /// How often to look for a page or frame that is waited for if nothing says when it will be there, in TOD
@@ -109,6 +110,7 @@ fn is_there(
     if is_there {
         let guest = &mut guests[id.guest];
         guest.counters.page_wait_time += now - missing.since;
+        trace::note(Kind::WaitOver, id.guest, id.cpu, missing.want.page());
         match (missing.want, missing.token) {
             (Want::Page(page), Some(token)) => guest.complete_page_fault(page, token, now),
             _ => guest.vcpus[id.cpu].wants = None,

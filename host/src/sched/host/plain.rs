@@ -6,7 +6,9 @@ use arch::{Psw, PswMask};
 
 use super::super::queue::Id;
 use super::Host;
-use crate::vcpu::interruption;
+use crate::vcpu::backend::{Backend as _, Chosen};
+use crate::vcpu::interpret::Interpret;
+use crate::vcpu::{interruption, run};
 
 /// Whether a CPU with one PSW mask is entered as it was with another one: by the same tables, not waiting, and enabled
 /// for no timer that was not looked at.
@@ -33,7 +35,10 @@ impl Host {
     /// date then.
     #[inline(always)]
     pub(super) fn goes_on(&mut self, id: Id, context: &mut Context, old: u64, now: u64) -> bool {
-        let has_work = self.is_over || self.has_work();
+        // All is over when every guest has ended, this one, too.
+        if self.has_work() {
+            return false;
+        }
         let guest = &mut self.guests[id.guest];
         let vcpu = &guest.vcpus[id.cpu];
         let is_calm = guest.end.is_none()
@@ -42,12 +47,13 @@ impl Host {
             && vcpu.order.is_none()
             && vcpu.wants.is_none()
             && is_as_before(&vcpu.psw, old)
-            && !has_work
             && (vcpu.psw.mask & OPEN == 0 || !guest.is_due(id.cpu, now));
         if is_calm {
-            let vcpu = &mut guest.vcpus[id.cpu];
-            vcpu.sync_to_real();
-            *context = vcpu.context;
+            match guest.backend {
+                // It needs no more than the CPU: what most exits take is counted in instructions.
+                Chosen::Trap => run::make_ready(&mut guest.vcpus[id.cpu], context),
+                Chosen::Interpret => Interpret.prepare(&mut self.machine(id), context),
+            }
         }
         is_calm
     }

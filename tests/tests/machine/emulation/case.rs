@@ -19,7 +19,7 @@ const CODE: u64 = 0x2_c000;
 const TARGET: usize = 0x50;
 const CALL: usize = 0x60;
 /// Length of a result in bytes.
-pub(super) const RESULT: usize = 720;
+pub(crate) const RESULT: usize = 720;
 
 /// Control register 0: extraction authority, secondary space, floating-point registers.
 const CR0: u64 = 0x0c04_00e0;
@@ -37,9 +37,9 @@ const BITS_64: u64 = 0x1_8000_0000;
 const BITS_31: u64 = 0x8000_0000;
 
 /// An instruction in a state.
-pub(super) struct Case {
+pub(crate) struct Case {
     /// The instruction's name, and what is special.
-    pub(super) name: String,
+    pub(crate) name: String,
     mask: u64,
     registers: [u64; 16],
     control: [u64; 16],
@@ -113,7 +113,7 @@ impl Case {
     }
 
     /// What a discard fault that leaves no trace is to this case: all general registers, the old PSW.
-    pub(super) fn untouched(&self) -> (Vec<u8>, [u8; 16]) {
+    pub(crate) fn untouched(&self) -> (Vec<u8>, [u8; 16]) {
         let registers = self.registers.map(u64::to_be_bytes).concat();
         let psw = u128::from(self.mask) << 64 | u128::from(CODE);
         (registers, psw.to_be_bytes())
@@ -229,7 +229,7 @@ fn of(spec: &Spec) -> Vec<Case> {
 const LOST: u64 = 0x2_e000;
 
 /// Cases with operands in a page that has been discarded.
-pub(super) fn lost() -> Vec<Case> {
+pub(crate) fn lost() -> Vec<Case> {
     /// They look at no content of their operands.
     const NO_ACCESS: &[&str] = &[
         "TRACE", "TRACG", "IVSK", "ISKE", "RRBE", "SSKE", "IPTE", "STSCH", "TSCH", "TPI",
@@ -260,7 +260,7 @@ const PREPARE_LOST: &[u8] = &[
 ];
 
 /// As [`image`], for cases with a page that is discarded: it is stable before all is looked at.
-pub(super) fn image_of_lost(cases: &[Case]) -> Vec<u8> {
+pub(crate) fn image_of_lost(cases: &[Case]) -> Vec<u8> {
     let mut image = image(cases);
     let room = AFTER + 6;
     assert_eq!(
@@ -273,12 +273,12 @@ pub(super) fn image_of_lost(cases: &[Case]) -> Vec<u8> {
 }
 
 /// All cases.
-pub(super) fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     SPECS.iter().flat_map(of).collect()
 }
 
 /// The image that executes them one after the other, and prints a result for each.
-pub(super) fn image(cases: &[Case]) -> Vec<u8> {
+pub(crate) fn image(cases: &[Case]) -> Vec<u8> {
     let mut image = vec![0; CASES + CASE * cases.len()];
     put_lowcore(&mut image, cases.len() as u64);
     for byte in 0..=255_u8 {

@@ -3,7 +3,7 @@
 use super::case::RESULT;
 
 /// Its bytes.
-pub(super) struct Result(Vec<u8>);
+pub(crate) struct Result(Vec<u8>);
 
 /// A part of it: its name, where it begins, its length.
 type Field = (&'static str, usize, usize);
@@ -43,26 +43,26 @@ const FIELDS: &[Field] = &[
 
 impl Result {
     /// The result that a line holds, if it is one.
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let byte = |at| u8::from_str_radix(line.get(2 * at..2 * at + 2)?, 16).ok();
         let bytes: Option<Vec<u8>> = (0..RESULT).map(byte).collect();
         bytes.filter(|_| line.len() == 2 * RESULT).map(Self)
     }
 
     /// The code of the program interruption, if there was one.
-    pub(super) fn program_code(&self) -> u16 {
+    pub(crate) fn program_code(&self) -> u16 {
         u16::from_be_bytes([self.0[14], self.0[15]])
     }
 
     /// A part.
-    pub(super) fn part(&self, name: &str) -> &[u8] {
+    pub(crate) fn part(&self, name: &str) -> &[u8] {
         let field = FIELDS.iter().find(|field| field.0 == name);
         let (_, start, length) = field.expect("the part has this name");
         &self.0[*start..start + length]
     }
 
     /// The parts in which two results differ.
-    pub(super) fn differing(&self, other: &Self) -> Vec<&'static str> {
+    pub(crate) fn differing(&self, other: &Self) -> Vec<&'static str> {
         let differs = |(_, start, length): &&Field| {
             let range = *start..start + length;
             self.0[range.clone()] != other.0[range]
@@ -72,7 +72,7 @@ impl Result {
     }
 
     /// For people: these parts of both.
-    pub(super) fn tell(&self, hosted: &Self, names: &[&str]) -> String {
+    pub(crate) fn tell(&self, hosted: &Self, names: &[&str]) -> String {
         let fields = FIELDS.iter().filter(|(name, ..)| names.contains(name));
         let texts = fields.map(|(name, start, length)| {
             let range = *start..start + length;
