@@ -10,7 +10,7 @@ use cmm::{PageState, extended};
 use drivers::record::{self, Counts};
 use serde::Serialize;
 
-use super::{describe, page_states, word};
+use super::{describe, discards, page_states, word};
 use crate::guest::Guest;
 use crate::mem::PageEntry;
 use crate::vcpu::{Place, Vcpu};
@@ -89,12 +89,22 @@ pub fn condition(guest: &Guest) -> String {
 #[must_use]
 pub fn summary(guest: &Guest) -> Counts<String> {
     let resident = guest.memory.pages().filter_map(PageEntry::resident);
+    let (counters, memory) = (&guest.counters, &guest.memory.counters);
+    let essa = &counters.essa;
     counts([
         ("cpus", guest.vcpus.len() as u64),
         ("pages", guest.memory.size() / arch::PAGE_SIZE as u64),
         ("resident", resident.count() as u64),
-        ("discard_faults", guest.counters.discard_faults),
-        ("cpu_us", guest.counters.cpu_time / UNITS_PER_MICROSECOND),
+        ("discards", discards(guest)),
+        ("discard_faults", counters.discard_faults),
+        ("page_writes", memory.page_writes),
+        ("page_reads", memory.page_reads + memory.reads_ahead),
+        ("cpu_us", counters.cpu_time / UNITS_PER_MICROSECOND),
+        ("essa1", essa[1]),
+        ("essa2", essa[2]),
+        ("essa3", essa[3]),
+        ("essa4", essa[4]),
+        ("essa6", essa[6]),
     ])
 }
 

@@ -133,6 +133,16 @@ fn a_script() -> Verdict {
         count(before, "cpu_us") == count(after, "cpu_us"),
         "it ran while it was paused: {before:?} {after:?}"
     );
+    // What the kernel has done by then, as its host counted, and what was done to it.
+    for name in ["essa1", "essa2", "essa3", "essa6"] {
+        check!(count(before, name) > Some(0), "{name}: {before:?}");
+    }
+    check!(
+        count(after, "discards") > count(before, "discards")
+            && count(after, "essa3") == count(before, "essa3")
+            && count(after, "page_writes") == Some(0),
+        "{before:?} {after:?}"
+    );
     let evicted = answers(&run, "evict");
     check!(evicted.len() == 2, "{evicted:?}");
     let taken = count(evicted[1], "pages").unwrap_or(0);
