@@ -60,6 +60,12 @@ impl QemuOptions {
         let setup = setup.clone();
         Ok(Self { setup, ..*qemu })
     }
+
+    /// Whether somebody gives the host commands while it runs.
+    #[must_use]
+    pub fn has_operator(&self) -> bool {
+        self.operator || self.watch
+    }
 }
 
 /// What to do.
@@ -77,6 +83,7 @@ pub enum Command {
     /// Examples:
     ///   cargo xtask qemu
     ///   cargo xtask qemu --evict steal --guests 1 --passes 1
+    ///   cargo xtask qemu --watch
     ///   cargo xtask qemu --bare --memory 64M
     ///   cargo xtask qemu --files some.tar --out /tmp/run --json
     #[command(verbatim_doc_comment)]
@@ -272,8 +279,8 @@ pub struct QemuOptions {
     pub memory: Option<u64>,
     /// Where the host writes pages that must be kept when memory runs short: nowhere, to a disk of this
     /// size, to this file, or to memory that is as slow as a disk (model:SIZE[:SEEK:PAGE], in
-    /// microseconds). [default: none; for work of tasks, if guests see more than --memory, a disk of that
-    /// size]
+    /// microseconds). [default: none; for work of tasks, if guests see more than --memory, and with --watch,
+    /// a disk of that size]
     #[arg(
         long,
         value_name = "none|SIZE|FILE|model:SIZE",
@@ -307,6 +314,10 @@ pub struct QemuOptions {
     /// first letter (x to stop), and a guest's number.
     #[arg(long, conflicts_with = "bare")]
     pub operator: bool,
+    /// Show a dashboard on the terminal: maps of the guests' pages by state, rates, and keys that change policy,
+    /// hinting and pressure while it runs. Without a terminal, the usual lines.
+    #[arg(long, conflicts_with_all = ["bare", "operator", "gdb"])]
+    pub watch: bool,
     /// Where to leave run.jsonl and run.log. [default: target/run]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -517,6 +528,9 @@ mod tests {
             vec!["xtask", "qemu", "--paging", "model:"],
             vec!["xtask", "qemu", "--bare", "--paging", "1M"],
             vec!["xtask", "qemu", "--bare", "--expanded", "1M"],
+            vec!["xtask", "qemu", "--bare", "--watch"],
+            vec!["xtask", "qemu", "--operator", "--watch"],
+            vec!["xtask", "qemu", "--gdb", "--watch"],
             vec!["xtask", "fly"],
         ] {
             assert!(Arguments::try_parse_from(&bad).is_err(), "{bad:?}");

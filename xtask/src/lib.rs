@@ -4,6 +4,7 @@
 //! cli ──► setup ──► toolchain, emulator ──► packages      what must be there, found or installed
 //!     ──► run ────► images ► bundle, files ► machine      one run: build, pack, boot, watch
 //!             └──► events ► collect ► progress, table     what the images say, made one result
+//!                                   ► watch               the same on a dashboard, and keys
 //!     ──► media ──► images ► bundle, files            the same images for every machine
 //!     ──► farm ──► report                              many runs, and a page about them
 //!     ──► testing, bench                                  everything above, many times
@@ -42,6 +43,7 @@ pub mod testing;
 pub mod toolchain;
 pub mod trace;
 pub mod validate;
+pub mod watch;
 pub mod workspace;
 
 use cli::{Arguments, Command};

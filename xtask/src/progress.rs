@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::events::Progress;
+use crate::collect::{Expected, Seen};
+use crate::events::{Event, Progress};
 use crate::process;
 
 /// Time between two lines where there is no terminal.
@@ -15,21 +16,45 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// Length of the bar for one guest.
 const STEPS: u64 = 1000;
 
+/// Who is told what a run says, line by line, as it comes.
+pub trait Viewer {
+    /// Looks at a line.
+    ///
+    /// # Errors
+    /// It cannot be shown.
+    fn see(&mut self, seen: &Seen) -> Result<()>;
+}
+
+/// Nobody.
+impl Viewer for () {
+    fn see(&mut self, _: &Seen) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<V: Viewer + ?Sized> Viewer for &mut V {
+    fn see(&mut self, seen: &Seen) -> Result<()> {
+        (**self).see(seen)
+    }
+}
+
 /// Shows progress until it is dropped.
 #[derive(Debug)]
 pub struct Display {
     bar: Option<ProgressBar>,
     guests: u16,
+    /// Whether there is a host; else nobody has to be named.
+    is_hosted: bool,
     latest: BTreeMap<u64, Progress>,
     last_line: Instant,
-    silent: bool,
 }
 
 impl Display {
-    /// Starts a display for a number of guests; a silent one never prints.
+    /// Starts a display for the guests that are expected.
     #[must_use]
-    pub fn new(guests: u16, silent: bool) -> Self {
-        let bar = (!silent && stderr().is_terminal()).then(|| {
+    pub fn new(expected: Expected) -> Self {
+        let guests = expected.guests;
+        let bar = stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {percent:>3}% {msg}");
             let bar = ProgressBar::new(STEPS * u64::from(guests));
             bar.set_style(style.expect("the template is valid"));
@@ -38,35 +63,28 @@ impl Display {
         Self {
             bar,
             guests,
+            is_hosted: expected.host,
             latest: BTreeMap::new(),
             last_line: Instant::now(),
-            silent,
         }
     }
 
     /// Prints a line of text above the bar.
-    ///
-    /// # Errors
-    /// Nobody reads the standard output any more.
-    pub fn text(&self, line: &str) -> Result<()> {
+    fn text(&self, line: &str) -> Result<()> {
         match &self.bar {
-            _ if self.silent => Ok(()),
             Some(bar) => bar.suspend(|| process::say(line)),
             None => process::say(line),
         }
     }
 
     /// Shows how far a guest is.
-    ///
-    /// # Errors
-    /// Nobody reads the standard output any more.
-    pub fn update(&mut self, guest: u64, progress: &Progress) -> Result<()> {
+    fn update(&mut self, guest: u64, progress: &Progress) -> Result<()> {
         self.latest.insert(guest, progress.clone());
         let message = self.message();
         if let Some(bar) = &self.bar {
             bar.set_position(self.latest.values().map(steps_done).sum());
             bar.set_message(message);
-        } else if !self.silent && self.last_line.elapsed() >= LINE_EVERY {
+        } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             process::say(&message)?;
         }
@@ -92,6 +110,22 @@ impl Display {
             format!("{who}pass {pass}/{passes}, file {files_done}/{files}, {mib} MiB verified")
         });
         each.collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Viewer for Display {
+    fn see(&mut self, seen: &Seen) -> Result<()> {
+        match seen {
+            Seen::Text(Some(guest), text) if self.is_hosted => {
+                self.text(&format!("guest {guest}: {text}"))
+            }
+            Seen::Text(_, text) => self.text(text),
+            Seen::Event(guest, event) => match event.as_ref() {
+                Event::Progress(progress) => self.update(guest.unwrap_or(0), progress),
+                Event::Operator(answer) => self.text(&answer.to_string()),
+                _ => Ok(()),
+            },
+        }
     }
 }
 
@@ -142,7 +176,11 @@ mod tests {
 
     #[test]
     fn every_guest_is_named_when_there_are_more() {
-        let mut display = Display::new(2, true);
+        let mut display = Display::new(Expected {
+            host: true,
+            guests: 2,
+            our_kernel: true,
+        });
         display.update(0, &at(1, 5)).unwrap();
         display.update(1, &at(2, 1)).unwrap();
         assert_eq!(

@@ -3,7 +3,7 @@
 mod left;
 pub(crate) mod scenario;
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,15 @@ use anyhow::Result;
 use serde::de::IgnoredAny;
 
 use crate::cli::QemuOptions;
-use crate::collect::{Collector, Seen};
+use crate::collect::{Collector, Expected, Seen};
 use crate::events::{Event, Outcome, Status};
 use crate::images::{self, Images, Variant};
 use crate::machine::{self, End, Pieces, Source, debugger};
-use crate::progress::Display;
+use crate::progress::{Display, Viewer};
 use crate::record::{Folder, Recorder};
 use crate::setup::{self, Setup};
 use crate::table::{self, grouped};
+use crate::watch::{Dashboard, terminal};
 use crate::{calls, failure, files, process, trace, workspace};
 
 pub use scenario::Scenario;
@@ -54,6 +55,10 @@ pub enum Show {
 /// The subcommand `qemu`.
 pub(crate) fn command(options: &QemuOptions, json: bool) -> Result<()> {
     let show = if json { Show::Json } else { Show::People };
+    let options = &QemuOptions {
+        watch: terminal::is_wanted(options.watch, json)?,
+        ..options.clone()
+    };
     let finished = execute(options, show)?;
     if show == Show::People {
         process::say(table::guests(&finished.collector).trim_end())?;
@@ -126,16 +131,18 @@ pub fn prepare(options: &QemuOptions, show: Show) -> Result<Ready> {
 /// The run could not take place, or its lines could not be written. A run that took place and
 /// failed is not an error here: see [`Finished::outcome`].
 pub fn execute(options: &QemuOptions, show: Show) -> Result<Finished> {
-    boot(options, show, || prepare(options, show))
+    boot(options, show, None, || prepare(options, show))
 }
 
-/// As [`execute`], of what is ready when the options have been looked at.
+/// As [`execute`], of what is ready when the options have been looked at; a `viewer` sees the lines instead of the
+/// user.
 ///
 /// # Errors
 /// As for [`execute`].
 pub fn boot(
     options: &QemuOptions,
     show: Show,
+    viewer: Option<&mut dyn Viewer>,
     ready: impl FnOnce() -> Result<Ready>,
 ) -> Result<Finished> {
     let guest = scenario::foreign_guest(options)?;
@@ -153,11 +160,17 @@ pub fn boot(
         script,
         packed: &ready.packed,
     };
-    watch(&scenario, &ready.qemu, folder, show)
+    follow(&scenario, &ready.qemu, folder, show, viewer)
 }
 
 /// Boots the machine of a scenario and follows it to its end.
-fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -> Result<Finished> {
+fn follow(
+    scenario: &Scenario<'_>,
+    qemu: &Path,
+    mut folder: Folder,
+    show: Show,
+    viewer: Option<&mut dyn Viewer>,
+) -> Result<Finished> {
     let options = scenario.options;
     let machine = scenario.machine(qemu, &mut folder)?;
     let script = debugger_script(scenario, &mut folder)?;
@@ -172,11 +185,10 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
 
     let expected = scenario.expected();
     let mut collector = Collector::new(expected);
-    let mut display = Display::new(expected.guests, show != Show::People);
+    let Audience { mut viewer, input } = audience(options, expected, show, viewer)?;
     let (start, mut until_work) = (Instant::now(), None);
     let timeout = (!options.gdb).then(|| Duration::from_secs(options.timeout));
     let mut pieces = Pieces::default();
-    let input = options.operator.then(io::stdin);
     let end = machine::operate(&mut command, input, timeout, &mut |source, printed| {
         let whole = match source {
             Source::Console => pieces.join(printed),
@@ -186,7 +198,7 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
             return Ok(());
         };
         recorder.log(line)?;
-        let line = if options.operator {
+        let line = if options.has_operator() {
             without_echo(line)
         } else {
             line
@@ -197,21 +209,16 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
                 process::say(line)?;
             }
         }
-        match collector.line(source, line) {
-            Seen::Text(guest, text) => show_text(&display, guest.filter(|_| expected.host), &text),
-            Seen::Event(guest, event) => match *event {
-                Event::Progress(progress) => display.update(guest.unwrap_or(0), &progress),
-                Event::Operator(answer) => display.text(&answer.to_string()),
-                Event::WorkStart(_) => {
-                    until_work = until_work.or(Some(start.elapsed()));
-                    Ok(())
-                }
-                _ => Ok(()),
-            },
+        let seen = collector.line(source, line);
+        if let Seen::Event(_, event) = &seen
+            && matches!(**event, Event::WorkStart(_))
+        {
+            until_work = until_work.or(Some(start.elapsed()));
         }
+        viewer.see(&seen)
     })?;
     let wall = start.elapsed();
-    drop(display);
+    drop(viewer);
 
     let mut outcome = collector.outcome(end, options.timeout);
     outcome.reason = outcome.reason.map(|reason| {
@@ -243,6 +250,42 @@ fn watch(scenario: &Scenario<'_>, qemu: &Path, mut folder: Folder, show: Show) -
     })
 }
 
+/// Who sees the lines of a run, and who types at its console.
+struct Audience<'a> {
+    viewer: Box<dyn Viewer + 'a>,
+    input: Option<Box<dyn Read + Send>>,
+}
+
+fn audience<'a>(
+    options: &QemuOptions,
+    expected: Expected,
+    show: Show,
+    viewer: Option<&'a mut dyn Viewer>,
+) -> Result<Audience<'a>> {
+    if let Some(viewer) = viewer {
+        return Ok(Audience {
+            viewer: Box::new(viewer),
+            input: None,
+        });
+    }
+    if options.watch {
+        let (dashboard, input) = Dashboard::start(expected.guests)?;
+        return Ok(Audience {
+            viewer: Box::new(dashboard),
+            input: Some(Box::new(input)),
+        });
+    }
+    let typed = || Box::new(io::stdin()) as Box<dyn Read + Send>;
+    Ok(Audience {
+        viewer: if show == Show::People {
+            Box::new(Display::new(expected))
+        } else {
+            Box::new(())
+        },
+        input: options.operator.then(typed),
+    })
+}
+
 /// Writes what a debugger is told, if one is waited for; returns where.
 fn debugger_script(scenario: &Scenario<'_>, folder: &mut Folder) -> Result<Option<PathBuf>> {
     /// Its name in the run's folder.
@@ -270,13 +313,6 @@ fn is_json(source: Source, line: &str) -> bool {
     source == Source::Console
         && line.starts_with('{')
         && serde_json::from_str::<serde_json::Value>(line).is_ok()
-}
-
-fn show_text(display: &Display, guest: Option<u64>, text: &str) -> Result<()> {
-    match guest {
-        Some(id) => display.text(&format!("guest {id}: {text}")),
-        None => display.text(text),
-    }
 }
 
 /// Says how a run ended; a bad end is an error with the exit status that goes with it.

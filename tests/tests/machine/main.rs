@@ -43,6 +43,7 @@ mod toolchains;
 mod trace;
 mod validate;
 mod vcpus;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         trace::tests(),
         validate::tests(),
         vcpus::tests(),
+        watch::tests(),
         hercules::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()

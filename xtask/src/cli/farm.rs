@@ -47,6 +47,9 @@ pub struct FarmOptions {
     /// Go on with what --out has: points that are there are not run again.
     #[arg(long)]
     pub resume: bool,
+    /// Show a dashboard on the terminal: how far it is, and the machines that run. Without a terminal, the usual lines.
+    #[arg(long)]
+    pub watch: bool,
     /// Give up on a point after this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,

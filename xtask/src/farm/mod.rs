@@ -28,6 +28,8 @@ use anyhow::Result;
 
 use crate::cli::FarmOptions;
 use crate::events::Status;
+use crate::watch::farm::{Dashboard, News, Teller};
+use crate::watch::terminal;
 use crate::{failure, process, report, setup, table, workspace};
 use plan::{Choice, Planned};
 use point::{Clock, FORMAT, Farm, Mode, Point, Verdict};
@@ -42,6 +44,7 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 /// Runs the farm.
 pub(crate) fn command(options: &FarmOptions, json: bool) -> Result<()> {
     let choice = choice(options);
+    let is_watched = terminal::is_wanted(options.watch, json)?;
     let reporting = match &options.reporting {
         None => None,
         Some(text) => Some(sweep::parse_reporting(text).ok_or_else(|| {
@@ -75,18 +78,26 @@ pub(crate) fn command(options: &FarmOptions, json: bool) -> Result<()> {
     };
     let folder = options.out.clone();
     let folder = folder.unwrap_or_else(|| workspace::target().join("farm"));
+    let store = Store::open(&folder, &head, options.resume)?;
+    let dashboard = is_watched.then(Dashboard::start).transpose()?;
+    let teller = dashboard
+        .as_ref()
+        .map(Dashboard::teller)
+        .unwrap_or_default();
     let mut measurement = Measurement {
-        runner: Runner::new(&options.setup, &folder, options.timeout)?,
-        store: Store::open(&folder, &head, options.resume)?,
+        runner: Runner::new(&options.setup, &folder, options.timeout, teller.clone())?,
+        store,
         head,
         planned: Vec::new(),
         sweep: sweep::points(&choice, &chosen),
         chosen,
-        quiet: json,
+        quiet: json || is_watched,
+        teller,
     };
     let outcome = measurement.take(&choice);
     let farm = measurement.farm();
     measurement.store.write(&farm)?;
+    drop((measurement, dashboard));
     let page = folder.join(report::FILE);
     let name = folder.display().to_string();
     let run = report::Run { name, farm };
@@ -170,6 +181,7 @@ struct Measurement {
     sweep: Vec<Planned>,
     chosen: Chosen,
     quiet: bool,
+    teller: Teller,
 }
 
 impl Measurement {
@@ -205,13 +217,20 @@ impl Measurement {
             sweep,
             chosen,
             quiet,
+            teller,
         } = self;
         let all = sweep.len() + planned.len();
+        let told = |done| teller.tell(News::Points { done, all });
+        told(store.points().len())?;
         runner.run(&missing, &mut |point| {
+            let done = store.points().len() + 1;
+            let line = progress(&point, done, all);
             if !*quiet {
-                eprintln!("{}", progress(&point, store.points().len() + 1, all));
+                eprintln!("{line}");
             }
+            teller.tell(News::Line(line))?;
             store.add(point)?;
+            told(done)?;
             store.write(&result(head, sweep, planned, chosen, store.points()))
         })
     }

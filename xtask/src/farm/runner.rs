@@ -19,7 +19,9 @@ use crate::cli::{QemuOptions, SetupOptions};
 use crate::events::Status;
 use crate::failure;
 use crate::machine::End;
+use crate::progress::Viewer;
 use crate::run::{self, Finished, Ready, Show};
+use crate::watch::farm::{News, Teller};
 
 /// Bytes of a page.
 const PAGE: u64 = 4096;
@@ -37,6 +39,8 @@ pub struct Runner {
     /// What machines need, by the KiB of their files.
     ready: BTreeMap<u64, Ready>,
     interrupted: Arc<AtomicBool>,
+    /// Who is told what machines do.
+    teller: Teller,
 }
 
 impl Runner {
@@ -44,7 +48,7 @@ impl Runner {
     ///
     /// # Errors
     /// Signals cannot be looked for.
-    pub fn new(setup: &SetupOptions, folder: &Path, timeout: u64) -> Result<Self> {
+    pub fn new(setup: &SetupOptions, folder: &Path, timeout: u64, teller: Teller) -> Result<Self> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
@@ -55,6 +59,7 @@ impl Runner {
             timeout,
             ready: BTreeMap::new(),
             interrupted,
+            teller,
         })
     }
 
@@ -102,7 +107,16 @@ impl Runner {
                 let Some(at) = next else {
                     return Ok(());
                 };
-                if let Some(point) = self.point(&points[at], &folder)? {
+                let planned = &points[at];
+                let (id, guests) = (planned.id(), planned.guests);
+                self.teller.tell(News::Begin {
+                    machine: number,
+                    id,
+                    guests,
+                })?;
+                let point = self.point(planned, &folder, number)?;
+                self.teller.tell(News::End { machine: number })?;
+                if let Some(point) = point {
                     lock(&done)(point)?;
                 }
             }
@@ -133,8 +147,8 @@ impl Runner {
         Ok(())
     }
 
-    /// Runs one point; none if the user has interrupted it.
-    fn point(&self, planned: &Planned, folder: &Path) -> Result<Option<Point>> {
+    /// Runs one point on a machine of the farm; none if the user has interrupted it.
+    fn point(&self, planned: &Planned, folder: &Path, machine: usize) -> Result<Option<Point>> {
         let Planned {
             shape,
             tuning,
@@ -150,7 +164,9 @@ impl Runner {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let options = QemuOptions::typed(&words, &self.setup)?;
         let ready = &self.ready[&shape.files_kib];
-        let outcome = run::boot(&options, Show::Nothing, || Ok(ready.clone()));
+        let mut viewer = self.teller.of(machine);
+        let viewer: &mut dyn Viewer = &mut viewer;
+        let outcome = run::boot(&options, Show::Nothing, Some(viewer), || Ok(ready.clone()));
         let point = outcome.map(|finished| {
             let is_interrupted = finished.end == End::Interrupted;
             (!is_interrupted).then(|| point_of(planned, &finished))

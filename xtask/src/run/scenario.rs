@@ -15,7 +15,7 @@ use crate::images::{Image, Images};
 use crate::machine::{Disk, FILES, GUEST_DISK, Machine, PAGING, SWAP, WRITABLE};
 use crate::parameters::Parameters;
 use crate::record::Folder;
-use crate::{failure, files};
+use crate::{failure, files, watch};
 
 const MIB: u64 = 1 << 20;
 /// Memory of the machine without a host, unless the user says otherwise.
@@ -161,6 +161,8 @@ impl Scenario<'_> {
         let all_guests = options.guest_memory * u64::from(options.guests);
         match &options.paging {
             Some(paging) => paging.clone(),
+            // Keys can take hints and frames away: then pages must have somewhere to go.
+            None if options.watch => Paging::Disk(all_guests),
             None if options.bare || !options.work.has_tasks() => Paging::None,
             None if self.memory() < all_guests => Paging::Disk(all_guests),
             None => Paging::None,
@@ -300,8 +302,11 @@ impl Scenario<'_> {
         if let Some(bytes) = options.expanded {
             parameters.set("expanded", size(bytes));
         }
-        if options.operator {
+        if options.has_operator() {
             parameters.set("operator", "on");
+        }
+        if options.watch {
+            parameters.set("sample", watch::SAMPLE_MS);
         }
         if let Some(events) = options.trace {
             parameters.set("trace", events);
