@@ -2,6 +2,7 @@
 
 mod farm;
 mod paging;
+mod publish;
 mod validate;
 mod words;
 
@@ -12,6 +13,7 @@ use drivers::recorder;
 
 pub use farm::FarmOptions;
 pub use paging::Paging;
+pub use publish::{BookOptions, CompletionsOptions, ReleaseOptions};
 pub use validate::{Format, ValidateOptions};
 pub use words::{Console, Control, Hinting, Personality, Word, Work};
 
@@ -136,6 +138,21 @@ pub enum Command {
     ///
     /// Example: cargo xtask states
     States(StatesOptions),
+    /// Make pages of the book, whose chapters are in docs/.
+    ///
+    /// Example: cargo xtask book
+    Book(BookOptions),
+    /// Pack a version: the images for every machine and what there is to read, in one archive.
+    ///
+    /// Example: cargo xtask release
+    Release(ReleaseOptions),
+    /// Print what a shell needs to complete command lines of this program.
+    ///
+    /// In bash `cargo xtask` is completed as well, elsewhere target/debug/xtask.
+    ///
+    /// Example: . <(cargo xtask completions bash)
+    #[command(verbatim_doc_comment)]
+    Completions(CompletionsOptions),
     /// Only install what the other commands would: library sources and QEMU.
     ///
     /// Example: cargo xtask setup --no-install
