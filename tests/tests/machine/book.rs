@@ -71,7 +71,6 @@ const COMMANDS: &[(&str, Care)] = &[
     ("CPUS=8 target/image/hercules/run.sh kernel reader", By("hercules::the_kernel_starts_from_a_card_reader_and_verifies_on_one_to_eight_cpus")),
     ("cargo xtask qemu --guests 1 --gdb", By("launch::a_debugger_knows_host_and_kernel")),
     ("gdb-multiarch -x target/run/debug.gdb", By("launch::a_debugger_knows_host_and_kernel")),
-    ("(gdb) guest", By("launch::a_debugger_knows_host_and_kernel")),
     ("cargo xtask qemu --personality kvm --guests 2 --guest-memory 12M --memory 8M --paging 64M --evict lru", Short),
     ("cargo xtask qemu --personality kvm --guests 2 --guest-memory 12M --memory 8M --paging 64M --append g.cmma=force", Fails),
 ];

@@ -21,7 +21,7 @@ use crate::{failure, process, workspace};
 /// What makes pages of the chapters.
 const PROGRAM: &str = "mdbook";
 /// Its version, for machines that do not have it.
-const VERSION: &str = "0.4.52";
+const VERSION: &str = "0.5.4";
 
 /// A text for people.
 #[derive(Clone, Debug)]
