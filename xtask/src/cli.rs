@@ -288,7 +288,7 @@ pub struct QemuOptions {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
     /// Where the host writes pages that must be kept when memory runs short: nowhere, to a disk of this
-    /// size, to this file, or to memory that is as slow as a disk (model:SIZE[:SEEK:PAGE], in
+    /// size, to this file, or to memory that is as slow as a disk (`model:SIZE[:SEEK:PAGE]`, in
     /// microseconds). [default: none; for work of tasks, if guests see more than --memory, a disk of that
     /// size]
     #[arg(
@@ -415,7 +415,7 @@ pub struct QemuOptions {
     /// others have had their turn; memory of its own, and the file that it writes, in percent.
     #[arg(long, value_name = "SLOT:OWN:WRITTEN", hide = true, value_parser = farm_shape)]
     pub farm: Option<[u64; 3]>,
-    /// Make the scratch disks of memory as well, and all disks as slow as a disk (model:SIZE[:SEEK:PAGE], in
+    /// Make the scratch disks of memory as well, and all disks as slow as a disk (`model:SIZE[:SEEK:PAGE]`, in
     /// microseconds; SIZE is that of each disk, for all guests).
     #[arg(
         long,

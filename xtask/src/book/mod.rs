@@ -1,6 +1,6 @@
 //! The subcommand `book`: pages of the chapters in docs/, and what can be checked of them.
 //!
-//! [`text`] takes Markdown apart; [`commands`] are the command lines that the chapters tell people to type. Tests see to it
+//! `text` takes Markdown apart; [`commands`] are the command lines that the chapters tell people to type. Tests see to it
 //! that links lead somewhere, and that what is named of the code is there.
 
 #[cfg(test)]
