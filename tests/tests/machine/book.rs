@@ -67,6 +67,7 @@ const COMMANDS: &[(&str, Care)] = &[
     ("cargo xtask image --machine hercules -- --evict steal --append backend=sie", Short),
     ("cargo xtask image", Short),
     ("cargo xtask image --machine hercules --files kernel/src -- --guests 4 --evict steal", Short),
+    ("cargo xtask image --machine zvm -- --bare --append 'cp=QUERY_MEMASSIST;QUERY_CPLEVEL cp-end=LOGOFF'", Short),
     ("target/image/hercules/run.sh", By("hercules::the_kernel_starts_in_esa390_mode_from_a_load_list")),
     ("CPUS=8 target/image/hercules/run.sh kernel reader", By("hercules::the_kernel_starts_from_a_card_reader_and_verifies_on_one_to_eight_cpus")),
     ("cargo xtask qemu --guests 1 --gdb", By("launch::a_debugger_knows_host_and_kernel")),
