@@ -13,13 +13,11 @@ use libtest_mimic::{Completion, Failed, Trial};
 use tempfile::TempDir;
 use xtask::events::{self, Event, Guest};
 use xtask::machine::Pieces;
-use xtask::packages::{self, Permission};
-use xtask::workspace::find_program;
 
 use crate::check;
 use crate::files;
 use crate::runs::disk_has;
-use crate::support::{Verdict, finish, folder, xtask};
+use crate::support::{Verdict, finish, folder, require, xtask};
 
 /// How long a machine may take, in seconds.
 const LIMIT: &str = "100";
@@ -53,20 +51,16 @@ pub(crate) fn tests() -> Vec<Trial> {
 /// A test that needs the emulator.
 fn hercules_trial(name: &str, test: impl FnOnce() -> Verdict + Send + 'static) -> Trial {
     Trial::ignorable_test(format!("hercules::{name}"), move || {
-        if let Err(error) = require() {
-            return Ok(Completion::ignored_with(format!("{error:#}")));
+        if let Err(error) = require(
+            "hercules",
+            "it starts the images as other machines than QEMU do",
+        ) {
+            return Ok(Completion::ignored_with(
+                error.message().unwrap_or_default(),
+            ));
         }
         test().map(|()| Completion::Completed)
     })
-}
-
-fn require() -> anyhow::Result<()> {
-    if find_program("hercules").is_some() {
-        return Ok(());
-    }
-    let choose = || vec!["hercules".to_owned()];
-    let why = "it starts the images as other machines than QEMU do";
-    packages::install(choose, why, Permission::Install)
 }
 
 fn text(error: impl ToString) -> Failed {
