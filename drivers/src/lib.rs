@@ -18,4 +18,6 @@ pub mod x250;
 #[cfg(target_os = "none")]
 pub mod console;
 #[cfg(target_os = "none")]
+pub mod control_program;
+#[cfg(target_os = "none")]
 pub mod logger;

@@ -321,6 +321,8 @@ impl Control {
                 self.farm =
                     farm.ok_or_else(|| parameter.expected("OFFSET[:PERIOD[:OWN[:WRITTEN]]]"))?;
             }
+            // For the one who executes them.
+            "cp" | "cp-end" => {}
             "without" => self.left_out = parts(parameter)?,
             "readahead" => {
                 self.read_ahead = parameter.within(0, MOST_AT_ONCE as u64)? as u32;

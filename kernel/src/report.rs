@@ -51,6 +51,13 @@ pub struct Boot {
 }
 
 #[derive(Serialize)]
+struct Command<'a> {
+    command: &'a str,
+    code: u32,
+    response: &'a str,
+}
+
+#[derive(Serialize)]
 struct Work {
     work: &'static str,
     since_entry_us: u64,
@@ -223,6 +230,18 @@ pub fn error(reason: &str) {
 /// Prints what was found.
 pub fn boot(boot: &Boot) {
     record::emit("boot", boot);
+}
+
+/// Prints what the control program said to a command.
+pub fn command(command: &str, code: u32, response: &str) {
+    record::emit(
+        "cp",
+        &Command {
+            command,
+            code,
+            response,
+        },
+    );
 }
 
 /// Prints that the work begins.

@@ -7,9 +7,10 @@ use alloc::string::{String, ToString};
 use arch::clock::{self, UNITS_PER_MICROSECOND};
 use arch::{Absolute, Frame, PAGE_SHIFT, PAGE_SIZE};
 use boot::bundle::{Bundle, Kind};
+use boot::params::Params;
 use boot::start::{Start, image_end};
 use drivers::block::{self, Choice, Disk, MemoryDisk};
-use drivers::{console, logger, record, recorder, sclp};
+use drivers::{console, control_program, logger, record, recorder, sclp};
 
 use crate::balloon::{self, Balloon};
 use crate::control::{Cmma, Control, DiskChoice, Work};
@@ -41,6 +42,20 @@ impl Prepared {
     #[must_use]
     pub fn work(&self) -> Work {
         self.control.work
+    }
+
+    /// Has the control program execute the commands of a parameter: semicolons are between them, and underscores stand
+    /// for blanks.
+    fn command(&self, key: &str) -> Result<(), String> {
+        let line = self.start.parameters.unwrap_or_default();
+        let all = Params::parse(line).ok().and_then(|params| params.get(key));
+        for command in all.into_iter().flat_map(|all| all.split(';')) {
+            let command = command.replace('_', " ");
+            let (code, response) = control_program::execute(&command)
+                .map_err(|error| format!("{key}={command}: {error}"))?;
+            report::command(&command, code, response.trim_end());
+        }
+        Ok(())
     }
 }
 
@@ -75,7 +90,11 @@ pub fn begin(start: Start, job: Job) -> ! {
                 control,
                 found,
             };
-            match task::spawn(move || end(job(&prepared))) {
+            let job = move || {
+                let outcome = job(&prepared);
+                end(outcome.and_then(|is_good| prepared.command("cp-end").map(|()| is_good)))
+            };
+            match task::spawn(job) {
                 Ok(_) => task::schedule(),
                 Err(error) => end(Err(error.to_string())),
             }
@@ -217,6 +236,7 @@ fn run(prepared: &Prepared) -> Result<bool, String> {
         bytes: archive.index().total_size(),
         pfault: task::page_fault::is_offered(),
     });
+    prepared.command("cp")?;
     if let Some(balloon) = balloon {
         balloon.start();
     }

@@ -2,6 +2,7 @@
 
 mod farm;
 mod paging;
+mod publish;
 mod validate;
 mod words;
 
@@ -12,6 +13,7 @@ use drivers::recorder;
 
 pub use farm::FarmOptions;
 pub use paging::Paging;
+pub use publish::{BookOptions, CompletionsOptions, ReleaseOptions};
 pub use validate::{Format, ValidateOptions};
 pub use words::{Console, Control, Hinting, Personality, Word, Work};
 
@@ -143,6 +145,21 @@ pub enum Command {
     ///
     /// Example: cargo xtask states
     States(StatesOptions),
+    /// Make pages of the book, whose chapters are in docs/.
+    ///
+    /// Example: cargo xtask book
+    Book(BookOptions),
+    /// Pack a version: the images for every machine and what there is to read, in one archive.
+    ///
+    /// Example: cargo xtask release
+    Release(ReleaseOptions),
+    /// Print what a shell needs to complete command lines of this program.
+    ///
+    /// In bash `cargo xtask` is completed as well, elsewhere target/debug/xtask.
+    ///
+    /// Example: . <(cargo xtask completions bash)
+    #[command(verbatim_doc_comment)]
+    Completions(CompletionsOptions),
     /// Only install what the other commands would: library sources and QEMU.
     ///
     /// Example: cargo xtask setup --no-install
@@ -278,7 +295,7 @@ pub struct QemuOptions {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
     /// Where the host writes pages that must be kept when memory runs short: nowhere, to a disk of this
-    /// size, to this file, or to memory that is as slow as a disk (model:SIZE[:SEEK:PAGE], in
+    /// size, to this file, or to memory that is as slow as a disk (`model:SIZE[:SEEK:PAGE]`, in
     /// microseconds). [default: none; for work of tasks, if guests see more than --memory, and with --watch,
     /// a disk of that size]
     #[arg(
@@ -409,7 +426,7 @@ pub struct QemuOptions {
     /// others have had their turn; memory of its own, and the file that it writes, in percent.
     #[arg(long, value_name = "SLOT:OWN:WRITTEN", hide = true, value_parser = farm_shape)]
     pub farm: Option<[u64; 3]>,
-    /// Make the scratch disks of memory as well, and all disks as slow as a disk (model:SIZE[:SEEK:PAGE], in
+    /// Make the scratch disks of memory as well, and all disks as slow as a disk (`model:SIZE[:SEEK:PAGE]`, in
     /// microseconds; SIZE is that of each disk, for all guests).
     #[arg(
         long,

@@ -23,8 +23,8 @@ use serde_json::Value;
 
 pub use host::{Console, GuestEnd, Host, HostBoot, HostGuest, Operator, Sample};
 pub use kernel::{
-    Boot, Check, CheckBegins, FileLeft, Guest, Measure, Mismatch, Progress, Requests, Tally,
-    WorkStart,
+    Boot, Check, CheckBegins, ControlProgram, FileLeft, Guest, Measure, Mismatch, Progress,
+    Requests, Tally, WorkStart,
 };
 
 /// Counts by name or number, such as ESSA by operation request code.
@@ -67,6 +67,8 @@ macro_rules! kinds {
 kinds! {
     /// Kernel: what it found when it started.
     "boot" => Boot,
+    /// Kernel: what the control program said to a command.
+    "cp" => ControlProgram,
     /// Kernel: the work begins.
     "work" => WorkStart,
     /// Kernel: how far the work is.
@@ -134,6 +136,7 @@ impl Event {
     pub fn seq(&self) -> Option<u64> {
         Some(match self {
             Self::Boot(event) => event.seq,
+            Self::ControlProgram(event) => event.seq,
             Self::WorkStart(event) => event.seq,
             Self::Progress(event) => event.seq,
             Self::Mismatch(event) => event.seq,

@@ -7,6 +7,7 @@ use crate::workspace;
 
 const SAMPLES: &[&str] = &[
     r#"{"kind":"boot","seq":0,"image":"kernel","version":"0.1.0","memory":25165824,"cpus":4,"cpus_used":2,"console":"ascii","essa":true,"discards":"not probed","hinting":"full","back_end":"essa","disk":"diag250","files":3,"bytes":4097,"pfault":true}"#,
+    r#"{"kind":"cp","seq":1,"command":"QUERY CPLEVEL","code":0,"response":"z/VM Version 7"}"#,
     r#"{"kind":"work","seq":1,"work":"verify","since_entry_us":8123}"#,
     r#"{"kind":"progress","seq":2,"pass":1,"passes":2,"files_done":1,"files":3,"bytes_verified":17}"#,
     r#"{"kind":"mismatch","seq":3,"file":"a/b","offset":4096,"length":100,"page_state":"Vr","copy":"fault-tolerant"}"#,

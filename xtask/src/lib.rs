@@ -15,10 +15,12 @@
 
 pub mod accelerator;
 pub mod bench;
+pub mod book;
 pub mod bundle;
 pub mod calls;
 pub mod cli;
 pub mod collect;
+mod completions;
 pub mod emulator;
 pub mod events;
 pub mod failure;
@@ -34,6 +36,7 @@ pub mod probe;
 pub mod process;
 pub mod progress;
 pub mod record;
+mod release;
 pub mod report;
 pub mod run;
 pub mod setup;
@@ -64,6 +67,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Image(options) => media::command(options, arguments.json),
         Command::Report(options) => report::command(options),
         Command::States(options) => states::command(options),
+        Command::Book(options) => book::command(options),
+        Command::Release(options) => release::command(options, arguments.json),
+        Command::Completions(options) => completions::command(options),
         Command::Setup(options) => setup::command(options),
     }
 }

@@ -50,6 +50,8 @@ fn apt_get(privilege: Privilege, arguments: &[&str]) -> Command {
     }
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
+        // Somebody else may be installing something just now.
+        .args(["-o", "DPkg::Lock::Timeout=120"])
         .args(arguments);
     command
 }

@@ -34,6 +34,63 @@ pub unsafe fn release_pages(first: Absolute, last: Absolute) -> Result<(), Fault
     guard::outcome(code, identification)
 }
 
+/// What a control program said to a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// Its completion code; 0 is good.
+    pub code: u32,
+    /// Bytes of the response that are in the buffer.
+    pub length: usize,
+}
+
+/// DIAGNOSE X'8': has the control program execute a command, in EBCDIC, and tell what it says in the buffer, in lines
+/// that X'15' ends.
+///
+/// # Errors
+/// The program interruption that it was answered with: a specification exception where it is not offered.
+///
+/// # Safety
+/// Both must lie below 2 GiB, as must the running code: the call is made in the 31-bit addressing mode. The command
+/// may end this machine, or take from it what somebody uses.
+pub unsafe fn control_program(command: &[u8], response: &mut [u8]) -> Result<Answer, Fault> {
+    /// In front of the command's length: the response is wanted in storage.
+    const RESPONSE: u64 = 0x4000_0000;
+    let (code, identification): (u64, u64);
+    let (mut completion, mut length) = (RESPONSE | command.len() as u64, response.len() as u64);
+    let mut cc = 0_u64;
+    // SAFETY: the caller vouches for addresses and for the command; nothing is stored but the response. The fix-up lies
+    // in front of SAM64, so both ways out end in the 64-bit addressing mode.
+    unsafe {
+        asm!(
+            "lghi %r0, 0",
+            "sam31",
+            "2: .insn rs,0x83000000,%r2,%r4,0x8   # diag 2,4,0x8",
+            "ipm {cc}",
+            "3: sam64",
+            extable!("2b", "3b"),
+            cc = inout(reg) cc,
+            in("r2") command.as_ptr(),
+            in("r3") response.as_mut_ptr(),
+            inout("r4") completion,
+            inout("r5") length,
+            out("r0") code,
+            out("r1") identification,
+            options(nostack),
+        );
+    }
+    guard::outcome(code, identification)?;
+    // Condition code 1: the buffer is full, and the length is that of what did not fit.
+    let is_whole = cc >> 28 & 3 == 0;
+    Ok(Answer {
+        code: completion as u32,
+        length: if is_whole {
+            (length as u32 as usize).min(response.len())
+        } else {
+            response.len()
+        },
+    })
+}
+
 /// DIAGNOSE X'44': gives the rest of the time slice to others.
 ///
 /// # Errors

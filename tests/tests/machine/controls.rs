@@ -56,7 +56,7 @@ fn arguments(more: &[&'static str]) -> Vec<&'static str> {
 }
 
 /// CPUs of one guest that all read the same few files, under a host that lets a CPU pause right after
-/// its discard fault. The issue demands that a missing sign-off shows within a minute.
+/// its discard fault. A missing sign-off must show within a minute.
 fn held(more: &[&'static str]) -> Vec<&'static str> {
     let mut arguments = vec!["--guests", "1", "--cpus", "4", "--machine-cpus", "4"];
     arguments.extend(["--guest-memory", "12M", "--memory", "12M"]);

@@ -6,26 +6,25 @@ mod back_ends;
 pub(crate) mod both_ways;
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::process::Command;
 
 use libtest_mimic::{Completion, Failed, Trial};
 use tempfile::TempDir;
 use xtask::events::{self, Event, Guest};
 use xtask::machine::Pieces;
-use xtask::packages::{self, Permission};
-use xtask::workspace::find_program;
 
 use crate::check;
 use crate::files;
 use crate::runs::disk_has;
-use crate::support::{Verdict, finish, folder, xtask};
+use crate::support::{Verdict, finish, folder, require, xtask};
 
 /// How long a machine may take, in seconds.
 const LIMIT: &str = "100";
 
 pub(crate) fn tests() -> Vec<Trial> {
     type Case = (&'static str, fn() -> Verdict);
-    let all: [Case; 8] = [
+    let all: [Case; 9] = [
         (
             "the_kernel_starts_in_esa390_mode_from_a_load_list",
             load_list,
@@ -36,6 +35,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         ),
         ("a_deck_that_ends_early_is_noticed", short_deck),
         ("the_kernel_reads_a_disk_by_diag250", disk),
+        ("the_control_program_executes_commands", commands),
         ("the_kernel_runs_tasks", tasks),
         ("the_host_discards_pages_of_its_guests", host),
         ("the_host_divides_disks_among_its_guests", guest_disks),
@@ -51,20 +51,16 @@ pub(crate) fn tests() -> Vec<Trial> {
 /// A test that needs the emulator.
 fn hercules_trial(name: &str, test: impl FnOnce() -> Verdict + Send + 'static) -> Trial {
     Trial::ignorable_test(format!("hercules::{name}"), move || {
-        if let Err(error) = require() {
-            return Ok(Completion::ignored_with(format!("{error:#}")));
+        if let Err(error) = require(
+            "hercules",
+            "it starts the images as other machines than QEMU do",
+        ) {
+            return Ok(Completion::ignored_with(
+                error.message().unwrap_or_default(),
+            ));
         }
         test().map(|()| Completion::Completed)
     })
-}
-
-fn require() -> anyhow::Result<()> {
-    if find_program("hercules").is_some() {
-        return Ok(());
-    }
-    let choose = || vec!["hercules".to_owned()];
-    let why = "it starts the images as other machines than QEMU do";
-    packages::install(choose, why, Permission::Install)
 }
 
 fn text(error: impl ToString) -> Failed {
@@ -230,6 +226,46 @@ fn short_deck() -> Verdict {
     let ran = run(&images, "kernel", "reader", 1)?;
     let stopped = ran.log.contains("PSW=000A0000 80000BAD");
     check!(!ran.good && stopped && ran.events.is_empty(), "{}", ran.log);
+    Ok(())
+}
+
+/// Commands before and behind the work; the last one ends the machine. Where nobody takes them it says so.
+fn commands() -> Verdict {
+    let images = images(&["--bare", "--append", "cp=version;devlist cp-end=quit"])?;
+    let refused = run(&images, "kernel", "list", 1)?;
+    let reason = "cp=version: nobody takes commands here";
+    check!(
+        !refused.good && refused.log.contains(reason),
+        "{}",
+        refused.log
+    );
+    let configuration = images.path().join("hercules/hercules.cnf");
+    let file = File::options().append(true).open(configuration);
+    let added = file.and_then(|mut file| writeln!(file, "DIAG8CMD ENABLE"));
+    added.map_err(text)?;
+    let ran = run(&images, "kernel", "list", 1)?;
+    let answers: Vec<_> = ran
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::ControlProgram(answer) => Some(answer),
+            _ => None,
+        })
+        .collect();
+    let [version, devices, ..] = &answers[..] else {
+        return Err(format!("{} answers:\n{}", answers.len(), ran.log).into());
+    };
+    check!(
+        (&*version.command, version.code) == ("version", 0),
+        "{version:?}"
+    );
+    check!(version.response.contains("Version 3."), "{version:?}");
+    check!(devices.response.contains("3215"), "{devices:?}");
+    let is_over = ran
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Guest(_)));
+    check!(is_over && !ran.log.contains("PSW=000"), "{}", ran.log);
     Ok(())
 }
 

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Failed, Trial};
 use xtask::machine::debugger;
-use xtask::workspace::{self, find_program};
+use xtask::workspace;
 
 use crate::check;
 use crate::files;
-use crate::support::{Verdict, finish, folder, qemu, trial};
+use crate::support::{Verdict, finish, folder, qemu, require, trial};
 
 /// Where QEMU waits for a debugger.
 const PORT: u16 = 1234;
 /// How long it may take until it does.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -76,8 +76,13 @@ fn is_taken() -> bool {
 }
 
 fn gdb() -> Result<Completion, Failed> {
-    if find_program(debugger::PROGRAM).is_none() {
-        return Ok(Completion::ignored_with("there is no gdb-multiarch"));
+    if let Err(error) = require(
+        debugger::PROGRAM,
+        "it is the debugger that knows the machine",
+    ) {
+        return Ok(Completion::ignored_with(
+            error.message().unwrap_or_default(),
+        ));
     }
     if is_taken() {
         return Ok(Completion::ignored_with("somebody has port 1234"));

@@ -7,6 +7,7 @@
 mod bad_input;
 mod balloon;
 mod beside;
+mod book;
 mod containment;
 mod controls;
 mod cost;
@@ -47,7 +48,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use libtest_mimic::Arguments;
+use libtest_mimic::{Arguments, Trial};
 
 /// Machines that run at the same time: each keeps a CPU of the build machine busy.
 const MACHINES_AT_ONCE: usize = 2;
@@ -92,5 +93,8 @@ fn main() -> ExitCode {
         watch::tests(),
         hercules::tests(),
     ];
-    libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
+    let mut tests: Vec<Trial> = tests.into_iter().flatten().collect();
+    let names = tests.iter().map(|test| test.name().to_owned()).collect();
+    tests.extend(book::tests(names));
+    libtest_mimic::run(&arguments, tests).exit_code()
 }

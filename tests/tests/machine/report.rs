@@ -6,31 +6,22 @@ use std::process::Command;
 
 use libtest_mimic::{Completion, Failed, Trial};
 use serde_json::{Value, json};
-use xtask::packages::{self, Permission};
-use xtask::workspace::find_program;
 
 use crate::check;
-use crate::support::{Verdict, finish, folder, trial, xtask};
+use crate::support::{Verdict, finish, folder, require, trial, xtask};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         Trial::ignorable_test("report::can_be_read_in_a_browser", || {
-            if let Err(error) = require() {
-                return Ok(Completion::ignored_with(format!("{error:#}")));
+            if let Err(error) = require("chromium", "it shows the page as users see it") {
+                return Ok(Completion::ignored_with(
+                    error.message().unwrap_or_default(),
+                ));
             }
             rendered().map(|()| Completion::Completed)
         }),
         trial("report::of_what_is_no_farm", bad_input),
     ]
-}
-
-fn require() -> anyhow::Result<()> {
-    if find_program("chromium").is_some() {
-        return Ok(());
-    }
-    let choose = || vec!["chromium".to_owned()];
-    let why = "it shows the page as users see it";
-    packages::install(choose, why, Permission::Install)
 }
 
 /// A farm of all modes with up to 16 guests; its values are made up, its texts are long.

@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use libtest_mimic::{Failed, Trial};
@@ -12,8 +12,9 @@ use libtest_mimic::{Failed, Trial};
 use crate::hercules::both_ways;
 use tempfile::TempDir;
 use xtask::events::{self, Event, Guest, Host, Outcome, Status};
+use xtask::packages::{self, Permission};
 use xtask::testing::PROGRAM_VARIABLE;
-use xtask::workspace;
+use xtask::workspace::{self, find_program};
 
 /// What a test function returns.
 pub(crate) type Verdict = Result<(), Failed>;
@@ -77,6 +78,19 @@ pub(crate) fn xtask(arguments: &[&str]) -> Command {
     // Relative to the checkout wherever the harness runs.
     command.current_dir(workspace::root());
     command
+}
+
+/// Sees to it that a program is there, which is in a package of its name; `why` says what it is for.
+pub(crate) fn require(program: &str, why: &str) -> Result<(), Failed> {
+    // Two that install at the same time would be in each other's way.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
+    if find_program(program).is_some() {
+        return Ok(());
+    }
+    let choose = || vec![program.to_owned()];
+    packages::install(choose, why, Permission::Install)
+        .map_err(|error| Failed::from(format!("{error:#}")))
 }
 
 /// What a command left.

@@ -38,6 +38,17 @@ records! {
         /// Whether the host says which pages it brings in (DIAGNOSE X'258').
         pfault: bool,
     }
+    /// Kernel: what the control program said to a command.
+    ControlProgram {
+        /// Position among the emitter's lines.
+        seq: u64,
+        /// The command.
+        command: String,
+        /// Its completion code; 0 is good.
+        code: u64,
+        /// What was said.
+        response: String,
+    }
     /// Kernel: the work begins.
     WorkStart {
         /// Position among the emitter's lines.

@@ -57,8 +57,16 @@ struct Load {
     cpus: u16,
 }
 
-/// Builds, packs and writes.
+/// Builds, packs and writes, and says where.
 pub(crate) fn command(options: &ImageOptions, json: bool) -> Result<()> {
+    for folder in write_all(options, json)? {
+        process::say(&folder.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Builds, packs and writes; returns the folder of each machine.
+pub(crate) fn write_all(options: &ImageOptions, json: bool) -> Result<Vec<PathBuf>> {
     let chosen = options
         .machine
         .map_or(Target::ALL.to_vec(), |one| vec![one]);
@@ -83,9 +91,8 @@ pub(crate) fn command(options: &ImageOptions, json: bool) -> Result<()> {
     let loads = loads.into_iter().collect::<Result<Vec<_>>>()?;
     for (target, folder) in chosen.iter().zip(&folders) {
         write::write(*target, folder, &loads).map_err(failure::as_unusable)?;
-        process::say(&folder.display().to_string())?;
     }
-    Ok(())
+    Ok(folders)
 }
 
 fn make(folder: &Path) -> Result<PathBuf> {
