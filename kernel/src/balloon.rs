@@ -152,15 +152,31 @@ impl Balloon {
     }
 
     fn turn(&mut self) -> Result<(), BalloonError> {
-        self.device.tell_statistics(|| statistics(self.mm))?;
-        if self.target.is_some() {
-            self.tell_withdrawn()?;
-            while self.move_towards_target()? {
-                // Nothing is held here.
-                sync::poll();
-            }
+        while self.timed(Self::step)? {
+            // Nothing is held here.
+            sync::poll();
         }
         self.report_if_due()
+    }
+
+    /// Does a piece of work, which no other thread interrupts, and counts what it takes of the CPU.
+    fn timed<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = clock::cpu_timer();
+        let outcome = work(self);
+        let took = before.wrapping_sub(clock::cpu_timer());
+        // A thread that had to wait for a disk may be on another CPU now, with another timer.
+        self.mm.stats.balloon_time.add(took.max(0) as u64);
+        outcome
+    }
+
+    /// Does what the device wants; returns whether there may be more of it.
+    fn step(&mut self) -> Result<bool, BalloonError> {
+        self.device.tell_statistics(|| statistics(self.mm))?;
+        if self.target.is_none() {
+            return Ok(false);
+        }
+        self.tell_withdrawn()?;
+        self.move_towards_target()
     }
 
     /// Tells the device which pages it has no more.
@@ -234,7 +250,7 @@ impl Balloon {
         // Others may free as fast as we report: a round ends when it has reported as much as there is.
         let mut budget = self.mm.frame_count();
         while budget > 0 {
-            let reported = self.report_batch(order)?;
+            let reported = self.timed(|own| own.report_batch(order))?;
             if reported == 0 {
                 break;
             }

@@ -28,6 +28,7 @@ mod readahead;
 mod reclaim;
 mod record;
 mod release;
+mod released;
 mod reporting;
 mod signoff;
 mod space;

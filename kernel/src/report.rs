@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::mm::{Account, LATENCIES, Mm, Page, Stats};
 use crate::smp;
+use crate::time::nanoseconds;
 use crate::work::latency::Histogram;
 use crate::work::verify::{Mismatch, Progress};
 
@@ -192,6 +193,7 @@ struct Guest<'a> {
     reported_pages: u64,
     ballooned_pages: usize,
     withdrawn_pages: u64,
+    balloon_ns: u64,
     read_requests: u64,
     pages_read_ahead: u64,
     read_ahead_used: u64,
@@ -444,6 +446,7 @@ pub fn guest(outcome: &Outcome<'_>, mm: &Mm<'_>, account: &Account) {
             reported_pages: stats.reported_pages.get(),
             ballooned_pages: mm.ballooned_page_count(),
             withdrawn_pages: stats.withdrawn.get(),
+            balloon_ns: nanoseconds(stats.balloon_time.get()),
             read_requests: stats.read_requests.get(),
             pages_read_ahead: stats.read_ahead.get(),
             read_ahead_used: stats.read_ahead_used.get(),

@@ -190,7 +190,7 @@ fn prepare(
     mm.set_release_batch(MOST_PENDING);
     mm.set_read_ahead(control.read_ahead);
     mm.leave_out(control.left_out);
-    mm.add_free(layout.first_free, layout.end.0 - layout.first_free.0);
+    mm.add_free_released(layout.first_free, layout.end.0 - layout.first_free.0);
     heap::grow_from(mm).map_err(|error| error.to_string())?;
     recorder::start(control.trace as usize)?;
     #[cfg(feature = "controls")]

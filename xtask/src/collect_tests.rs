@@ -32,6 +32,7 @@ fn guest_line(seq: u64, status: &str) -> String {
         "reported_pages",
         "ballooned_pages",
         "withdrawn_pages",
+        "balloon_ns",
         "made_volatile_swap",
         "made_potentially_volatile",
         "refused_locked",

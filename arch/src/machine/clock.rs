@@ -18,6 +18,17 @@ pub fn now() -> u64 {
     }
 }
 
+/// What is left on this CPU's timer, which runs down while the CPU does (STORE CPU TIMER). It may be negative.
+#[must_use]
+pub fn cpu_timer() -> i64 {
+    let mut value = MaybeUninit::<i64>::uninit();
+    // SAFETY: stores eight bytes into a local variable, which it initializes.
+    unsafe {
+        asm!("stpt 0({at})", at = in(reg_addr) value.as_mut_ptr(), options(nostack));
+        value.assume_init()
+    }
+}
+
 /// Sets the clock comparator: an external interruption 0x1004 is pending once the time of day exceeds `at`.
 pub fn set_comparator(at: u64) {
     // SAFETY: reads eight bytes of a local variable.

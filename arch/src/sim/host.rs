@@ -23,6 +23,8 @@ pub(super) struct Host {
     paged_out: BTreeMap<Frame, Box<Bytes>>,
     hinting: Hinting,
     eviction: Eviction,
+    /// Whether DIAGNOSE X'10' does nothing.
+    pub(super) keeps_released: bool,
     random: u64,
     pub(super) essa_counts: [u64; 8],
     pub(super) key_count: u64,
@@ -62,6 +64,7 @@ impl Host {
             paged_out: BTreeMap::new(),
             hinting,
             eviction: Eviction::Never,
+            keeps_released: false,
             random: 1,
             essa_counts: [0; 8],
             key_count: 0,
@@ -176,7 +179,9 @@ impl Host {
 
     /// DIAGNOSE X'10' for one page.
     pub(super) fn release(&mut self, frame: Frame) {
-        self.apply(frame, HostEvent::Release);
+        if !self.keeps_released {
+            self.apply(frame, HostEvent::Release);
+        }
     }
 
     /// Copies out of one page, as far as the page is there.

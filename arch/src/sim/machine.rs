@@ -83,6 +83,11 @@ impl Machine {
         self.host().set_eviction(eviction, seed);
     }
 
+    /// From now on DIAGNOSE X'10' is answered, and releases nothing.
+    pub fn keep_released(&self) {
+        self.host().keeps_released = true;
+    }
+
     /// Evicts a page if the host may and it costs no I/O; returns whether it did.
     pub fn evict(&self, frame: Frame) -> bool {
         self.host().evict(frame)

@@ -24,7 +24,7 @@ pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
     };
     let (result, page) = instruction.rre();
     // The operand is an absolute address: no prefixing.
-    let page = machine.gpr(page) >> arch::PAGE_SHIFT;
+    let page = machine.vcpu().context.gprs[page] >> arch::PAGE_SHIFT;
     let known = u32::try_from(page)
         .ok()
         .filter(|page| machine.guest.memory.page(*page).is_some());
@@ -41,7 +41,7 @@ pub(super) fn essa(machine: &mut Machine<'_>, instruction: &Instruction) -> Resu
         let value = trace::essa(page, orc.code(), old);
         trace::note(Kind::Essa, machine.guest.id.into(), machine.cpu, value);
     }
-    machine.set_gpr(result, old.into());
+    machine.vcpu_mut().context.gprs[result] = old.into();
     machine.guest.counters.hinting_time += machine.since_exit();
     want.map_or(Ok(()), |want| Err(Trap::WaitBehind(want)))
 }

@@ -275,8 +275,8 @@ impl GuestMemory {
     ///
     /// For a page that is to become resident there is [`GuestMemory::make_stable_and_resident`].
     pub fn essa(&mut self, pool: &mut FramePool, page: u32, orc: Orc) -> EssaResult {
-        let changed = self.is_changed(page);
         let entry = &mut self.pages[page as usize];
+        let changed = entry.flags.contains(PageFlags::CHANGED);
         let is_volatile = matches!(orc, Orc::SetVolatile | Orc::SetPotentiallyVolatile);
         let orc = match entry.state.usage() {
             // A host that discards nothing may do so: what the guest asks for is a favour of its own.
@@ -289,10 +289,13 @@ impl GuestMemory {
             self.made_stable = Some(page);
         }
         entry.state = transition.new;
+        let is_stable = transition.new.usage() == Usage::Stable;
         if transition.effect == Effect::DropSlot {
             self.give_slot(pool, page);
         }
-        self.note_discardable(page);
+        if !is_stable {
+            self.note_discardable(page);
+        }
         transition.result()
     }
 

@@ -97,7 +97,7 @@ impl Mm<'_> {
             if let Some(block) = self.allocate_page() {
                 return Some(block.frame);
             }
-            if self.shrink_cache() + self.drain_all_page_lists() == 0 {
+            if self.shrink_cache() == 0 && self.drain_all_page_lists() == 0 {
                 return None;
             }
         }

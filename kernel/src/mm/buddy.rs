@@ -1,7 +1,7 @@
-//! The buddy allocator: free blocks of 2^n pages, all of them hinted unused.
+//! The buddy allocator: free blocks of 2^n pages, all of them hinted unused or released by the host.
 //!
-//! A page becomes unused after the checks of a free and before its block enters a list; it becomes
-//! stable when its block is handed out:
+//! A page becomes unused after the checks of a free and before its block enters a list, unless it has been
+//! [released](super::released); it becomes stable when its block is handed out:
 //!
 //! ```text
 //!   free_pages:      checks ── ESSA set unused ── merge ── list
@@ -440,8 +440,10 @@ impl Mm<'_> {
     pub(super) fn make_unused(&self, frame: Frame) {
         self.hint_free(frame);
         let page = self.page(frame);
-        // What the kernel last told the host goes on holding; all else was about the old content.
-        page.replace(page.flags() & PageFlags::HINTED | PageFlags::FREE);
+        // What the kernel last told the host goes on holding, and what the host has told; all else was about the
+        // old content.
+        let known = PageFlags::HINTED | PageFlags::ZERO;
+        page.replace(page.flags() & known | PageFlags::FREE);
     }
 
     /// Gives a page that nobody has to the buddy allocator, if it is hinted already or nothing is.

@@ -57,7 +57,7 @@ pub enum Guard {
     TruncationSeen,
     /// An allocation waits for pages on their way between lists of CPUs and blocks.
     AwaitMoves,
-    /// A page that may be volatile is marked unused before it is free.
+    /// A page that may be volatile is marked unused or stable before it is free.
     UnusedFirst,
     /// Pages are marked unused before anybody can find them in a block.
     UnusedBeforeFound,

@@ -45,7 +45,7 @@ bitflags! {
         const FREE = 1 << 15;
         /// Locked in memory by a task.
         const MEMORY_LOCKED = 1 << 20;
-        /// Reads as zero, said of a page on a CPU's list.
+        /// Stable, and reads as zero: said of a free page, of which the host has said so and that nobody has used since.
         const ZERO = 1 << 19;
         /// Waits in a CPU's batch to become volatile.
         const PENDING = 1 << 22;
@@ -195,12 +195,13 @@ impl Page {
         self.flags() & asked == PageFlags::CACHED
     }
 
-    /// Notes the usage that has been set. The caller has StateChange, or the page has no reference:
-    /// so nobody looks between the two steps.
+    /// Notes the usage that has been set. The caller has StateChange, or the page has no reference.
     pub(super) fn set_hinted(&self, usage: Usage) {
-        let hinted = PageFlags::hinted(usage);
-        self.reset(PageFlags::HINTED.difference(hinted));
-        self.set(hinted);
+        let (keep, hinted) = (!PageFlags::HINTED.bits(), PageFlags::hinted(usage).bits());
+        let noted = |flags| Some(flags & keep | hinted);
+        let _ = self
+            .flags
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, noted);
     }
 
     /// References now.

@@ -21,7 +21,7 @@
 use alloc::boxed::Box;
 
 use arch::Frame;
-use cmm::Usage;
+use cmm::{Content, Usage};
 
 use super::buddy::{PageAllocation, check_free};
 use super::guard::Guard;
@@ -92,6 +92,11 @@ impl PageList {
     #[inline]
     fn is_full(&self) -> bool {
         self.count == MOST
+    }
+
+    /// Whether it has room for all that one round of reclaim brings, and some.
+    fn is_short(&self) -> bool {
+        self.count <= MOST / 2
     }
 
     /// Adds a page to a list that is not full.
@@ -216,20 +221,42 @@ impl Mm<'_> {
         }
     }
 
-    /// Marks a page unused, if it is not yet, and the state that comes back decides: one that the host
-    /// has discarded waits until all CPUs have signed off.
+    /// Marks a page stable or unused that may be volatile, and the state that comes back decides: one that the
+    /// host has discarded waits until all CPUs have signed off.
+    ///
+    /// While the list is short it is going to be used soon, and becomes stable: then it need not become so later.
     #[cold]
     fn free_hinted(&self, frame: Frame, flags: PageFlags) {
         if flags.usage() == Usage::Unused {
             return self.give_unused(frame);
         }
-        self.page(frame).replace(flags & PageFlags::HINTED);
-        let discarded = self.hint_unused(frame).is_discarded();
-        if discarded && !self.has(Guard::SignOff) {
+        let page = self.page(frame);
+        page.replace(flags & PageFlags::HINTED);
+        let is_wanted = self.page_lists.own().lock().is_short();
+        let old = if is_wanted {
+            self.hint_stable_again(frame)
+        } else {
+            self.hint_unused(frame)
+        };
+        if old.is_discarded() {
+            if is_wanted {
+                page.set(PageFlags::ZERO);
+            }
+            self.free_discarded(frame);
+        } else if is_wanted && old.content() == Some(Content::Resident) {
+            self.list_free(frame, page);
+        } else {
+            self.give_unused(frame);
+        }
+    }
+
+    /// Frees a page that the host has discarded: other CPUs may have a discard fault before them that names it.
+    fn free_discarded(&self, frame: Frame) {
+        if !self.has(Guard::SignOff) {
             // So that the damage shows: the next allocation gets it.
             self.hint_stable(frame);
             self.list_free(frame, self.page(frame));
-        } else if discarded && self.must_wait() {
+        } else if self.must_wait() {
             self.await_sign_off(frame);
         } else {
             self.give_unused(frame);

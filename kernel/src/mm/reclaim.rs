@@ -7,7 +7,7 @@ use super::buddy::PageAllocation;
 use super::guard::Guard;
 use super::list::List;
 use super::page::PageFlags;
-use super::{Mm, state};
+use super::{Hinting, Mm, state};
 use crate::sync;
 use crate::sync::atomic::Ordering;
 
@@ -207,8 +207,14 @@ impl Mm<'_> {
                 continue;
             }
             let taken = self.shrink_cache();
-            // What is on the lists of CPUs is in no block, and other CPUs do not see it.
-            let listed = self.drain_all_page_lists();
+            // What is on the lists of CPUs is in no block: other CPUs do not see it, and it is not reported. What has
+            // just been taken is on this one's, stable if anything is hinted.
+            let is_at_hand = order == 0 && taken > 0 && self.hinting() != Hinting::Off;
+            let listed = if is_at_hand {
+                0
+            } else {
+                self.drain_all_page_lists()
+            };
             if taken + listed > 0
                 || self.hurry_sign_off()
                 || self.await_moves(&mut moves)

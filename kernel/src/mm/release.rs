@@ -5,6 +5,9 @@
 //! batch that is complete the older half goes: what was used last stays. A batch keeps a reference to each
 //! of its pages, so nobody else can make one volatile meanwhile or take its frame; who is short of memory
 //! empties the batches first, and so does a CPU that goes idle.
+//!
+//! A page of the swap cache waits as well, for who has brought it in is likely to store into it, and then it leaves
+//! that cache. Its references say who may reuse it, so the batch has none; when its time comes it may have gone.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -19,6 +22,9 @@ use crate::sync::{self, Mutex};
 pub const MOST_PENDING: usize = 64;
 
 type Batch = ArrayVec<Frame, MOST_PENDING>;
+
+/// Said in a batch of a frame of which it has no reference.
+const UNHELD: u32 = 1 << 31;
 
 /// One batch a CPU.
 pub(super) struct Pending([Mutex<Batch>; MOST_CPUS]);
@@ -68,8 +74,7 @@ impl Mm<'_> {
     #[inline(never)]
     fn release(&self, frame: Frame) {
         let batch = self.release_batch.load(Relaxed);
-        // An anonymous page's references say who may reuse it.
-        if batch == 0 || self.page(frame).flags().contains(PageFlags::ANON) {
+        if batch == 0 {
             self.make_volatile(frame, 2);
             self.put_anonymous(frame);
         } else {
@@ -83,12 +88,16 @@ impl Mm<'_> {
     /// its older half is returned: those pages can become volatile when the caller's reference is gone.
     fn join_batch(&self, frame: Frame, most: usize) -> Batch {
         let page = self.page(frame);
-        if page.test_and_set(PageFlags::PENDING) {
+        let entry = if page.flags().contains(PageFlags::ANON) {
+            Frame(frame.0 | UNHELD)
+        } else if page.test_and_set(PageFlags::PENDING) {
             return Batch::new();
-        }
-        page.get();
+        } else {
+            page.get();
+            frame
+        };
         let mut pending = self.pending.0[sync::this_cpu()].lock();
-        pending.push(frame);
+        pending.push(entry);
         if pending.len() < most {
             return Batch::new();
         }
@@ -96,11 +105,30 @@ impl Mm<'_> {
     }
 
     fn release_all(&self, batch: &[Frame]) {
-        for frame in batch {
-            // Whoever drops the page from now on puts it into the next batch.
-            self.page(*frame).reset(PageFlags::PENDING);
-            self.make_volatile(*frame, 2);
-            self.put_anonymous(*frame);
+        for entry in batch {
+            let frame = Frame(entry.0 & !UNHELD);
+            let page = self.page(frame);
+            if *entry == frame {
+                // Whoever drops the page from now on puts it into the next batch.
+                page.reset(PageFlags::PENDING);
+            } else if !self.is_found_again(page) {
+                continue;
+            }
+            self.make_volatile(frame, 2);
+            self.put_anonymous(frame);
+        }
+    }
+
+    /// Takes a reference to a page of which there was none, if it is still one that could be volatile. On the LRU
+    /// list it has somebody's, which cannot go before ours is there; anywhere else it may be its owner's alone, who
+    /// need not expect another one.
+    fn is_found_again(&self, page: &Page) -> bool {
+        let wanted = PageFlags::LRU | PageFlags::SWAP_CACHE;
+        // Most have been stored into, and need no lock to be left alone.
+        let is_there = || page.flags().contains(wanted);
+        is_there() && {
+            let _lru = self.lru.lock();
+            is_there() && page.get_unless_zero()
         }
     }
 

@@ -235,7 +235,7 @@ impl Mm<'_> {
         }
     }
 
-    /// Frees pages for which all CPUs have signed off. They are marked unused already.
+    /// Frees pages for which all CPUs have signed off. They are marked unused already, or are stable and zero.
     fn free_signed_off(&self, mut done: List) {
         if done.len() == 0 {
             return;

@@ -84,6 +84,30 @@ fn obstacle_flags_first(page: &Page, known: u32) -> Option<Obstacle> {
 }
 
 fn obstacle_in(page: &Page, flags: PageFlags, references: u32, known: u32) -> Option<Obstacle> {
+    /// All flags that count, and those of them that a page of a file has against which nothing stands, and one of
+    /// the swap cache.
+    const ASKED: PageFlags = PageFlags::RESERVED
+        .union(PageFlags::DIRTY)
+        .union(PageFlags::WRITEBACK)
+        .union(PageFlags::LOCKED)
+        .union(PageFlags::PRIVATE)
+        .union(PageFlags::DISCARDED)
+        .union(OF_SWAP);
+    const OF_FILE: PageFlags = PageFlags::CACHED
+        .union(PageFlags::UP_TO_DATE)
+        .union(PageFlags::LRU);
+    const OF_SWAP: PageFlags = OF_FILE.union(PageFlags::ANON).union(PageFlags::SWAP_CACHE);
+    // Most are so, and this is done for each page that comes.
+    let found = flags & ASKED;
+    if (found == OF_FILE || found == OF_SWAP) && page.mappings() + known == references {
+        return None;
+    }
+    first_obstacle(page, flags, references, known)
+}
+
+/// The first thing that stands against it, if any does.
+#[inline(never)]
+fn first_obstacle(page: &Page, flags: PageFlags, references: u32, known: u32) -> Option<Obstacle> {
     let flag = |flag| flags.contains(flag);
     let found = [
         (flag(PageFlags::RESERVED), Obstacle::Reserved),
@@ -120,7 +144,7 @@ impl Mm<'_> {
             .or_else(|| self.lacks_part_for(page).then_some(Obstacle::LeftOut))
     }
 
-    fn essa(&self, orc: Orc, frame: Frame) -> EssaResult {
+    pub(super) fn essa(&self, orc: Orc, frame: Frame) -> EssaResult {
         self.stats.essa[usize::from(orc.code())].add(1);
         trace::note(Kind::Essa, frame.0 << 4 | u32::from(orc.code()));
         let old = essa::essa(orc, frame.address());
@@ -138,20 +162,31 @@ impl Mm<'_> {
         old
     }
 
-    /// Marks a page unused that nobody has any more, if anything is hinted and it is not unused yet.
+    /// Marks a page unused that nobody has any more, if anything is hinted and it is neither unused yet nor
+    /// released.
     ///
-    /// It is a page that was never volatile: no discard fault names it.
+    /// It is a page that is not volatile: no discard fault names it.
     pub(super) fn hint_free(&self, frame: Frame) {
-        if self.hinting() != Hinting::Off && self.page(frame).hinted() != Usage::Unused {
+        let flags = self.page(frame).flags();
+        let is_known = flags.usage() == Usage::Unused || flags.contains(PageFlags::ZERO);
+        if self.hinting() != Hinting::Off && !is_known {
             let _ = self.hint_unused(frame);
         }
     }
 
-    /// Marks a free page stable that is about to be used; returns whether it reads as zero.
+    /// Marks a page stable that nobody has any more and that was volatile; returns the state before.
+    pub(super) fn hint_stable_again(&self, frame: Frame) -> EssaResult {
+        let old = self.essa(Orc::SetStable, frame);
+        self.page(frame).set_hinted(Usage::Stable);
+        old
+    }
+
+    /// Marks a free page stable that is about to be used, unless it is; returns whether it reads as zero.
     pub(super) fn hint_stable(&self, frame: Frame) -> bool {
         let page = self.page(frame);
-        if self.hinting() == Hinting::Off || page.hinted() == Usage::Stable {
-            return false;
+        let flags = page.flags();
+        if self.hinting() == Hinting::Off || flags.usage() == Usage::Stable {
+            return flags.contains(PageFlags::ZERO);
         }
         let old = self.essa(Orc::SetStable, frame);
         page.set_hinted(Usage::Stable);
@@ -197,12 +232,14 @@ impl Mm<'_> {
 
     /// Counts a page that was made volatile, by what it is.
     fn count_made_volatile(&self, flags: PageFlags) {
-        let (stats, one) = (&self.stats, |flag| u64::from(flags.contains(flag)));
+        let stats = &self.stats;
         stats.made_volatile.add(1);
-        stats.made_volatile_swap.add(one(PageFlags::ANON));
-        stats
-            .made_potentially_volatile
-            .add(one(PageFlags::WRITABLE));
+        if flags.contains(PageFlags::ANON) {
+            stats.made_volatile_swap.add(1);
+        }
+        if flags.contains(PageFlags::WRITABLE) {
+            stats.made_potentially_volatile.add(1);
+        }
     }
 
     /// Makes a page potentially volatile that is volatile, because it is about to be mapped writable.

@@ -124,6 +124,8 @@ pub struct Stats {
     pub reported_pages: Counter,
     /// Pages taken from the balloon because memory was short.
     pub withdrawn: Counter,
+    /// CPU time that went into finding pages for the balloon device and into its requests, in TOD units.
+    pub balloon_time: Counter,
 }
 
 impl Stats {

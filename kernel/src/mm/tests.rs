@@ -16,6 +16,7 @@ mod readahead;
 mod reclaim;
 mod record;
 mod release;
+mod released;
 mod reporting;
 mod reverse;
 mod space;
@@ -24,6 +25,7 @@ mod user_copy;
 
 use arch::sim::{self, Entered, Machine};
 use arch::{Frame, storage};
+use cmm::{PageState, Usage};
 
 use super::{Hinting, Key, Mm, Page, PageFlags, StableRef};
 
@@ -47,16 +49,35 @@ impl Rig {
 
     /// The same, under a host that need not act on all that is hinted.
     fn under(host: sim::Hinting, frames: usize, hinting: Hinting) -> Self {
+        let rig = Self::reserved(host, frames, hinting);
+        rig.mm.add_free(Frame(1), frames as u32 - 1);
+        rig
+    }
+
+    /// The same as [`Rig::new`], the host having been asked to release all frames but frame 0.
+    fn released(frames: usize, hinting: Hinting) -> Self {
+        let rig = Self::reserved(sim::Hinting::Full, frames, hinting);
+        rig.mm.add_free_released(Frame(1), frames as u32 - 1);
+        rig
+    }
+
+    /// A machine with `frames` frames, none of them free.
+    fn reserved(host: sim::Hinting, frames: usize, hinting: Hinting) -> Self {
         let machine = Machine::new(frames, host);
         let entered = machine.enter();
         let pages: Vec<Page> = (0..frames).map(|_| Page::reserved()).collect();
         let mm: &Mm<'_> = Box::leak(Box::new(Mm::new(pages.leak(), hinting)));
-        mm.add_free(Frame(1), frames as u32 - 1);
         Self {
             machine,
             mm,
             _entered: entered,
         }
+    }
+
+    /// Whether the host need keep nothing of a page: it is unused, or stable and zero.
+    fn is_given_up(&self, frame: Frame) -> bool {
+        let state = self.machine.state(frame);
+        state.usage() == Usage::Unused || state == PageState::SZ
     }
 
     /// ESSA executed so far.

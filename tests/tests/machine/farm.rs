@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use xtask::failure::{INTERRUPTED, UNUSABLE};
-use xtask::farm::point::{Farm, Measures, Mode, Point};
+use xtask::farm::point::{Farm, Measures, Mode, Point, Verdict as Judged};
 use xtask::farm::store::{self, POINTS};
 
 use crate::check;
@@ -36,6 +36,7 @@ pub(crate) fn tests() -> Vec<Trial> {
             "farm::shows_what_hints_save_and_goes_on_when_cut_off",
             small,
         ),
+        trial("farm::counts_what_a_page_costs_that_goes_and_comes", cycle),
         trial("farm::refuses_what_it_cannot_go_on_with", refused),
     ]
 }
@@ -117,6 +118,41 @@ fn say_what_is_true(farm: &Farm) -> Verdict {
         point.timeline.len() > 10 && point.timeline.iter().all(is_whole),
         "{:?}",
         point.timeline
+    );
+    Ok(())
+}
+
+/// Target 7 has an experiment of its own: what is taken while a guest rests comes back when it goes on.
+fn cycle() -> Verdict {
+    let folder = folder();
+    let out = folder.path().to_string_lossy();
+    let words = ["farm", "--quick", "--experiment", "7", "--json"];
+    let done = finish(xtask(&[&words[..], &["--out", &out]].concat()))?;
+    check!(done.status == Some(0), "{done:#?}");
+    let result = read(folder.path())?;
+    let of = |variant: &str, mode: Mode| -> Result<&Measures, Failed> {
+        let is_it = |point: &&Point| point.variant == variant && point.mode == mode;
+        let point = result.points.iter().find(is_it);
+        let measures = point.and_then(|point| point.measures.as_ref());
+        Ok(measures.ok_or(format!("{variant}, {mode:?}: nothing was measured"))?)
+    };
+    for mode in [Mode::None, Mode::Full] {
+        let (left, taken) = (of("left", mode)?, of("taken", mode)?);
+        let gone = |its: &Measures| its.discards + its.page_writes;
+        check!(gone(left) == 0 && gone(taken) > 1000, "{mode:?}: {taken:?}");
+        check!(left.bytes == taken.bytes, "{mode:?}: another work was done");
+    }
+    let (none, full) = (of("taken", Mode::None)?, of("taken", Mode::Full)?);
+    check!(none.page_reads > 500 && none.discards == 0, "{none:?}");
+    check!(
+        full.reload_reads > 500 && full.page_writes < 100,
+        "{full:?}"
+    );
+    let target = result.targets.iter().find(|target| target.number == 7);
+    let target = target.ok_or("target 7 is not there")?;
+    check!(
+        target.verdict == Judged::Met && target.values.len() > 10,
+        "{target:?}"
     );
     Ok(())
 }

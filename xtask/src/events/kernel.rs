@@ -290,6 +290,9 @@ records! {
         ballooned_pages: u64,
         /// Pages taken out of the balloon because memory ran short.
         withdrawn_pages: u64,
+        /// CPU time of finding pages for the balloon device and of its requests, the host's part included, in
+        /// nanoseconds.
+        balloon_ns: u64,
         /// Requests by which pages of files were read.
         read_requests: u64,
         /// Pages read before somebody wanted them.

@@ -55,6 +55,7 @@ pub fn measure(collector: &Collector, clock: Clock, wall_seconds: f64) -> Option
     let host_instructions = instructions.map(|all| all.saturating_sub(guests_ns));
     let hinting_ns = seen(|guest| guest.hinting_ns);
     let balloon_ns = seen(|guest| guest.virtio_ns) + host.monitor_ns;
+    let threads_ns: u64 = kernel(|guest| guest.balloon_ns);
     let of_requests = |count: Option<u64>| count.map(|count| ratio(count, requests));
     let of_instructions = |part: u64| instructions.map(|all| ratio(part, all));
     let rates = guests.iter().map(|one| {
@@ -95,6 +96,7 @@ pub fn measure(collector: &Collector, clock: Clock, wall_seconds: f64) -> Option
         exits: merged(|guest| &guest.exits),
         hinting_ns,
         balloon_ns,
+        balloon_guest_ns: threads_ns.saturating_sub(seen(|guest| guest.virtio_ns)),
         hinting_share: of_instructions(hinting_ns),
         balloon_share: of_instructions(balloon_ns),
         sampling_ns: host.sampling_ns,

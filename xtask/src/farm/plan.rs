@@ -1,7 +1,7 @@
 //! Which points are measured, and in which order.
 
 use super::point::{Clock, Mode};
-use super::shape::{Shape, Tuning};
+use super::shape::{Shape, Tuning, Withheld};
 
 /// Guests of the main experiment: from half the host's memory to eight times as much.
 const GUESTS: [u16; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
@@ -110,6 +110,35 @@ fn experiments(main: &Shape) -> Vec<(u32, &'static str, Shape, u16, &'static [Mo
         written: 30,
         ..main.clone()
     };
+    // One guest whose files fit; what it leaves alone is taken between its two phases, and comes back in the second.
+    let left = Shape {
+        host_mib: 24,
+        files_kib: 8 << 10,
+        phases: 2,
+        requests: 1500,
+        slot_ms: 6_000,
+        own: 1,
+        written: 1,
+        ..main.clone()
+    };
+    let taken = Shape {
+        withheld: Some(Withheld {
+            frames: left.host_mib * 256 / 8 * 7,
+            from_ms: 4_000,
+            for_ms: 1_500,
+        }),
+        ..left.clone()
+    };
+    // The main experiment goes on: what is more than there finds caches that are full.
+    let steady = Shape {
+        requests: main.requests * 4,
+        ..main.clone()
+    };
+    // Files that fit, and caches that were filled long ago: nothing comes and goes.
+    let warm = Shape {
+        requests: main.requests * 4,
+        ..fits.clone()
+    };
     vec![
         (
             2,
@@ -132,6 +161,10 @@ fn experiments(main: &Shape) -> Vec<(u32, &'static str, Shape, u16, &'static [Mo
             2,
             &[Mode::Unused, Mode::Reporting, Mode::Full],
         ),
+        (6, "steady", steady, 2, &[Mode::None, Mode::Full]),
+        (6, "warm", warm, 2, &[Mode::None, Mode::Full]),
+        (7, "left", left, 1, &[Mode::None, Mode::Full]),
+        (7, "taken", taken, 1, &[Mode::None, Mode::Full]),
         (
             8,
             "fast-paging",

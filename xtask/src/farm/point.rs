@@ -210,6 +210,10 @@ results! {
         hinting_ns: u64,
         /// Time that it spent with balloons: the monitor, and requests of balloon devices (reports, too).
         balloon_ns: u64,
+        /// Time that guests executed themselves to find pages for their balloons and to ask for requests,
+        /// nanoseconds: of their CPUs, less what the host did for them meanwhile.
+        #[serde(default)]
+        balloon_guest_ns: u64,
         /// `hinting_ns` of instructions, host's side alone: what guests execute for hinting is in
         /// `guest_instructions`, and nobody counts it apart. Virtual clock only.
         hinting_share: Option<f64>,

@@ -161,6 +161,11 @@ impl Runner {
         let mut words = words(shape, tuning, *mode, *guests, *seed, *clock);
         let (out, timeout) = (folder.to_string_lossy(), self.timeout.to_string());
         words.extend(["--out", &out, "--timeout", &timeout].map(str::to_owned));
+        if let Some(withheld) = shape.withheld {
+            let script = self.scratch.join(IMAGES).join(planned.id());
+            fs::write(&script, withheld.script())?;
+            words.extend(["--script".to_owned(), script.to_string_lossy().into_owned()]);
+        }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let options = QemuOptions::typed(&words, &self.setup)?;
         let ready = &self.ready[&shape.files_kib];

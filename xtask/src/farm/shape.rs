@@ -12,6 +12,30 @@ const SAMPLES: u64 = 40;
 /// Time of a device: to get somewhere else, and for a page, in microseconds.
 pub type Timing = (u64, u64);
 
+/// Frames that guests are to do without for a while, which they use else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// How many.
+    pub frames: u64,
+    /// From when on, milliseconds from the start.
+    pub from_ms: u64,
+    /// For how long.
+    pub for_ms: u64,
+}
+
+impl Withheld {
+    /// What the host's operator does.
+    #[must_use]
+    pub fn script(&self) -> String {
+        let Self {
+            frames,
+            from_ms,
+            for_ms,
+        } = self;
+        format!("op=wait {from_ms}\nop=withhold {frames}\nop=wait {for_ms}\nop=withhold 0\n")
+    }
+}
+
 /// Machines and their work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
@@ -35,6 +59,8 @@ pub struct Shape {
     pub paging: Timing,
     /// The guests' disks.
     pub disks: Timing,
+    /// Frames that are withheld for a while.
+    pub withheld: Option<Withheld>,
 }
 
 impl Shape {
@@ -50,6 +76,7 @@ impl Shape {
         written: 2,
         paging: (150, 25),
         disks: (150, 25),
+        withheld: None,
     };
 
     /// Guests that see so many times the host's memory.
@@ -62,6 +89,7 @@ impl Shape {
     #[must_use]
     pub fn settings(&self) -> BTreeMap<String, String> {
         let timing = |(seek, page): Timing| format!("{seek}:{page}");
+        let withheld = self.withheld.map_or(0, |withheld| withheld.frames);
         [
             ("guest_memory", (self.guest_mib * MIB).to_string()),
             ("host_memory", (self.host_mib * MIB).to_string()),
@@ -73,6 +101,7 @@ impl Shape {
             ("written_percent", self.written.to_string()),
             ("paging_seek_page_us", timing(self.paging)),
             ("disks_seek_page_us", timing(self.disks)),
+            ("withheld_frames", withheld.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

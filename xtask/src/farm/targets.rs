@@ -1,5 +1,10 @@
 //! What the project has aimed at, and what the points say of it.
 
+mod added;
+mod cycle;
+
+use added::Added;
+
 use super::point::{Measures, Mode, Point, Target, Value, Verdict};
 use crate::events::Status;
 
@@ -142,14 +147,8 @@ pub fn targets(points: &[Point]) -> Vec<Target> {
         against_balloon(curve),
         asleep(of("target-4")),
         cost_of_a_page(curve),
-        without_pressure(curve),
-        target(
-            7,
-            "a whole cycle: discard, fault, re-read and resume, against page-out and page-in",
-            "device operations ≤ 0.5, instructions ≤ 2",
-            [],
-            "it has no experiment of its own here",
-        ),
+        without_pressure(curve, of("target-6")),
+        cycle::cycle(of("target-7")),
         elapsed(
             8,
             "host paging 10 times as fast as the guests' disks, elapsed",
@@ -287,29 +286,36 @@ fn asleep(points: Points<'_>) -> Target {
     )
 }
 
+/// What the host does to take a page when it is needed, and what the guest does for that.
+fn at_need(point: &Point, its: &Measures) -> Option<f64> {
+    let (of, pages) = match point.mode {
+        Mode::Balloon => (its.balloon_ns + its.balloon_guest_ns, its.balloon_inflated),
+        _ => (its.reclaim_ns, its.reclaimed),
+    };
+    (pages > 0).then(|| of as f64 / pages as f64)
+}
+
+/// All that is done so that pages can be taken, for each that was.
+fn all_charged(point: &Point, its: &Measures) -> Option<f64> {
+    let (of, pages) = match point.mode {
+        Mode::Balloon => (its.balloon_ns + its.balloon_guest_ns, its.balloon_inflated),
+        _ => (
+            its.hinting_ns + its.reclaim_ns,
+            its.discards + its.unused_taken,
+        ),
+    };
+    (pages > 0).then(|| of as f64 / pages as f64)
+}
+
 fn cost_of_a_page(curve: Points<'_>) -> Target {
     let mut values = Vec::new();
     for guests in curve.guests().into_iter().filter(|guests| *guests > ONCE) {
-        let name = "instructions of the host for a page, at the moment of need";
-        let moment = curve.quotient([Mode::Balloon, Mode::Full], guests, name, |point, its| {
-            let (of, pages) = match point.mode {
-                Mode::Balloon => (its.balloon_ns, its.balloon_inflated),
-                _ => (its.reclaim_ns, its.reclaimed),
-            };
-            (pages > 0).then(|| of as f64 / pages as f64)
-        });
+        let modes = [Mode::Balloon, Mode::Full];
+        let name = "instructions for a page, at the moment of need";
+        let moment = curve.quotient(modes, guests, name, at_need);
         values.push(moment.map(|value| value.at_least(5.0)));
-        let name = "instructions of the host for a page, everything charged";
-        let all = curve.quotient([Mode::Balloon, Mode::Full], guests, name, |point, its| {
-            let (of, pages) = match point.mode {
-                Mode::Balloon => (its.balloon_ns, its.balloon_inflated),
-                _ => (
-                    its.hinting_ns + its.reclaim_ns,
-                    its.discards + its.unused_taken,
-                ),
-            };
-            (pages > 0).then(|| of as f64 / pages as f64)
-        });
+        let name = "instructions for a page, everything charged";
+        let all = curve.quotient(modes, guests, name, all_charged);
         values.push(all.map(|value| value.at_least(1.0)));
     }
     target(
@@ -317,16 +323,16 @@ fn cost_of_a_page(curve: Points<'_>) -> Target {
         "instructions for a page that is taken, balloon / full",
         "at the moment of need ≥ 5, everything charged ≥ 1",
         values,
-        "an estimate: only what the host executes is counted. A guest executes more to find a page for its \
-         balloon than to have one discarded, so the first ratio is a lower bound; what it executes beside an \
-         ESSA is charged to neither",
+        "to a balloon are charged the monitor, requests of the device, and what the guest executes to find \
+         pages and to ask for them. What a guest executes beside an ESSA, and what either executes because a page \
+         is gone, is charged to neither",
     )
 }
 
-fn without_pressure(curve: Points<'_>) -> Target {
+fn without_pressure(curve: Points<'_>, longer: Points<'_>) -> Target {
     let name = "requests for 10⁹ instructions";
     let guests = curve.guests().into_iter().filter(|guests| *guests <= ONCE);
-    let values: Vec<_> = guests
+    let mut values: Vec<_> = guests
         .map(|guests| {
             let value = curve.quotient([Mode::Full, Mode::None], guests, name, |_, measures| {
                 measures.requests_per_1e9_instructions
@@ -334,12 +340,34 @@ fn without_pressure(curve: Points<'_>) -> Target {
             value.map(|value| value.at_least(0.99))
         })
         .collect();
+    let variant = |name| Points {
+        variant: Some(name),
+        ..longer
+    };
+    let more = |mode| Added::of(variant("steady"), curve, mode, ONCE);
+    let steady = more(Mode::None).zip(more(Mode::Full));
+    let steady = steady.and_then(|(none, full)| {
+        let rate = |added: &Added<'_>| {
+            let requests = added.sum(|its| Some(its.requests))?;
+            Some(requests / added.sum(|its| its.instructions)?)
+        };
+        let name = format!("{name}, full / none, {ONCE} guests, caches full");
+        none.under(&full, &name, rate)
+    });
+    values.push(steady.map(|value| value.at_least(0.99)));
+    let fits = format!("{name}, files that fit");
+    let warm = variant("warm").quotient([Mode::Full, Mode::None], ONCE, &fits, |_, measures| {
+        measures.requests_per_1e9_instructions
+    });
+    values.push(warm.map(|value| value.at_least(0.99)));
     target(
         6,
         "requests at 1:1 and less",
         "full / none ≥ 0.99",
         values,
-        "",
+        "runs of the main experiment begin with empty caches, and filling these is most of their work. Beside \
+         them the same run with four times as many requests, less what the shorter one took: caches are full then, and \
+         files of four times a guest's memory go on displacing one another. Files that fit do not",
     )
 }
 

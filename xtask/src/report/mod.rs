@@ -78,7 +78,7 @@ fn read(folder: &Path) -> Result<Run> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     /// A point of the main experiment, with as many guests as its overcommit.
-    pub(super) fn point(mode: Mode, guests: u64, seed: u64) -> Point {
+    pub(crate) fn point(mode: Mode, guests: u64, seed: u64) -> Point {
         let sample = |time_ns, states: &[(&str, u64)], frames_free| Sample {
             time_ns,
             states: states

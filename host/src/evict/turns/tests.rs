@@ -61,13 +61,28 @@ fn a_decision_does_not_depend_on_the_number_of_guests() {
     });
 }
 
-/// Patience ends the search where nothing can go.
+/// Where nothing can go, each guest is asked once: what the pager waits for may take long, and this is asked after each exit
+/// meanwhile.
 #[test]
 fn nothing_to_give_is_found_out_soon() {
     on_a_machine(|| {
         let (mut all, mut pool) = guests(2, Orc::SetStable);
-        assert_eq!(Turns::default().reclaim(&mut all, 2, &mut pool, 1, 10), 10);
+        assert_eq!(Turns::default().reclaim(&mut all, 2, &mut pool, 1, 128), 2);
         assert_eq!(pool.free(), 0);
+    });
+}
+
+/// Patience ends the search where all that could go is in use.
+#[test]
+fn what_is_in_use_is_not_looked_for_without_end() {
+    on_a_machine(|| {
+        let (mut all, mut pool) = guests(1, Orc::SetVolatile);
+        for page in 0..PAGES {
+            let frame = all[0].page(page).unwrap().frame;
+            key::set(frame, key::REFERENCE);
+        }
+        let looks = Turns::default().reclaim(&mut all, 1, &mut pool, 1, 10);
+        assert_eq!((looks, pool.free()), (10, 0), "each has a second chance");
     });
 }
 

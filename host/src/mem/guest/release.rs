@@ -5,7 +5,7 @@ use core::ops::Range;
 use arch::PAGE_SHIFT;
 use cmm::HostEvent;
 
-use super::super::entry::PageFlags;
+use super::super::entry::{PageEntry, PageFlags};
 use super::super::notifier::Right;
 use super::GuestMemory;
 use crate::memory::FramePool;
@@ -43,6 +43,16 @@ impl GuestMemory {
 
     /// Gives up what a page has that nobody uses any more.
     pub(super) fn forget(&mut self, pool: &mut FramePool, page: u32) {
+        let entry = &mut self.pages[page as usize];
+        if *entry
+            == (PageEntry {
+                key: entry.key,
+                ..PageEntry::UNTOUCHED
+            })
+        {
+            // Most that a kernel releases when it starts are so.
+            return;
+        }
         self.give_frame(pool, page);
         self.give_slot(pool, page);
         let entry = &mut self.pages[page as usize];

@@ -216,8 +216,8 @@ impl Mm<'_> {
             return Ok(Step::Next);
         };
         let step = self.establish_swapped(space, number, slot, frame);
-        self.make_volatile(frame, 2);
-        self.put_anonymous(frame);
+        // It becomes volatile, if nobody stores into it soon.
+        self.put_reader(frame);
         Ok(step)
     }
 

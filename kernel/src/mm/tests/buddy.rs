@@ -107,7 +107,7 @@ proptest! {
 }
 
 /// What is said to read as zero does; then something is written, so that the next one has to be told.
-fn check_zero(rig: &Rig, first: Frame, order: u32, zero: bool) {
+pub(super) fn check_zero(rig: &Rig, first: Frame, order: u32, zero: bool) {
     for frame in frames(first, order) {
         let mut page = [1; PAGE_SIZE];
         if zero {

@@ -1,12 +1,13 @@
 use std::collections::BTreeSet;
 
 use arch::{Frame, sim};
-use cmm::Usage;
+use cmm::{PageState, Usage};
 use proptest::prelude::*;
 
 use super::super::buddy::PageAllocation;
 use super::super::{Hinting, MAX_ORDER, PAGE_BATCH, PageFlags, frames};
 use super::Rig;
+use super::buddy::check_zero;
 use crate::work::page_churn::{Churn, Turn};
 
 const CPUS: usize = 3;
@@ -20,6 +21,8 @@ enum Step {
     AllocateBlock(u32),
     FreeBlock(usize),
     Idle(usize),
+    /// The host takes a page, if it may.
+    Evict(u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -30,6 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..6_u32).prop_map(Step::AllocateBlock),
         1 => any::<usize>().prop_map(Step::FreeBlock),
         1 => (0..CPUS).prop_map(Step::Idle),
+        1 => any::<u32>().prop_map(Step::Evict),
     ]
 }
 
@@ -57,6 +61,7 @@ impl Model {
                         break;
                     };
                     self.take(page.frame, 0);
+                    check_zero(rig, page.frame, 0, page.zero);
                     self.pages.push(page);
                 }
             }
@@ -71,6 +76,7 @@ impl Model {
             Step::AllocateBlock(order) => {
                 if let Some(block) = rig.mm.allocate_pages(order) {
                     self.take(block.frame, order);
+                    check_zero(rig, block.frame, order, block.zero);
                     self.blocks.push((block.frame, order));
                 }
             }
@@ -84,28 +90,40 @@ impl Model {
                 sim::become_cpu(cpu);
                 rig.mm.drain_page_list();
             }
+            Step::Evict(frame) => {
+                rig.machine
+                    .evict(Frame(frame % rig.mm.frame_count() as u32));
+            }
         }
     }
 
-    /// Every free page is with the buddy allocator, unused, or on a list, stable; all others are stable.
+    /// Every free page is with the buddy allocator, unused or released, or on a list, stable; all others are stable.
     fn check(&self, rig: &Rig) {
         assert_eq!(rig.mm.free_page_count(), self.free.len());
-        let mut stable = 0;
-        for frame in (1..rig.mm.frame_count() as u32).map(Frame) {
-            let free = rig.flags(frame).contains(PageFlags::FREE);
-            assert_eq!(free, self.free.contains(&frame), "{frame:?}");
-            match rig.machine.state(frame).usage() {
-                Usage::Stable => stable += usize::from(free),
-                usage => assert!(free && usage == Usage::Unused, "{frame:?}: {usage:?}"),
-            }
-        }
-        assert_eq!(rig.mm.listed_page_count(), stable);
+        let mut listed = self.free.clone();
         for (first, order) in rig.mm.free_blocks() {
             for frame in frames(first, order) {
-                assert_eq!(rig.machine.state(frame).usage(), Usage::Unused, "{frame:?}");
+                assert!(listed.remove(&frame), "{frame:?} is free");
+                assert!(rig.is_given_up(frame), "{frame:?}");
             }
         }
-        assert!(stable <= 64 * CPUS);
+        assert_eq!(rig.mm.listed_page_count(), listed.len());
+        assert!(listed.len() <= 64 * CPUS);
+        for frame in (1..rig.mm.frame_count() as u32).map(Frame) {
+            let (flags, state) = (rig.flags(frame), rig.machine.state(frame));
+            let is_free = self.free.contains(&frame);
+            assert_eq!(flags.contains(PageFlags::FREE), is_free, "{frame:?}");
+            let is_in_block = is_free && !listed.contains(&frame);
+            assert!(
+                is_in_block || state.usage() == Usage::Stable,
+                "{frame:?}: {state:?}"
+            );
+            let is_zero = flags.contains(PageFlags::ZERO);
+            assert!(
+                !is_zero || is_free && state == PageState::SZ,
+                "{frame:?}: {state:?}"
+            );
+        }
     }
 }
 
@@ -115,8 +133,11 @@ proptest! {
     /// Several CPUs against the model: no page is handed out twice or lost, blocks are aligned, states
     /// are those of rule 10; and when all is freed and all CPUs are idle, blocks are as at the start.
     #[test]
-    fn lists_and_buddies_are_the_model(size in 100_usize..600, steps in prop::collection::vec(step(), 1..60)) {
-        let rig = Rig::new(size, Hinting::Full);
+    fn lists_and_buddies_are_the_model(size in 100_usize..600, is_released in any::<bool>(), steps in prop::collection::vec(step(), 1..60)) {
+        let rig = match is_released {
+            false => Rig::new(size, Hinting::Full),
+            true => Rig::released(size, Hinting::Full),
+        };
         let before = rig.mm.free_blocks();
         let mut model = Model {
             free: (1..size as u32).map(Frame).collect(),

@@ -1,8 +1,11 @@
 //! Pages that become volatile in batches.
 
+use std::sync::Arc;
+
 use cmm::Usage;
 
-use super::super::{Hinting, Lookup};
+use super::super::{Area, Hinting, Lookup, Space};
+use super::space::Device;
 use super::{Rig, key};
 
 fn rig(batch: usize) -> Rig {
@@ -86,4 +89,66 @@ fn a_page_that_is_removed_while_it_waits_is_freed_with_its_batch() {
     assert_eq!(rig.mm.free_page_count(), free - 1);
     while rig.mm.shrink_cache() > 0 {}
     assert_eq!(rig.mm.free_page_count(), free);
+}
+
+/// A machine with pages of a task that were swapped out, and batches of four.
+fn swapped_out() -> (Rig, Arc<Space>) {
+    let rig = Rig::new(64, Hinting::Full);
+    rig.mm.set_store(&Device);
+    rig.mm.add_swap(8).unwrap();
+    rig.mm.set_release_batch(4);
+    let space = rig.mm.new_space(6, &[Area::memory(0, 6)]).unwrap();
+    (0..6).for_each(|page| rig.mm.map_page(&space, page, true).unwrap());
+    while rig.mm.shrink_cache() > 0 {}
+    assert_eq!(space.tables().get(0).frame(), None, "it was swapped out");
+    (rig, space)
+}
+
+#[test]
+fn a_page_that_is_swapped_in_to_be_written_costs_no_essa() {
+    let (rig, space) = swapped_out();
+    let page = rig.mm.allocate_page().expect("there is memory");
+    rig.mm.free_allocated(page);
+    let before = rig.essa_count();
+    rig.mm.map_page(&space, 0, false).unwrap();
+    let frame = space.tables().get(0).frame().unwrap();
+    assert_eq!(rig.mm.page(frame).hinted(), Usage::Stable);
+    rig.mm.map_page(&space, 0, true).unwrap();
+    assert_eq!(space.tables().get(0).frame(), Some(frame), "it was reused");
+    assert_eq!(rig.essa_count(), before);
+    // Its time in the batch comes, and it is nobody's copy any more.
+    rig.mm.enter_idle();
+    assert_eq!(rig.mm.page(frame).hinted(), Usage::Stable);
+}
+
+#[test]
+fn a_page_that_is_swapped_in_to_be_read_becomes_volatile_with_its_batch() {
+    let (rig, space) = swapped_out();
+    (0..4).for_each(|page| rig.mm.map_page(&space, page, false).unwrap());
+    let hinted = |page| {
+        let frame = space.tables().get(page).frame().unwrap();
+        rig.mm.page(frame).hinted()
+    };
+    let (old, new) = (Usage::Volatile, Usage::Stable);
+    assert_eq!([0, 1, 2, 3].map(hinted), [old, old, new, new]);
+    rig.mm.enter_idle();
+    assert_eq!([2, 3].map(hinted), [old, old]);
+}
+
+/// The batch has no reference: what it names may be somebody's alone by then, who does not expect another one.
+#[test]
+fn a_page_that_has_gone_from_the_swap_cache_is_left_alone() {
+    let (rig, space) = swapped_out();
+    rig.mm.map_page(&space, 0, false).unwrap();
+    let frame = space.tables().get(0).frame().unwrap();
+    rig.mm.end_space(&space);
+    let pages: Vec<_> = core::iter::from_fn(|| rig.mm.allocate_page()).collect();
+    assert!(pages.iter().any(|page| page.frame == frame));
+    rig.mm.enter_idle();
+    assert_eq!(rig.mm.page(frame).references(), 1);
+    assert_eq!(rig.mm.page(frame).hinted(), Usage::Stable);
+    pages
+        .into_iter()
+        .for_each(|page| rig.mm.free_allocated(page));
+    assert!(rig.mm.account().is_complete());
 }
