@@ -16,7 +16,6 @@ use crate::translation;
 struct Entries([AtomicU64; PAGE_TABLE_ENTRIES]);
 
 /// One segment table.
-#[derive(Clone)]
 #[repr(C, align(4096))]
 struct Segments([SegmentEntry; SHORT_SEGMENT_TABLE_ENTRIES]);
 
@@ -37,14 +36,23 @@ impl SegmentTable {
     /// A table of these page tables, each of which outlives it; `None` if there is no memory for it.
     #[must_use]
     pub fn new<'t>(tables: impl IntoIterator<Item = &'t PageTables>) -> Option<Self> {
-        let invalid = Segments([SegmentEntry::INVALID; SHORT_SEGMENT_TABLE_ENTRIES]);
-        let mut table = try_slice(1, |_| invalid.clone())?;
+        let mut table = Self::empty()?;
         for tables in tables {
             for (number, origin) in (tables.first_segment..).zip(tables.origins()) {
-                table[0].0[number] = SegmentEntry::new(origin);
+                table.0[0].0[number] = SegmentEntry::new(origin);
             }
         }
-        Some(Self(table))
+        Some(table)
+    }
+
+    /// A table that maps nothing.
+    // On its way to the heap it takes two pages of a stack, which no caller should have to have.
+    #[inline(never)]
+    fn empty() -> Option<Self> {
+        try_slice(1, |_| {
+            Segments([SegmentEntry::INVALID; SHORT_SEGMENT_TABLE_ENTRIES])
+        })
+        .map(Self)
     }
 
     /// The address-space-control element of the space.

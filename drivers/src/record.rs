@@ -1,22 +1,23 @@
 //! Lines for programs: one JSON object each, with a `kind` and a running `seq`.
 
 mod failure;
+mod json;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use json::Json;
 use serde::{Serialize, Serializer};
 
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
+/// What every line begins with.
 #[derive(Serialize)]
-struct Line<'a, T: Serialize> {
+struct Head<'a> {
     kind: &'a str,
     seq: u64,
-    #[serde(flatten)]
-    body: &'a T,
 }
 
 /// Counts by name or number: an object, in the order in which they came. A map would sort them, by code
@@ -44,21 +45,23 @@ impl<K: Serialize> Serialize for Counts<K> {
 /// The line for a record, without its line end.
 ///
 /// # Panics
-/// If `body` is not a structure or map, which is a mistake in this program.
+/// If `body` is not a structure of plain fields, which is a mistake in this program.
 #[must_use]
 pub fn line(kind: &str, body: &impl Serialize) -> String {
-    let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-    match serde_json::to_string(&Line { kind, seq, body }) {
-        Ok(line) => line,
-        Err(_) => not_plain(),
-    }
+    let mut line = begin(kind);
+    let Ok(()) = body.serialize(Json::inside(&mut line));
+    line
 }
 
-/// Out of the way of all kinds of records.
-#[cold]
+/// One code for all kinds of records.
 #[inline(never)]
-fn not_plain() -> ! {
-    panic!("records are structures of plain fields")
+fn begin(kind: &str) -> String {
+    let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+    let mut line = String::new();
+    let Ok(()) = Head { kind, seq }.serialize(Json::new(&mut line));
+    // The record's own fields, and the end of all, follow.
+    line.pop();
+    line
 }
 
 /// Prints a record on the console.

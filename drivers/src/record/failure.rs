@@ -2,6 +2,8 @@
 
 use core::fmt::{self, Write};
 
+use super::json::write_escaped;
+
 /// Writes the first line of a text as the inside of a JSON string.
 struct FirstLine<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
@@ -14,9 +16,7 @@ impl Write for FirstLine<'_, '_> {
             match c {
                 _ if self.ended => {}
                 '\n' => self.ended = true,
-                '"' | '\\' => write!(self.out, "\\{c}")?,
-                c if c < ' ' => write!(self.out, "\\u{:04x}", u32::from(c))?,
-                c => self.out.write_char(c)?,
+                c => write_escaped(self.out, c)?,
             }
         }
         Ok(())

@@ -18,7 +18,8 @@ pub(super) const PAYLOAD: usize = 64;
 #[repr(C)]
 struct Area {
     ccw: UnsafeCell<Ccw>,
-    payload: UnsafeCell<[u8; PAYLOAD]>,
+    /// In words: a volatile access to bytes is one for each byte.
+    payload: UnsafeCell<[u64; PAYLOAD / 8]>,
     /// The device sets bits here when it has used buffers of its queues.
     queue_indicators: AtomicU64,
     /// The device sets bits here when its configuration or status has changed.
@@ -38,7 +39,7 @@ impl Area {
                 count: 0,
                 address: 0,
             }),
-            payload: UnsafeCell::new([0; PAYLOAD]),
+            payload: UnsafeCell::new([0; PAYLOAD / 8]),
             queue_indicators: AtomicU64::new(0),
             device_indicators: AtomicU64::new(0),
             taken: AtomicBool::new(false),
@@ -85,7 +86,7 @@ impl Taken {
     pub(super) unsafe fn put_payload(&self, bytes: [u8; PAYLOAD]) -> Absolute {
         let payload = self.0.payload.get();
         // SAFETY: the area is this device's, and the caller vouches that nobody else stores there.
-        unsafe { payload.write_volatile(bytes) }
+        unsafe { payload.write_volatile(zerocopy::transmute!(bytes)) }
         Absolute::of(payload)
     }
 
@@ -95,7 +96,8 @@ impl Taken {
     /// As for [`Taken::put_payload`].
     pub(super) unsafe fn payload(&self) -> [u8; PAYLOAD] {
         // SAFETY: the area is this device's, and the caller vouches that nobody stores there.
-        unsafe { self.0.payload.get().read_volatile() }
+        let words = unsafe { self.0.payload.get().read_volatile() };
+        zerocopy::transmute!(words)
     }
 
     /// Writes a channel program of one command; returns where it is.

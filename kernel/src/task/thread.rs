@@ -134,6 +134,18 @@ impl Thread {
         self.wake_up.store(at, Ordering::Relaxed);
     }
 
+    /// Waits until it has ended.
+    #[inline(never)]
+    fn wait_for_end(&self) {
+        loop {
+            match &mut *self.joiners.lock() {
+                None => return,
+                Some(joiners) => joiners.push(current()),
+            }
+            current().wait();
+        }
+    }
+
     fn end(&self) {
         let joiners = self.joiners.lock().take();
         let mut joiners = joiners.expect("a thread ends once");
@@ -181,10 +193,19 @@ pub fn spawn_on<T: Send + 'static>(
 ) -> Join<T> {
     let result = Arc::new(Mutex::new(None));
     let slot = result.clone();
-    let function = move || {
-        let value = function();
-        *slot.lock() = Some(value);
-    };
+    let thread = start(
+        stack,
+        Box::new(move || {
+            let value = function();
+            *slot.lock() = Some(value);
+        }),
+    );
+    Join { thread, result }
+}
+
+/// Starts a thread whose function leaves its result where it belongs. One code for all of them.
+#[inline(never)]
+fn start(stack: Stack, function: Box<dyn FnOnce() + Send>) -> Arc<Thread> {
     // SAFETY: the end of a stack that nobody uses.
     let saved = unsafe { switch::prepare(stack.end(), begin, 0) };
     let thread = Arc::new(Thread {
@@ -192,13 +213,13 @@ pub fn spawn_on<T: Send + 'static>(
         saved: AtomicU64::new(saved),
         on_cpu: AtomicBool::new(false),
         disposition: Mutex::new(Disposition::Runnable),
-        function: Mutex::new(Some(Box::new(function))),
+        function: Mutex::new(Some(function)),
         joiners: Mutex::new(Some(Queue::new())),
         next: Mutex::new(None),
         wake_up: AtomicU64::new(0),
     });
     make_runnable(thread.clone());
-    Join { thread, result }
+    thread
 }
 
 /// Starts so many threads and waits for all of them.
@@ -230,16 +251,7 @@ pub fn run_all<T>(
 impl<T> Join<T> {
     /// Waits for the thread's end.
     pub fn join(self) -> T {
-        loop {
-            {
-                let mut joiners = self.thread.joiners.lock();
-                match &mut *joiners {
-                    None => break,
-                    Some(joiners) => joiners.push(current()),
-                }
-            }
-            current().wait();
-        }
+        self.thread.wait_for_end();
         let value = self.result.lock().take();
         value.expect("the thread has ended")
     }
