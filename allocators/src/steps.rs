@@ -47,14 +47,24 @@ pub(crate) struct Figure {
 }
 
 /// A simulated machine of some size.
-struct Rig {
+pub(crate) struct Rig {
     mebibytes: usize,
     machine: Machine,
-    mm: &'static Mm<'static>,
+    pub(crate) mm: &'static Mm<'static>,
 }
 
 /// All figures of a machine of some size.
 pub(crate) fn figures(mebibytes: usize) -> Vec<Figure> {
+    on_machine(mebibytes, |rig| {
+        MAPPINGS
+            .into_iter()
+            .flat_map(|count| rig.ask(count))
+            .collect()
+    })
+}
+
+/// Asks for something on a simulated machine of some size.
+pub(crate) fn on_machine<T>(mebibytes: usize, ask: impl FnOnce(&Rig) -> T) -> T {
     sim::on_every_step(|| OPERATIONS.set(OPERATIONS.get() + 1));
     let frames = mebibytes << 8;
     let machine = Machine::new(frames, sim::Hinting::Full);
@@ -76,19 +86,16 @@ pub(crate) fn figures(mebibytes: usize) -> Vec<Figure> {
         mm: shared,
     };
     let others = spaces::others(shared);
-    let figures = MAPPINGS
-        .into_iter()
-        .flat_map(|count| rig.ask(count))
-        .collect();
+    let outcome = ask(&rig);
     spaces::end(shared, &others);
     // SAFETY: nothing refers to it any more.
     drop(unsafe { Box::from_raw(mm) });
-    figures
+    outcome
 }
 
 impl Rig {
     /// Steps that some work takes, a page.
-    fn count(&self, work: impl FnOnce()) -> f64 {
+    pub(crate) fn count(&self, work: impl FnOnce()) -> f64 {
         let now = || OPERATIONS.get() + self.mm.stats.reverse_map_steps.get();
         let before = now();
         work();
@@ -129,12 +136,12 @@ impl Rig {
         figures
     }
 
-    fn allocate_and_free(&self) {
+    pub(crate) fn allocate_and_free(&self) {
         let page = self.mm.allocate_page().expect("there is memory");
         self.mm.free_allocated(page);
     }
 
-    fn look_at_all(&self) {
+    pub(crate) fn look_at_all(&self) {
         for page in 0..PAGES {
             let found = self.mm.lookup_stable(key(page));
             assert!(matches!(found, Lookup::Hit(_)), "it is mapped");
@@ -142,7 +149,7 @@ impl Rig {
     }
 
     /// The host discards every page, and somebody finds out.
-    fn discard_all(&self) {
+    pub(crate) fn discard_all(&self) {
         for page in 0..PAGES {
             let frame = self
                 .mm

@@ -6,11 +6,10 @@ use alloc::boxed::Box;
 use core::alloc::Layout;
 use core::ptr::{NonNull, with_exposed_provenance_mut};
 
-use arch::PAGE_SIZE;
+use arch::{Frame, PAGE_SIZE};
 use kernel::mm::{Hinting, Mm, Page, PageAllocation};
 
 use crate::storage::Storage;
-use crate::suite::frame;
 
 /// An allocator of single pages.
 pub(crate) trait Subject {
@@ -18,6 +17,11 @@ pub(crate) trait Subject {
     fn allocate(&mut self) -> Option<usize>;
     /// Gives a page back.
     fn free(&mut self, page: usize);
+}
+
+/// Numbers of frames, which have 32 bits.
+fn frame(number: usize) -> Frame {
+    Frame(u32::try_from(number).expect("frames have numbers of 32 bits"))
 }
 
 /// A memory manager that hints nothing, of frames that nobody touches: the machine need not have them.
@@ -45,6 +49,7 @@ impl Manager {
         }
     }
 
+    #[cfg(target_os = "none")]
     pub(crate) fn mm(&self) -> &Mm<'static> {
         &self.mm
     }

@@ -5,7 +5,6 @@ extern crate alloc;
 use alloc::format;
 use alloc::string::String;
 
-use arch::Frame;
 use boot::start::Start;
 use kernel::control::Work;
 use kernel::mm::MAX_ORDER;
@@ -70,9 +69,4 @@ fn subject<S: Subject>(meter: &Meter, name: &str, make: impl Fn(usize) -> S) {
     }
     let what = format!("allocator, {name}: holes of any size, worst operation");
     report::measure(&what, 1, worst);
-}
-
-/// Numbers of frames, which have 32 bits.
-pub(crate) fn frame(number: usize) -> Frame {
-    Frame(u32::try_from(number).expect("frames have numbers of 32 bits"))
 }

@@ -10,6 +10,8 @@ use arch::Frame;
 use kernel::mm::{Hinting, Mm, Page, PageAllocation};
 use kernel::work::page_churn::{Churn, Turn};
 
+use crate::clock::run_time;
+
 /// Pages of the arena: 64 MiB.
 const PAGES: u32 = 64 << 8;
 /// Pages that each CPU has, on average.
@@ -44,18 +46,6 @@ pub(crate) fn throughput() -> [f64; 3] {
         }
     }
     best
-}
-
-/// Seconds for which this thread has run.
-fn run_time() -> f64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the place is ours.
-    let outcome = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    assert_eq!(outcome, 0, "every thread has that clock");
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Turns a second of CPUs together, each with the allocator that is said.

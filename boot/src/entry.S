@@ -18,6 +18,9 @@ _start:
         stckf   boot_entry_tod - boot_constants(%r13)
         lctlg   %c0, %c15, boot_control_registers - boot_constants(%r13)
 
+        lmg     %r2, %r4, boot_packed - boot_constants(%r13)
+        brasl   %r14, boot_unpack           # nothing in an image that is as it was linked
+
         larl    %r2, __bss_start            # clear .bss: a load list does not
         larl    %r3, __bss_end
         sgr     %r3, %r2
@@ -51,3 +54,6 @@ boot_control_registers:
         .quad   0, 0, 0, 0, 0, 0, 0, 0
 boot_entry_tod:
         .quad   0
+        .globl  boot_packed
+boot_packed:                                # of an image that was packed: where its contents are, where they
+        .quad   0, 0, 0                     # end, and where they belong; written by what packs it

@@ -8,6 +8,7 @@ use arch::handler;
 use crate::{fatal, secondary};
 
 global_asm!(include_str!("entry.S"), stack_size = const STACK_SIZE);
+global_asm!(include_str!("unpack.S"));
 
 /// Size of the stack that the boot CPU runs on, in bytes.
 pub const STACK_SIZE: usize = 64 * 1024;

@@ -24,7 +24,7 @@ const FILES: u16 = 0x0100;
 /// The heap's first region, in bytes.
 const FIRST_HEAP: u64 = 256 << 10;
 /// Least memory behind the image and its descriptors, in bytes: heap, index, a few pages to work with.
-const LEAST: u64 = 2 << 20;
+const LEAST: u64 = 1 << 20;
 
 /// What an image does once memory is managed and all CPUs are there; whether all was well.
 type Job = fn(&Prepared) -> Result<bool, String>;

@@ -5,20 +5,33 @@ mod cpus;
 mod exits;
 mod pages;
 mod serve;
+mod small;
 mod source;
 mod steps;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::cli::{BenchOptions, QemuOptions};
 use crate::events::{Event, Figure, Measure, Status, Tally};
 use crate::images::{self, Variant};
 use crate::run::{self, Finished, Show};
 use crate::setup::{self, Setup};
-use crate::{failure, process, table, workspace};
+use crate::{failure, process, results, table, workspace};
 
 /// The run that shows how fast the kernel starts.
 const BOOT: &[&str] = &["--bare", "--passes", "1"];
+/// Kernels that have nothing to do, alone and as a guest.
+const BARE_IDLE: &[&str] = &["--bare", "--work", "idle"];
+const IDLE: &[&str] = &[
+    "--work",
+    "idle",
+    "--guests",
+    "1",
+    "--evict",
+    "lru",
+    "--append",
+    "sample=100",
+];
 /// The runs that count instructions, in memory: see [`POLICIES`].
 const MEASURE: &[&str] = &[
     "--work",
@@ -38,7 +51,9 @@ const POLICIES: [&str; 2] = ["lru", "steal"];
 pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     let mut figures = sizes(options)?;
     figures.extend(source::figures()?);
+    figures.extend(small::figures(options)?);
     figures.extend(boot(options)?);
+    figures.extend(idle(options)?);
     figures.extend(main_job(options)?);
     figures.extend(paths(options)?);
     figures.extend(exits::figures(options)?);
@@ -47,6 +62,10 @@ pub(crate) fn command(options: &BenchOptions, json: bool) -> Result<()> {
     figures.extend(steps::figures()?);
     figures.extend(pages::figures(options)?);
     figures.extend(serve::figures(options)?);
+    if options.record {
+        results::bench::record(&setup::set_up(&options.setup)?, figures.clone())?;
+        results::show()?;
+    }
     if json {
         for figure in figures {
             process::say(&Event::Figure(figure).to_line())?;
@@ -108,6 +127,31 @@ fn boot(options: &BenchOptions) -> Result<Vec<Figure>> {
         descriptor.map(|value| figure("page descriptor", value, "bytes", Some(64.0))),
     ];
     Ok(figures.into_iter().flatten().collect())
+}
+
+/// Memory that a kernel has in use when it has nothing to do, and what an idle guest has of its host's.
+fn idle(options: &BenchOptions) -> Result<Vec<Figure>> {
+    let finished = run_quietly(options, BARE_IDLE)?;
+    let guest = finished.collector.guests()[&0].outcome.as_ref();
+    let guest = guest.context("the kernel has not said what it uses")?;
+    let used = guest.frames - guest.frames_free;
+    let finished = run_quietly(options, IDLE)?;
+    let sample = finished.collector.samples().last();
+    let sample = sample.context("the host has not said what its guests have")?;
+    let resident = sample
+        .states
+        .iter()
+        .filter(|(state, _)| state.ends_with('r'));
+    let resident = resident.map(|(_, pages)| pages).sum();
+    // Pages of 4 KiB.
+    let figure = |name, pages: u64| figure(name, (pages * 4) as f64, "KiB", None);
+    Ok(vec![
+        figure("bare kernel: memory in use at idle", used),
+        figure(
+            "idle guest of 24 MiB: frames that the host gives it",
+            resident,
+        ),
+    ])
 }
 
 fn main_job(options: &BenchOptions) -> Result<Vec<Figure>> {
@@ -285,7 +329,10 @@ mod tests {
             no_install: true,
             toolchain: crate::toolchain::Choice::Debian,
         };
-        let options = BenchOptions { setup };
+        let options = BenchOptions {
+            setup,
+            record: false,
+        };
         for arguments in [BOOT, MEASURE, &[]] {
             let qemu = options_of(&options, arguments).unwrap();
             assert!(qemu.setup.no_install && qemu.out.is_some());

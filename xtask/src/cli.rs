@@ -101,7 +101,10 @@ pub enum Command {
     Lint(SetupOptions),
     /// Print the figures: boot and run time, image sizes, instructions a path.
     ///
-    /// Example: cargo xtask bench --json
+    /// Examples:
+    ///   cargo xtask bench --json
+    ///   cargo xtask bench --record
+    #[command(verbatim_doc_comment)]
     Bench(BenchOptions),
     /// Run a farm of guests on an overcommitted host in each mode of hinting, and compare.
     ///
@@ -141,6 +144,16 @@ pub enum Command {
     ///   cargo xtask report target/farm other/farm --out both.html
     #[command(verbatim_doc_comment)]
     Report(ReportOptions),
+    /// Show what was measured in the book: write README.md and docs/farm.md anew from docs/results.
+    ///
+    /// `cargo xtask bench --record` leaves its figures there, --farm takes over what `cargo xtask farm` has left.
+    ///
+    /// Examples:
+    ///   cargo xtask results
+    ///   cargo xtask results --check
+    ///   cargo xtask results --farm target/farm
+    #[command(verbatim_doc_comment)]
+    Results(ResultsOptions),
     /// Draw the page states, as `cmm` has them, into the book: page-states.dot and page-states.svg.
     ///
     /// Example: cargo xtask states
@@ -194,8 +207,11 @@ impl SetupOptions {
 pub struct BuildOptions {
     #[command(flatten)]
     pub(crate) setup: SetupOptions,
+    /// The size profile: compiled to be small, and packed; the images unpack themselves when they start.
+    #[arg(long)]
+    pub small: bool,
     /// Include the deliberate mistakes of the negative tests.
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, conflicts_with = "small")]
     pub controls: bool,
 }
 
@@ -214,6 +230,9 @@ pub struct TestOptions {
 pub struct BenchOptions {
     #[command(flatten)]
     pub(crate) setup: SetupOptions,
+    /// Leave the figures in docs/results/bench.json as well, and show them in README.md.
+    #[arg(long)]
+    pub record: bool,
 }
 
 /// Options of `image`.
@@ -245,6 +264,18 @@ pub struct ReportOptions {
     /// The page. [default: report.html in the first folder]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// Options of `results`.
+#[derive(Clone, Debug, Args)]
+pub struct ResultsOptions {
+    /// Write nothing: say what is not as the results have it, and end with status 1.
+    #[arg(long)]
+    pub check: bool,
+    /// Take over the result in this folder of a farm first, as docs/results/farm.json: all but what each
+    /// guest did and the samples of the host.
+    #[arg(long, value_name = "DIR", conflicts_with = "check")]
+    pub farm: Option<PathBuf>,
 }
 
 /// Options of `states`.
@@ -355,6 +386,9 @@ pub struct QemuOptions {
     /// Wait for a debugger before the first instruction, and say how to attach one.
     #[arg(long)]
     pub gdb: bool,
+    /// Run the images of the size profile, as `cargo xtask build --small` makes them.
+    #[arg(long, conflicts_with_all = ["plain", "control"])]
+    pub small: bool,
     /// Build the kernel without the feature that hints, to see what it costs where nothing is hinted.
     #[arg(long, hide = true)]
     pub plain: bool,

@@ -282,6 +282,8 @@ records! {
         path: String,
         /// Its size in bytes.
         bytes: u64,
+        /// Its size before it was packed; absent if it is not.
+        unpacked: Option<u64>,
     }
     /// xtask: a case of `validate` beside what was expected.
     Validation {

@@ -8,6 +8,7 @@
 //!     ──► media ──► images ► bundle, files            the same images for every machine
 //!     ──► farm ──► report                              many runs, and a page about them
 //!     ──► testing, bench                                  everything above, many times
+//!     ──► results                                      what was measured, kept, and shown in the book
 //! ```
 //!
 //! The library has no state of its own: paths come from [`workspace`], what a user may choose
@@ -29,6 +30,7 @@ pub mod files;
 pub mod images;
 pub mod machine;
 pub mod media;
+pub mod origin;
 pub mod pack;
 pub mod packages;
 pub mod parameters;
@@ -38,8 +40,10 @@ pub mod progress;
 pub mod record;
 mod release;
 pub mod report;
+pub mod results;
 pub mod run;
 pub mod setup;
+pub mod small;
 mod states;
 pub mod table;
 pub mod testing;
@@ -66,6 +70,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Validate(options) => validate::command(options, arguments.json),
         Command::Image(options) => media::command(options, arguments.json),
         Command::Report(options) => report::command(options),
+        Command::Results(options) => results::command(options),
         Command::States(options) => states::command(options),
         Command::Book(options) => book::command(options),
         Command::Release(options) => release::command(options, arguments.json),

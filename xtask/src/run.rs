@@ -114,6 +114,7 @@ pub fn prepare(options: &QemuOptions, show: Show) -> Result<Ready> {
     let variant = Variant {
         controls: options.control.is_some(),
         plain: options.plain,
+        small: options.small,
         inlines: false,
         quiet: show != Show::People,
     };

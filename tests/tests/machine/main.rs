@@ -37,6 +37,7 @@ mod requests;
 mod rival;
 mod runs;
 mod shadow;
+mod size;
 mod streams;
 mod support;
 mod tasks;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         guest_disks::tests(),
         instructions::tests(),
         shadow::tests(),
+        size::tests(),
         io_errors::tests(),
         launch::tests(),
         many::tests(),

@@ -40,6 +40,7 @@ const SCANS: [(u32, Option<f64>); 5] = [
 pub(super) fn figures(options: &BenchOptions) -> Result<Vec<Figure>> {
     let mut figures = counted(options)?;
     figures.extend(scans(options)?);
+    figures.extend(times()?);
     figures.extend(throughput()?);
     Ok(figures)
 }
@@ -130,6 +131,23 @@ pub(super) fn program(arguments: &[&str]) -> Result<String> {
     process::output(command.args(["bench-allocators", "--"]).args(arguments))
 }
 
+/// What an allocation and a free take of this machine's time.
+fn times() -> Result<Vec<Figure>> {
+    parse_times(&program(&["times"])?)
+}
+
+fn parse_times(printed: &str) -> Result<Vec<Figure>> {
+    let parse = |line: &str| {
+        let (name, time) = line.split_once('\t')?;
+        let name = format!("allocator, {name}: half-full random churn, build machine");
+        Some(figure(name, time.parse().ok()?, "ns", None))
+    };
+    let figures = printed
+        .lines()
+        .map(|line| parse(line).with_context(|| format!("no figure: {line}")));
+    figures.collect()
+}
+
 /// What two CPUs do to one, which are threads of this machine.
 fn throughput() -> Result<Vec<Figure>> {
     let printed = program(&[])?;
@@ -158,6 +176,15 @@ fn throughput() -> Result<Vec<Figure>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_the_allocators_name() {
+        let figures = parse_times("talc, anywhere\t12.5\nours\t7\n").unwrap();
+        let name = "allocator, talc, anywhere: half-full random churn, build machine";
+        assert_eq!(figures[0], figure(name, 12.5, "ns", None));
+        assert_eq!(figures[1].value, 7.0);
+        assert!(parse_times("talc").is_err());
+    }
 
     #[test]
     fn only_ours_are_bounded() {

@@ -13,7 +13,6 @@
 
 pub mod files;
 pub mod measure;
-pub mod origin;
 pub mod plan;
 pub mod point;
 pub mod runner;
@@ -28,9 +27,10 @@ use anyhow::Result;
 
 use crate::cli::FarmOptions;
 use crate::events::Status;
+use crate::small::{self, Small};
 use crate::watch::farm::{Dashboard, News, Teller};
 use crate::watch::terminal;
-use crate::{failure, process, report, setup, table, workspace};
+use crate::{failure, origin, process, report, setup, table, workspace};
 use plan::{Choice, Planned};
 use point::{Clock, FORMAT, Farm, Mode, Point, Verdict};
 use runner::Runner;
@@ -89,12 +89,22 @@ pub(crate) fn command(options: &FarmOptions, json: bool) -> Result<()> {
         store,
         head,
         planned: Vec::new(),
-        sweep: sweep::points(&choice, &chosen),
+        small: None,
+        // The size profile has no rivals.
+        sweep: match choice.experiments[..] {
+            [plan::SIZE] => Vec::new(),
+            _ => sweep::points(&choice, &chosen),
+        },
         chosen,
         quiet: json || is_watched,
         teller,
     };
-    let outcome = measurement.take(&choice);
+    let outcome = measurement.take(&choice).and_then(|()| {
+        if choice.experiments.contains(&plan::SIZE) {
+            measurement.small = Some(small::measure(&options.setup)?);
+        }
+        Ok(())
+    });
     let farm = measurement.farm();
     measurement.store.write(&farm)?;
     drop((measurement, dashboard));
@@ -177,6 +187,8 @@ struct Measurement {
     store: Store,
     head: Farm,
     planned: Vec<Planned>,
+    /// What is known of the size profile.
+    small: Option<Small>,
     /// Points of sweeps.
     sweep: Vec<Planned>,
     chosen: Chosen,
@@ -218,6 +230,7 @@ impl Measurement {
             chosen,
             quiet,
             teller,
+            small: _,
         } = self;
         let all = sweep.len() + planned.len();
         let told = |done| teller.tell(News::Points { done, all });
@@ -238,7 +251,11 @@ impl Measurement {
     /// The result as far as it is there.
     fn farm(&self) -> Farm {
         let points = self.store.points();
-        result(&self.head, &self.sweep, &self.planned, &self.chosen, points)
+        let mut farm = result(&self.head, &self.sweep, &self.planned, &self.chosen, points);
+        let size = targets::size(self.small.as_ref());
+        farm.targets.retain(|target| target.number != size.number);
+        farm.targets.push(size);
+        farm
     }
 }
 

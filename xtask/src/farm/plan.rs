@@ -176,11 +176,14 @@ fn experiments(main: &Shape) -> Vec<(u32, &'static str, Shape, u16, &'static [Mo
     ]
 }
 
+/// The experiment of the size profile, which has no points.
+pub const SIZE: u32 = 10;
+
 /// Numbers of all experiments.
 #[must_use]
 pub fn all_experiments() -> Vec<u32> {
     let own = experiments(&Shape::MAIN).into_iter().map(|one| one.0);
-    let mut all: Vec<u32> = std::iter::once(0).chain(own).collect();
+    let mut all: Vec<u32> = std::iter::once(0).chain(own).chain([SIZE]).collect();
     all.dedup();
     all
 }

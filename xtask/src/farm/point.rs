@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::events::{Counts, Status};
+pub use crate::origin::Machine;
 
 /// Declares structs whose fields are all public and all that there may be.
 macro_rules! results {
@@ -98,15 +99,6 @@ results! {
         sweeps: Vec<Sweep>,
         /// What was aimed at, and what came of it.
         targets: Vec<Target>,
-    }
-    /// The build machine.
-    Machine {
-        /// Name of its processor, as the system tells it.
-        processor: String,
-        /// Its CPUs.
-        cpus: u64,
-        /// Its memory in bytes.
-        memory: u64,
     }
     /// One run of the machine, with one mode, so many guests, and one seed.
     Point {

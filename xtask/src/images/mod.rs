@@ -1,6 +1,7 @@
 //! Builds the images: kernel and host, with symbols for debuggers and stripped to run.
 
 pub mod check;
+mod packed;
 mod strip;
 
 use std::fs;
@@ -22,6 +23,8 @@ pub struct Image {
     pub stripped: PathBuf,
     /// Size of the stripped file in bytes.
     pub size: u64,
+    /// What it was before it was packed, if it was.
+    pub unpacked: Option<u64>,
 }
 
 /// The two images of a build.
@@ -42,6 +45,8 @@ pub struct Variant {
     pub plain: bool,
     /// Inlines what the compiler likes, to be fair to code that is not ours.
     pub inlines: bool,
+    /// The size profile: compiled to be small, and packed.
+    pub small: bool,
     /// Says nothing unless it fails.
     pub quiet: bool,
 }
@@ -51,23 +56,29 @@ pub(crate) fn command(options: &BuildOptions, json: bool) -> Result<()> {
     let toolchain = toolchain::find(options.setup.toolchain, options.setup.permission())?;
     let variant = Variant {
         controls: options.controls,
+        small: options.small,
         quiet: json,
         ..Variant::default()
     };
     let images = build(&toolchain, variant)?;
     for (name, image) in [("kernel", &images.kernel), ("host", &images.host)] {
         let path = image.stripped.display().to_string();
+        let unpacked = image
+            .unpacked
+            .map(|size| format!(", {} unpacked", table::grouped(size)));
         if json {
             let event = events::Image {
                 name: name.to_owned(),
                 path,
                 bytes: image.size,
+                unpacked: image.unpacked,
             };
             process::say(&events::Event::Image(event).to_line())?;
         } else {
             process::say(&format!(
-                "{name:6} {:>9} bytes  {path}",
-                table::grouped(image.size)
+                "{name:6} {:>9} bytes{}  {path}",
+                table::grouped(image.size),
+                unpacked.unwrap_or_default(),
             ))?;
         }
     }
@@ -86,8 +97,8 @@ const ALLOCATORS: &str = "bench-allocators";
 pub fn build(toolchain: &Toolchain, variant: Variant) -> Result<Images> {
     let built = build_packages(toolchain, variant, &PACKAGES)?;
     Ok(Images {
-        kernel: finish(&built, "kernel")?,
-        host: finish(&built, "host")?,
+        kernel: finish(&built, "kernel", variant)?,
+        host: finish(&built, "host", variant)?,
     })
 }
 
@@ -102,7 +113,7 @@ pub fn build_allocators(toolchain: &Toolchain) -> Result<Image> {
         ..Variant::default()
     };
     let built = build_packages(toolchain, variant, &[ALLOCATORS])?;
-    finish(&built, ALLOCATORS)
+    finish(&built, ALLOCATORS, variant)
 }
 
 /// Builds the binaries of some packages; returns where they are.
@@ -111,11 +122,13 @@ fn build_packages(toolchain: &Toolchain, variant: Variant, packages: &[&str]) ->
         Variant { controls: true, .. } => "-controls",
         Variant { plain: true, .. } => "-plain",
         Variant { inlines: true, .. } => "-inlined",
+        Variant { small: true, .. } => "-small",
         _ => "",
     };
+    let profile = if variant.small { "small" } else { "release" };
     let folder = workspace::target().join(format!("s390x-{}{suffix}", toolchain.name));
     let mut cargo = Command::new(&toolchain.cargo);
-    cargo.args(["build", "--release", "--bins"]);
+    cargo.args(["build", "--profile", profile, "--bins"]);
     describe(&mut cargo, toolchain, &folder, variant, packages);
     if !variant.quiet && !folder.join(TARGET).exists() {
         eprintln!("building core and alloc for s390x from source, once, then kernel and host");
@@ -128,7 +141,7 @@ fn build_packages(toolchain: &Toolchain, variant: Variant, packages: &[&str]) ->
     if !status.success() {
         bail!("the images do not build: cargo has said why");
     }
-    Ok(folder.join(TARGET).join("release"))
+    Ok(folder.join(TARGET).join(profile))
 }
 
 /// The subcommand `lint`.
@@ -247,13 +260,18 @@ fn cargo_home() -> PathBuf {
     set.or_else(home).unwrap_or_default()
 }
 
-/// Makes the stripped copy beside the image that cargo wrote.
-fn finish(folder: &Path, name: &str) -> Result<Image> {
+/// Makes the stripped copy beside the image that cargo wrote, packed if the variant says so.
+fn finish(folder: &Path, name: &str, variant: Variant) -> Result<Image> {
     let with_symbols = folder.join(name);
     let stripped = folder.join(format!("{name}.stripped"));
-    let bytes = fs::read(&with_symbols)
+    let linked = fs::read(&with_symbols)
         .with_context(|| format!("the build left no {}", with_symbols.display()))?;
-    let bytes = strip::strip(&bytes).with_context(|| with_symbols.display().to_string())?;
+    let whose = || with_symbols.display().to_string();
+    let mut bytes = strip::strip(&linked).with_context(whose)?;
+    let unpacked = variant.small.then_some(bytes.len() as u64);
+    if variant.small {
+        bytes = packed::pack(&bytes, &linked).with_context(whose)?;
+    }
     // Renamed into place: a run that starts meanwhile never sees half an image.
     let partial = folder.join(format!("{name}.{}", std::process::id()));
     fs::write(&partial, &bytes)
@@ -263,5 +281,6 @@ fn finish(folder: &Path, name: &str) -> Result<Image> {
         with_symbols,
         stripped,
         size: bytes.len() as u64,
+        unpacked,
     })
 }

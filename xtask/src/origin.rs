@@ -5,9 +5,22 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 
-use super::point::Machine;
+use serde::{Deserialize, Serialize};
+
 use crate::setup::Setup;
 use crate::{process, workspace};
+
+/// The build machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// Name of its processor, as the system tells it.
+    pub processor: String,
+    /// Its CPUs.
+    pub cpus: u64,
+    /// Its memory in bytes.
+    pub memory: u64,
+}
 
 /// The build machine.
 #[must_use]
