@@ -189,7 +189,7 @@ fn follow(
     let (start, mut until_work) = (Instant::now(), None);
     let timeout = (!options.gdb).then(|| Duration::from_secs(options.timeout));
     let mut pieces = Pieces::default();
-    let end = machine::operate(&mut command, input, timeout, &mut |source, printed| {
+    let end = machine::operate(&mut command, input, timeout, &options.freeze, &mut |source, printed| {
         let whole = match source {
             Source::Console => pieces.join(printed),
             Source::Emulator => Some(printed.to_owned()),
