@@ -248,15 +248,24 @@ mod tests {
         };
         let mut times: Vec<u64> = Vec::new();
         let patience = Some(Duration::from_secs(4));
-        let end = operate(&mut command, None::<io::Empty>, patience, &[freeze], &mut |_, line| {
-            times.push(line.parse()?);
-            Ok(())
-        });
+        let end = operate(
+            &mut command,
+            None::<io::Empty>,
+            patience,
+            &[freeze],
+            &mut |_, line| {
+                times.push(line.parse()?);
+                Ok(())
+            },
+        );
         assert_eq!(end.unwrap(), End::TimedOut);
         let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
         assert!(longest.unwrap() >= 850_000_000, "{times:?}");
         let start = times[0];
-        assert!(times.last().unwrap() - start >= 1_300_000_000, "it went on: {times:?}");
+        assert!(
+            times.last().unwrap() - start >= 1_300_000_000,
+            "it went on: {times:?}"
+        );
     }
 
     #[test]
@@ -269,10 +278,16 @@ mod tests {
             time: Duration::from_secs(60),
         };
         let patience = Some(Duration::from_millis(400));
-        let end = operate(&mut command, None::<io::Empty>, patience, &[freeze], &mut |_, line| {
-            pid = line.parse()?;
-            Ok(())
-        });
+        let end = operate(
+            &mut command,
+            None::<io::Empty>,
+            patience,
+            &[freeze],
+            &mut |_, line| {
+                pid = line.parse()?;
+                Ok(())
+            },
+        );
         assert_eq!(end.unwrap(), End::TimedOut);
         assert!(is_gone(pid));
     }

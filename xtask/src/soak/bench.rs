@@ -92,7 +92,10 @@ impl Machines {
         for files in Files::ALL {
             let path = files.path().map(|path| path.to_string_lossy().into_owned());
             let mut words: Vec<String> = Vec::new();
-            words.extend(path.into_iter().flat_map(|path| ["--files".to_owned(), path]));
+            words.extend(
+                path.into_iter()
+                    .flat_map(|path| ["--files".to_owned(), path]),
+            );
             if let Some(control) = control {
                 words.extend(["--control".to_owned(), control.word()]);
             }

@@ -223,7 +223,11 @@ impl Config {
             block,
         }) = self.fault
         {
-            let name = if is_write { "--fail-write" } else { "--fail-read" };
+            let name = if is_write {
+                "--fail-write"
+            } else {
+                "--fail-read"
+            };
             words.pair(name, format!("{disk:04x}:{block}"));
         }
         words.flag("--hotplug", self.hotplug);

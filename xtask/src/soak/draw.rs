@@ -116,7 +116,9 @@ fn draw(chance: &mut Chance, seed: u64) -> Config {
     let mut config = Config::plain(seed);
     config.work = chance.of(&WORKS);
     config.files = chance.of(&Files::ALL);
-    config.passes = chance.between(1, 3) as u32;
+    // A pass of few files is soon over.
+    let is_short = matches!(config.work, Work::Verify | Work::Serve) && config.files < Files::Host;
+    config.passes = chance.between(1, if is_short { 20 } else { 3 }) as u32;
     config.steps = chance.between(20, 90);
     config.guest_mib = chance.between(6, 24);
     config.cpus = chance.of(&[1, 1, 1, 2, 2, 3, 4, 8]);
@@ -151,7 +153,9 @@ fn host(chance: &mut Chance, config: &mut Config) {
     config.personality = chance.of(&PERSONALITIES);
     config.evict = match chance.below(9) {
         0 | 1 => Policy::Lru,
-        2 | 3 => Policy::Random(10_u32.pow(chance.between(2, 4) as u32) * chance.between(1, 9) as u32),
+        2 | 3 => {
+            Policy::Random(10_u32.pow(chance.between(2, 4) as u32) * chance.between(1, 9) as u32)
+        }
         4 | 5 => Policy::Steal,
         6 => Policy::StealSpare,
         7 => Policy::StealAfter(chance.between(1, 50) as u32),
@@ -181,7 +185,9 @@ fn script(chance: &mut Chance, guests: u16) -> Vec<String> {
         steps.push(format!("wait {}", chance.between(20, 500)));
         let guest = chance.below(guests.into());
         let random = 10_u64.pow(chance.between(2, 4) as u32);
-        let policy = chance.of(&["lru", "steal", "steal:spare", "steal:5"]).to_owned();
+        let policy = chance
+            .of(&["lru", "steal", "steal:spare", "steal:5"])
+            .to_owned();
         let policy = chance.of(&[policy, format!("random:{random}")]);
         let all = [
             format!("pause {guest}"),
@@ -202,7 +208,10 @@ fn script(chance: &mut Chance, guests: u16) -> Vec<String> {
         steps.push(chance.of(&all));
     }
     if steps.iter().any(|step| step.starts_with("pause")) {
-        steps.extend([format!("wait {}", chance.between(1, 1000)), "resume".to_owned()]);
+        steps.extend([
+            format!("wait {}", chance.between(1, 1000)),
+            "resume".to_owned(),
+        ]);
     }
     steps
 }
@@ -247,5 +256,233 @@ fn freezes(chance: &mut Chance) -> Vec<(u64, u64)> {
     };
     let first = one();
     let second = one();
-    if chance.one_in(2) { vec![first] } else { vec![first, second] }
+    if chance.one_in(2) {
+        vec![first]
+    } else {
+        vec![first, second]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use boot::params::Params;
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Arguments, Command};
+
+    /// Enough for everything to be drawn.
+    const SEEDS: std::ops::Range<u64> = 0..3000;
+    /// Enough where each takes its time.
+    const FEWER: std::ops::Range<u64> = 0..800;
+
+    /// The options as they are typed, each once.
+    fn parsed(config: &Config) -> crate::cli::QemuOptions {
+        let words = config.words();
+        let words = ["xtask", "qemu"]
+            .into_iter()
+            .chain(words.iter().map(String::as_str));
+        let arguments = Arguments::try_parse_from(words);
+        match arguments
+            .unwrap_or_else(|error| panic!("{config:?}: {error}"))
+            .command
+        {
+            Command::Qemu(options) => *options,
+            _ => unreachable!("the words say qemu"),
+        }
+    }
+
+    #[test]
+    fn every_configuration_is_a_command_line_that_is_accepted() {
+        for seed in FEWER {
+            let config = Config::draw(seed);
+            assert_eq!(config.complaint(), None, "{config:?}");
+            let options = parsed(&config);
+            assert_eq!(options.bare, config.bare);
+            assert_eq!(
+                options.evict,
+                if config.bare {
+                    "random:6000".to_owned()
+                } else {
+                    config.evict.to_string()
+                }
+            );
+            assert_eq!(options.seed, seed);
+            if let Some(script) = &options.script {
+                let script = script.to_str().unwrap().replace(';', "\n");
+                host::operator::parse(&script).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn every_parameter_is_one_that_its_image_knows() {
+        for seed in FEWER {
+            let config = Config::draw(seed);
+            let line = parsed(&config).append;
+            let params = Params::parse(&line).unwrap();
+            let own: Vec<String> = params
+                .iter()
+                .map(|parameter| format!("{}={}", parameter.key, parameter.value))
+                .collect();
+            let of_guests = |word: &String| word.split_once('.').map(|(_, word)| word.to_owned());
+            let is_of_guest =
+                |word: &&String| word.starts_with('g') && word.find('.') < word.find('=');
+            let kernel: Vec<String> = if config.bare {
+                own.clone()
+            } else {
+                own.iter()
+                    .filter(is_of_guest)
+                    .filter_map(of_guests)
+                    .collect()
+            };
+            // Guest 0 has parameters of its own beside those of all.
+            for word in &kernel {
+                kernel::control::Control::read(word)
+                    .unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+            if !config.bare {
+                host::control::Control::default()
+                    .read(&line)
+                    .unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_is_a_configuration() {
+        for seed in SEEDS.step_by(7) {
+            assert_eq!(Config::draw(seed), Config::draw(seed));
+            let next = Config {
+                seed,
+                ..Config::draw(seed + 1)
+            };
+            assert_ne!(Config::draw(seed), next, "neighbours are strangers");
+        }
+    }
+
+    /// What a configuration has of everything that there is to draw.
+    fn drawn(config: &Config) -> Vec<String> {
+        let mut all = vec![
+            format!("work {:?}", config.work),
+            format!("files {:?}", config.files),
+            format!("guests {}", config.guests),
+            format!("cpus {}", config.cpus),
+            format!("machine cpus {}", config.machine_cpus),
+            format!("hinting {:?}", config.hinting),
+            format!("personality {:?}", config.personality),
+            format!(
+                "evict {}",
+                config
+                    .evict
+                    .to_string()
+                    .split(':')
+                    .next()
+                    .unwrap_or_default()
+            ),
+            format!("paging {:?}", config.paging.map(|paging| paging.is_model)),
+        ];
+        let mut flag = |name: &str, is_set: bool| {
+            if is_set {
+                all.push(name.to_owned());
+            }
+        };
+        flag("bare", config.bare);
+        flag("short", config.is_short());
+        flag(
+            "short without paging",
+            config.is_short() && config.paging.is_none(),
+        );
+        flag("expanded", config.expanded > 0);
+        flag("hotplug", config.hotplug);
+        flag("balloon", config.balloon);
+        flag("line", config.line_console);
+        flag("memory disk", config.memory_disk);
+        flag("icount", config.icount);
+        flag("trace", config.trace > 0);
+        flag("freeze", config.freezes.len() == 1);
+        flag("freezes", config.freezes.len() > 1);
+        flag("spare", config.evict == Policy::StealSpare);
+        flag("after", matches!(config.evict, Policy::StealAfter(_)));
+        let faults = config.fault.iter();
+        all.extend(faults.map(|fault| format!("fault {:04x} {}", fault.disk, fault.is_write)));
+        let extras = config.extras.iter();
+        all.extend(extras.map(|extra| format!("extra {:?}", extra.words)));
+        let first = |step: &String| step.split(' ').next().unwrap_or_default().to_owned();
+        all.extend(
+            config
+                .script
+                .iter()
+                .map(|step| format!("op {}", first(step))),
+        );
+        all
+    }
+
+    #[test]
+    fn everything_is_drawn() {
+        let all: BTreeSet<String> = SEEDS.flat_map(|seed| drawn(&Config::draw(seed))).collect();
+        let mut expected: Vec<String> = Vec::new();
+        expected.extend(WORKS.map(|work| format!("work {work:?}")));
+        expected.extend(Files::ALL.map(|files| format!("files {files:?}")));
+        expected.extend([1, 2, 3, 4, 6].map(|number| format!("guests {number}")));
+        expected.extend([1, 2, 3, 4, 8].map(|number| format!("cpus {number}")));
+        expected.extend([1, 2, 3, 4].map(|number| format!("machine cpus {number}")));
+        expected.extend(HINTING.map(|hinting| format!("hinting {hinting:?}")));
+        expected.extend(PERSONALITIES.map(|name| format!("personality {name:?}")));
+        expected.extend(OF_KERNELS.map(|words| format!("extra {words:?}")));
+        expected.extend(OF_HOST.map(|words| format!("extra {words:?}")));
+        let faults = [
+            (FILES, false),
+            (WRITABLE, true),
+            (SWAP, false),
+            (SWAP, true),
+            (PAGING, false),
+            (PAGING, true),
+        ];
+        expected.extend(faults.map(|(disk, is_write)| format!("fault {disk:04x} {is_write}")));
+        expected.extend(
+            [
+                "evict lru",
+                "evict random",
+                "evict steal",
+                "evict hold",
+                "spare",
+                "after",
+                "paging None",
+                "paging Some(true)",
+                "paging Some(false)",
+                "bare",
+                "short",
+                "short without paging",
+                "expanded",
+                "hotplug",
+                "balloon",
+                "line",
+                "memory disk",
+                "icount",
+                "trace",
+                "freeze",
+                "freezes",
+                "op pause",
+                "op resume",
+                "op evict",
+                "op list",
+                "op states",
+                "op map",
+                "op dump",
+                "op policy",
+                "op hinting",
+                "op withhold",
+                "op wait",
+            ]
+            .map(str::to_owned),
+        );
+        let missing: Vec<&String> = expected
+            .iter()
+            .filter(|what| !all.contains(*what))
+            .collect();
+        assert!(missing.is_empty(), "never drawn: {missing:?}");
+    }
 }

@@ -152,7 +152,10 @@ fn lost_by(guest: &Guest) -> Option<String> {
     ];
     let found: u64 = places.iter().sum();
     if found != guest.frames {
-        return Some(format!("{found} of {} frames are accounted for", guest.frames));
+        return Some(format!(
+            "{found} of {} frames are accounted for",
+            guest.frames
+        ));
     }
     (guest.frames_anonymous > 0)
         .then(|| format!("{} anonymous frames are left", guest.frames_anonymous))
@@ -195,4 +198,138 @@ fn counts(collector: &Collector) -> Counts {
         add("page_reads", of_guests(|guest| guest.page_reads));
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::Event;
+    use crate::events::tests::sample;
+
+    fn guest() -> Guest {
+        let Event::Guest(guest) = sample("guest") else {
+            unreachable!("it is one")
+        };
+        Guest {
+            frames: 105,
+            ..guest
+        }
+    }
+
+    fn host() -> Host {
+        let Event::Host(host) = sample("host") else {
+            unreachable!("it is one")
+        };
+        Host {
+            frames_free: host.frames,
+            expanded_free: host.expanded,
+            slots_free: host.slots - host.slots_retired,
+            ..host
+        }
+    }
+
+    #[test]
+    fn frames_that_nobody_has_are_a_leak() {
+        assert_eq!(lost_by(&guest()), None);
+        let lost = Guest {
+            frames_cached: 0,
+            ..guest()
+        };
+        assert_eq!(
+            lost_by(&lost).unwrap(),
+            "104 of 105 frames are accounted for"
+        );
+        let twice = Guest {
+            frames_free: 91,
+            ..guest()
+        };
+        assert!(lost_by(&twice).is_some());
+        let left = Guest {
+            frames_free: 89,
+            frames_anonymous: 1,
+            ..guest()
+        };
+        assert_eq!(lost_by(&left).unwrap(), "1 anonymous frames are left");
+    }
+
+    #[test]
+    fn what_the_host_has_not_got_back_is_a_leak() {
+        assert_eq!(kept_by(&host()), None);
+        let frames = Host {
+            frames_free: host().frames - 1,
+            ..host()
+        };
+        assert!(
+            kept_by(&frames)
+                .unwrap()
+                .contains("frames are free in the end")
+        );
+        let slots = Host {
+            slots_retired: 0,
+            ..host()
+        };
+        assert!(kept_by(&slots).unwrap().contains("slots are free"));
+        let expanded = Host {
+            expanded_free: 0,
+            ..host()
+        };
+        assert!(kept_by(&expanded).unwrap().contains("expanded frames"));
+    }
+
+    #[test]
+    fn a_reason_is_of_one_kind() {
+        for (reason, kind) in [
+            ("guest 0: mismatch in a/b at 4096", Kind::Mismatch),
+            ("guest 1 has left its file at block 3", Kind::Mismatch),
+            ("guest 0: pages are lost or there twice: 5", Kind::Leak),
+            ("not at its end after 120 s", Kind::Hang),
+            ("host: panic: index out of range", Kind::Panic),
+            (
+                "guest 0: a task cannot start: out of memory, and nothing can go",
+                Kind::OutOfMemory,
+            ),
+            ("guest 0 printed a broken line (not JSON)", Kind::Lines),
+            ("guest 0: line 5 is missing before \"guest\"", Kind::Lines),
+            (
+                "the host did not report its outcome: QEMU ended",
+                Kind::Lines,
+            ),
+            (
+                "guest 0: unexpected program interruption 0x0005",
+                Kind::Status,
+            ),
+        ] {
+            assert_eq!(Kind::of(reason), kind, "{reason}");
+        }
+    }
+
+    #[test]
+    fn damage_is_damage_and_a_hang_is_none() {
+        assert!(Kind::Mismatch.is_like(Kind::Status) && Kind::Panic.is_like(Kind::Mismatch));
+        assert!(Kind::Hang.is_like(Kind::Hang) && !Kind::Hang.is_like(Kind::Mismatch));
+        assert!(!Kind::OutOfMemory.is_like(Kind::Status) && !Kind::Leak.is_like(Kind::Lines));
+    }
+
+    #[test]
+    fn only_what_cannot_be_had_again_may_end_a_guest() {
+        let with = |disk, is_write| Config {
+            fault: Some(Fault {
+                is_write,
+                disk,
+                block: 1,
+            }),
+            ..Config::plain(1)
+        };
+        assert!(Config::plain(1).endures().is_empty());
+        assert!(with(SWAP, true).endures().is_empty());
+        assert!(with(PAGING, true).endures().is_empty());
+        for config in [
+            with(FILES, false),
+            with(WRITABLE, true),
+            with(SWAP, false),
+            with(PAGING, false),
+        ] {
+            assert!(!config.endures().is_empty());
+        }
+    }
 }

@@ -53,7 +53,8 @@ pub(crate) fn command(options: &SoakOptions, json: bool) -> Result<()> {
     let plan = plan(options);
     if options.list {
         let last = plan.seed.saturating_add(options.count.unwrap_or(LISTED));
-        return (plan.seed..last).try_for_each(|seed| process::say(&plan.config(seed).line(plan.timeout)));
+        return (plan.seed..last)
+            .try_for_each(|seed| process::say(&plan.config(seed).line(plan.timeout)));
     }
     let folder = options.out.clone();
     let folder = folder.unwrap_or_else(|| workspace::target().join("soak"));
@@ -64,7 +65,11 @@ pub(crate) fn command(options: &SoakOptions, json: bool) -> Result<()> {
         (plan.machines, options.timeout),
         options.control,
     )?;
-    let progress: &(dyn Fn(&str) + Sync) = if json { &|_| {} } else { &|line| eprintln!("{line}") };
+    let progress: &(dyn Fn(&str) + Sync) = if json {
+        &|_| {}
+    } else {
+        &|line| eprintln!("{line}")
+    };
     let soak = run(&plan, &machines, store, progress)?;
     if json {
         process::say(&serde_json::to_string(&soak)?)?;
@@ -78,7 +83,10 @@ pub(crate) fn command(options: &SoakOptions, json: bool) -> Result<()> {
     if !soak.complete {
         return Err(failure::with_status(
             failure::INTERRUPTED,
-            format!("interrupted; {} has what there is", folder.join(result::RESULT).display()),
+            format!(
+                "interrupted; {} has what there is",
+                folder.join(result::RESULT).display()
+            ),
         ));
     }
     match soak.runs - soak.passed {
@@ -107,7 +115,11 @@ fn described(failed: &Failed) -> String {
         folder.display(),
     );
     if let Some(smaller) = smaller {
-        let how = if smaller.is_smallest { "the smallest" } else { "smaller" };
+        let how = if smaller.is_smallest {
+            "the smallest"
+        } else {
+            "smaller"
+        };
         text += &format!(
             "\n  {how} that fails, after {tries} runs: {}\n  {}",
             smaller.wrong.reason, smaller.command
@@ -150,7 +162,9 @@ fn plan(options: &SoakOptions) -> Plan {
         // Seconds, and room for as many runs as there may be in one.
         now.unwrap_or_default().as_secs() * 100
     };
-    let seconds = options.seconds.or(options.minutes.map(|minutes| minutes * 60));
+    let seconds = options
+        .seconds
+        .or(options.minutes.map(|minutes| minutes * 60));
     let seconds = seconds.or(options.count.is_none().then_some(MINUTES * 60));
     let here = thread::available_parallelism().map_or(1, NonZero::get);
     Plan {
@@ -186,9 +200,13 @@ fn run(
     };
     run.write(|_| {})?;
     let outcomes: Vec<Result<bool>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..plan.machines).map(|_| scope.spawn(|| run.work())).collect();
+        let threads: Vec<_> = (0..plan.machines)
+            .map(|_| scope.spawn(|| run.work()))
+            .collect();
         let join = |thread: thread::ScopedJoinHandle<'_, Result<bool>>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
         threads.into_iter().map(join).collect()
     });
@@ -216,7 +234,10 @@ impl Running<'_> {
     fn work(&self) -> Result<bool> {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let is_late = self.plan.time.is_some_and(|time| self.start.elapsed() >= time);
+            let is_late = self
+                .plan
+                .time
+                .is_some_and(|time| self.start.elapsed() >= time);
             let is_over = is_late || self.is_over.load(Ordering::Relaxed);
             if is_over || self.plan.count.is_some_and(|count| number >= count) {
                 return Ok(true);
@@ -259,7 +280,8 @@ impl Running<'_> {
         let Plan {
             budget, timeout, ..
         } = *self.plan;
-        let goes_on = budget.tries == 0 || search::search(self.bench, &config, &mut failed, budget, timeout)?;
+        let goes_on =
+            budget.tries == 0 || search::search(self.bench, &config, &mut failed, budget, timeout)?;
         (self.progress)(&described(&failed));
         self.write(|soak| {
             let place = soak.failed.iter_mut().find(|other| other.seed == seed);

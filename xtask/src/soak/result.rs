@@ -183,7 +183,13 @@ impl Soak {
 
 /// Options, and values of those that are words rather than amounts.
 fn options(words: &[String]) -> Vec<String> {
-    const WITH_VALUE: [&str; 5] = ["--work", "--hinting", "--personality", "--evict", "--guests"];
+    const WITH_VALUE: [&str; 5] = [
+        "--work",
+        "--hinting",
+        "--personality",
+        "--evict",
+        "--guests",
+    ];
     let mut all = Vec::new();
     for (at, word) in words.iter().enumerate() {
         let value = words.get(at + 1).map_or("", String::as_str);
@@ -241,7 +247,9 @@ impl Store {
     /// It cannot be written.
     pub fn add(&mut self, run: &Run) -> Result<()> {
         let line = serde_json::to_string(run)? + "\n";
-        self.lines.write_all(line.as_bytes()).with_context(|| self.cannot())
+        self.lines
+            .write_all(line.as_bytes())
+            .with_context(|| self.cannot())
     }
 
     /// Writes the result, all at once: whoever reads it meanwhile has the one before.

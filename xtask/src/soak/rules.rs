@@ -18,8 +18,10 @@ const PAGING: u16 = crate::machine::PAGING;
 const LEAST_HOST_KIB: u64 = 2048;
 /// Memory that guests see together, in MiB: more takes too long.
 const MOST_SEEN_MIB: u64 = 96;
-/// The same for tasks, which come to each page again and again.
-const MOST_SEEN_BY_TASKS_MIB: u64 = 36;
+/// The same for tasks, which come to each page again and again, as often as [`Config::times`] says.
+const MOST_SEEN_BY_TASKS_MIB: u64 = 40;
+/// Steps of a task that take about as long as a pass of `swap`.
+const STEPS: u64 = 60;
 /// CPUs of guests together: each is a thread's work.
 const MOST_CPUS: u16 = 16;
 
@@ -41,7 +43,10 @@ impl Config {
 
     /// Whether the host may be short of memory without a place to page to: what it needs can be discarded.
     fn can_be_discarded(&self) -> bool {
-        let is_kept = self.extras.iter().any(|extra| extra.words.0.contains("cmma"))
+        let is_kept = self
+            .extras
+            .iter()
+            .any(|extra| extra.words.0.contains("cmma"))
             || self.script.iter().any(|step| step.starts_with("hinting"));
         self.hinting == Hinting::Full
             && self.personality.discards()
@@ -49,17 +54,37 @@ impl Config {
             && !is_kept
     }
 
+    /// How often tasks do what takes its time, about.
+    fn times(&self) -> u64 {
+        let often = match self.work {
+            Work::Swap => self.passes.into(),
+            Work::Churn | Work::Farm => self.steps.div_ceil(STEPS),
+            _ => return 1,
+        };
+        // Whatever is swapped out is taken at once, and comes from the disk again.
+        let takes_all = !matches!(self.evict, Policy::Lru | Policy::Random(_));
+        let moves = self.hinting == Hinting::Balloon || self.icount;
+        often * if takes_all || moves { 2 } else { 1 }
+    }
+
     fn amounts(&self) -> Option<&'static str> {
         let cpus = u64::from(self.cpus);
-        let least = if self.work.has_tasks() { 6 + cpus / 4 } else { 6 };
-        let seen = u64::from(self.guests) * self.guest_mib;
+        let least = if self.work.has_tasks() {
+            6 + cpus / 4
+        } else {
+            6
+        };
+        let seen = u64::from(self.guests) * self.guest_mib * self.times();
         let most = if self.work.has_tasks() {
             MOST_SEEN_BY_TASKS_MIB
         } else {
             MOST_SEEN_MIB
         };
         let is_wrong = [
-            (self.guests == 0 || self.cpus == 0 || self.machine_cpus == 0 || self.passes == 0, "nothing to do"),
+            (
+                self.guests == 0 || self.cpus == 0 || self.machine_cpus == 0 || self.passes == 0,
+                "nothing to do",
+            ),
             (self.guest_mib < least, "a guest is too small for its work"),
             (seen > most, "it takes too long"),
             (self.guests * self.cpus > MOST_CPUS, "too many CPUs"),
@@ -99,20 +124,41 @@ impl Config {
         let is_wrong = [
             (self.share < least, "too little memory for the guests"),
             (self.share > 100, "more memory than guests can use"),
-            (self.host_kib() - self.expanded_kib() < LEAST_HOST_KIB, "too few frames"),
-            (self.expanded > 0 && self.paging.is_none(), "expanded storage is in front of a paging device"),
+            (
+                self.host_kib() - self.expanded_kib() < LEAST_HOST_KIB,
+                "too few frames",
+            ),
+            (
+                self.expanded > 0 && self.paging.is_none(),
+                "expanded storage is in front of a paging device",
+            ),
             (self.expanded > 40, "too few frames beside expanded storage"),
-            (self.hinting == Hinting::Extended && self.expanded == 0, "no expanded storage"),
-            (withholds && self.paging.is_none(), "nowhere to go from frames that are withheld"),
+            (
+                self.hinting == Hinting::Extended && self.expanded == 0,
+                "no expanded storage",
+            ),
+            (
+                withholds && self.paging.is_none(),
+                "nowhere to go from frames that are withheld",
+            ),
         ];
         if self.bare { None } else { first(&is_wrong) }
     }
 
     fn clock(&self) -> Option<&'static str> {
         let is_wrong = [
-            (self.icount && self.machine_cpus > 1, "instructions of one CPU are counted"),
-            (self.icount && !self.freezes.is_empty(), "instructions do not go on when it is stopped"),
-            (self.icount && self.evict == Policy::Hold, "it takes too long"),
+            (
+                self.icount && self.machine_cpus > 1,
+                "instructions of one CPU are counted",
+            ),
+            (
+                self.icount && !self.freezes.is_empty(),
+                "instructions do not go on when it is stopped",
+            ),
+            (
+                self.icount && self.evict == Policy::Hold,
+                "it takes too long",
+            ),
         ];
         first(&is_wrong)
     }
@@ -141,13 +187,19 @@ impl Config {
         let is_wrong = [
             (self.memory_disk && !reads, "no disk to write"),
             (self.memory_disk && pages_to_disk, "no disk to page to"),
-            (is_large && (self.memory_disk || is_slow || !reads_little), "too many files for that"),
+            (
+                is_large && (self.memory_disk || is_slow || !reads_little),
+                "too many files for that",
+            ),
             (
                 self.evict == Policy::Hold
                     && (self.work.has_tasks() && self.cpus == 1 || self.work == Work::Farm),
                 "all pauses of the only CPU in a row",
             ),
-            (self.evict == Policy::Hold && self.seen_kib() > 24 << 10, "it takes too long"),
+            (
+                self.evict == Policy::Hold && self.seen_kib() > 16 << 10,
+                "it takes too long",
+            ),
         ];
         first(&is_wrong)
     }
@@ -166,4 +218,120 @@ impl Config {
 fn first(is_wrong: &[(bool, &'static str)]) -> Option<&'static str> {
     let found = is_wrong.iter().find(|(is_so, _)| *is_so);
     found.map(|(_, what)| *what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::soak::config::{Extra, PagingSpace};
+
+    /// What is wrong with the plain configuration after a change.
+    fn complaint(change: impl Fn(&mut Config)) -> Option<&'static str> {
+        let mut config = Config::plain(1);
+        assert_eq!(config.complaint(), None);
+        change(&mut config);
+        config.complaint()
+    }
+
+    fn disk() -> Option<PagingSpace> {
+        Some(PagingSpace {
+            is_model: false,
+            room_mib: 2,
+        })
+    }
+
+    #[test]
+    fn what_images_would_refuse_is_not_drawn() {
+        let refused: [(fn(&mut Config), &str); 9] = [
+            (|config| config.cpus = 0, "nothing to do"),
+            (|config| config.share = 70, "too little memory"),
+            (
+                |config| (config.share, config.work) = (80, Work::Swap),
+                "too little memory",
+            ),
+            (
+                |config| (config.share, config.hinting) = (80, Hinting::None),
+                "too little memory",
+            ),
+            (
+                |config| (config.share, config.personality) = (80, Personality::Kvm),
+                "too little memory",
+            ),
+            (|config| config.expanded = 10, "in front of a paging device"),
+            (
+                |config| config.hinting = Hinting::Extended,
+                "no expanded storage",
+            ),
+            (
+                |config| (config.bare, config.guests) = (true, 2),
+                "there is no host",
+            ),
+            (
+                |config| (config.bare, config.cpus) = (true, 2),
+                "fewer CPUs",
+            ),
+        ];
+        for (change, word) in refused {
+            let complaint = complaint(change).unwrap_or_default();
+            assert!(complaint.contains(word), "{complaint}, not {word}");
+        }
+    }
+
+    #[test]
+    fn what_hints_may_not_count_for_needs_all_memory() {
+        let short = |config: &mut Config| config.share = 80;
+        assert_eq!(complaint(short), None);
+        let cmma = |config: &mut Config| {
+            short(config);
+            config.extras = vec![Extra {
+                of_host: true,
+                words: ("g0.cmma", "off"),
+            }];
+        };
+        assert!(complaint(cmma).is_some());
+        let operator = |config: &mut Config| {
+            short(config);
+            config.script = vec!["hinting unused".to_owned()];
+        };
+        assert!(complaint(operator).is_some());
+        let paged = |config: &mut Config| {
+            cmma(config);
+            config.paging = disk();
+        };
+        assert_eq!(complaint(paged), None);
+    }
+
+    #[test]
+    fn a_fault_is_on_a_disk_that_is_used() {
+        let with = |disk, is_write| {
+            Some(Fault {
+                is_write,
+                disk,
+                block: 8,
+            })
+        };
+        assert_eq!(complaint(|config| config.fault = with(FILES, false)), None);
+        assert!(complaint(|config| config.fault = with(FILES, true)).is_some());
+        assert!(complaint(|config| config.fault = with(SWAP, true)).is_some());
+        assert!(complaint(|config| config.fault = with(PAGING, true)).is_some());
+        let paged = |config: &mut Config| {
+            config.paging = disk();
+            config.fault = with(PAGING, true);
+        };
+        assert_eq!(complaint(paged), None);
+    }
+
+    #[test]
+    fn nobody_stays_paused() {
+        let script = |steps: &[&str]| {
+            complaint(|config| {
+                config.script = steps.iter().map(|step| (*step).to_owned()).collect()
+            })
+        };
+        assert_eq!(script(&["pause 0", "wait 5", "resume"]), None);
+        assert!(script(&["pause 0"]).is_some());
+        assert!(script(&["resume", "pause"]).is_some());
+        assert!(script(&["pause 0", "resume 1"]).is_some());
+        assert_eq!(script(&["evict"]), None);
+    }
 }

@@ -83,9 +83,8 @@ impl<T: Shrink> Search<'_, T> {
         while size > 0 && !self.is_over {
             for first in (0..T::DIMENSIONS).step_by(size) {
                 let group = first..(first + size).min(T::DIMENSIONS);
-                let candidate = group.fold(self.found.clone(), |less, dimension| {
-                    less.plain(dimension)
-                });
+                let candidate =
+                    group.fold(self.found.clone(), |less, dimension| less.plain(dimension));
                 self.take(candidate)?;
             }
             size /= 2;
@@ -109,5 +108,106 @@ impl<T: Shrink> Search<'_, T> {
             }
         }
         Ok(any && !self.is_over)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eight numbers, of which the last may not be larger than the first.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Numbers([u64; 8]);
+
+    impl Shrink for Numbers {
+        const DIMENSIONS: usize = 8;
+
+        fn plain(&self, dimension: usize) -> Self {
+            let mut less = self.clone();
+            less.0[dimension] = 0;
+            less
+        }
+
+        fn smaller(&self, dimension: usize) -> Vec<Self> {
+            let number = self.0[dimension];
+            let steps = if number == 0 {
+                vec![]
+            } else {
+                vec![0, number / 2, number - 1]
+            };
+            let with = |step| {
+                let mut less = self.clone();
+                less.0[dimension] = step;
+                less
+            };
+            steps.into_iter().map(with).collect()
+        }
+
+        fn is_valid(&self) -> bool {
+            self.0[7] <= self.0[0]
+        }
+    }
+
+    const START: Numbers = Numbers([900, 33, 7, 120, 5, 64, 1, 800]);
+
+    /// What is found for a cause, and after how many tries.
+    fn found(cause: impl Fn(&[u64; 8]) -> bool) -> ([u64; 8], u32) {
+        let mut tries = 0;
+        let found = shrink(START, &mut |candidate: &Numbers| {
+            assert!(candidate.is_valid(), "{candidate:?}");
+            tries += 1;
+            Ok(if cause(&candidate.0) {
+                Tried::Fails
+            } else {
+                Tried::Passes
+            })
+        });
+        (found.unwrap().0, tries)
+    }
+
+    #[test]
+    fn the_smallest_cause_is_found() {
+        let (all, tries) = found(|_| true);
+        assert_eq!((all, tries), ([0; 8], 1));
+        let (one, _) = found(|numbers| numbers[3] >= 17);
+        assert_eq!(one, [0, 0, 0, 17, 0, 0, 0, 0]);
+        let (two, tries) = found(|numbers| numbers[1] >= 3 && numbers[5] >= 40);
+        assert_eq!(two, [0, 3, 0, 0, 0, 40, 0, 0]);
+        assert!(tries < 100, "{tries} tries");
+        let (sum, _) = found(|numbers| numbers[1] + numbers[2] > 20);
+        assert_eq!(sum.iter().sum::<u64>(), 21, "{sum:?}");
+    }
+
+    #[test]
+    fn what_one_needs_for_the_other_stays() {
+        let (pair, _) = found(|numbers| numbers[7] >= 100);
+        assert_eq!(pair, [100, 0, 0, 0, 0, 0, 0, 100]);
+    }
+
+    #[test]
+    fn what_cannot_be_smaller_stays_as_it_is() {
+        assert_eq!(found(|numbers| *numbers == START.0).0, START.0);
+    }
+
+    #[test]
+    fn enough_is_enough_and_has_what_was_found() {
+        let mut tries = 0;
+        let found = shrink(START, &mut |candidate: &Numbers| {
+            tries += 1;
+            Ok(match tries {
+                1..=20 if candidate.0[3] >= 17 => Tried::Fails,
+                1..=20 => Tried::Passes,
+                _ => Tried::Enough,
+            })
+        });
+        let found = found.unwrap();
+        assert!(found.0[3] >= 17 && found != START, "{found:?}");
+        assert_eq!(tries, 21, "nothing is tried afterwards");
+    }
+
+    #[test]
+    fn an_error_ends_it() {
+        let error = shrink(START, &mut |_: &Numbers| anyhow::bail!("no machine"));
+        assert_eq!(error.unwrap_err().to_string(), "no machine");
     }
 }

@@ -124,18 +124,28 @@ impl Shrink for Config {
         };
         match ALL[dimension] {
             Host => add(&|less| *less = self.without_host()),
-            Script => parts(&self.script, &mut |part| add(&|less| less.script = part.to_vec())),
+            Script => parts(&self.script, &mut |part| {
+                add(&|less| less.script = part.to_vec())
+            }),
             Freezes => {
-                parts(&self.freezes, &mut |part| add(&|less| less.freezes = part.to_vec()));
+                parts(&self.freezes, &mut |part| {
+                    add(&|less| less.freezes = part.to_vec())
+                });
                 let shorter = |(at, time): (u64, u64)| (at, (time / 2).max(1));
                 add(&|less| less.freezes = self.freezes.iter().copied().map(shorter).collect());
             }
-            Extras => parts(&self.extras, &mut |part| add(&|less| less.extras = part.to_vec())),
+            Extras => parts(&self.extras, &mut |part| {
+                add(&|less| less.extras = part.to_vec())
+            }),
             Trace if self.trace > 0 => {
-                numbers(self.trace, 1, &mut |number| add(&|less| less.trace = number));
+                numbers(self.trace, 1, &mut |number| {
+                    add(&|less| less.trace = number)
+                });
             }
             Expanded if self.expanded > 0 => {
-                numbers(self.expanded, 1, &mut |number| add(&|less| less.expanded = number));
+                numbers(self.expanded, 1, &mut |number| {
+                    add(&|less| less.expanded = number)
+                });
             }
             Share => {
                 // More memory is less to do: towards all of it.
@@ -164,7 +174,9 @@ impl Shrink for Config {
             Passes => numbers(self.passes.into(), 1, &mut |number| {
                 add(&|less| less.passes = number as u32);
             }),
-            Steps => numbers(self.steps, 1, &mut |number| add(&|less| less.steps = number)),
+            Steps => numbers(self.steps, 1, &mut |number| {
+                add(&|less| less.steps = number)
+            }),
             Dimension::Files => {
                 let fewer = Files::ALL.into_iter().filter(|files| *files < self.files);
                 fewer.for_each(|files| add(&|less| less.files = files));
@@ -175,8 +187,8 @@ impl Shrink for Config {
                     add(&|less| less.work = Work::Swap);
                 }
             }
-            Trace | Expanded | Paging | Fault | Balloon | Console | MemoryDisk | Icount | Hotplug
-            | Personality | Hinting => {}
+            Trace | Expanded | Paging | Fault | Balloon | Console | MemoryDisk | Icount
+            | Hotplug | Personality | Hinting => {}
         }
         all.retain(|less| less != self);
         all
@@ -255,5 +267,122 @@ fn parts<T: Clone>(list: &[T], add: &mut dyn FnMut(&[T])) {
         for left_out in 0..list.len() {
             add(&[&list[..left_out], &list[left_out + 1..]].concat());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli;
+    use crate::soak::shrink::{Tried, shrink};
+
+    /// Causes as they might be, and the words that must be left of each.
+    type Cause = (fn(&Config) -> bool, &'static [&'static str]);
+    const CAUSES: [Cause; 10] = [
+        (|config| config.evict == Policy::Hold, &["hold"]),
+        (
+            |config| config.hotplug && config.cpus >= 3,
+            &["--hotplug", "3"],
+        ),
+        (
+            |config| config.guests >= 2 && config.is_short(),
+            &["--guests", "2"],
+        ),
+        (
+            |config| config.work == Work::Churn && config.paging.is_some(),
+            &["churn", "--paging"],
+        ),
+        (
+            |config| config.script.iter().any(|step| step.starts_with("pause")),
+            &["--script"],
+        ),
+        (
+            |config| config.hinting == cli::Hinting::Extended,
+            &["full+extended", "--expanded", "--paging"],
+        ),
+        (
+            |config| config.freezes.iter().any(|(_, time)| *time >= 100),
+            &["--freeze"],
+        ),
+        (
+            |config| config.fault.is_some_and(|fault| fault.disk == 0x0102),
+            &["0102:"],
+        ),
+        (
+            |config| config.extras.iter().any(|extra| extra.words.0 == "without"),
+            &["without="],
+        ),
+        (
+            |config| config.bare && config.cpus > 1,
+            &["--bare", "--cpus", "2"],
+        ),
+    ];
+
+    #[test]
+    fn a_cause_is_never_dropped_and_nothing_else_is_left() {
+        for (number, (cause, words)) in CAUSES.into_iter().enumerate() {
+            let failing = (0..).map(Config::draw).filter(cause);
+            for config in failing.take(12) {
+                let mut tries = 0;
+                let found = shrink(config.clone(), &mut |candidate: &Config| {
+                    tries += 1;
+                    Ok(if cause(candidate) {
+                        Tried::Fails
+                    } else {
+                        Tried::Passes
+                    })
+                })
+                .unwrap();
+                assert!(cause(&found) && found.is_valid(), "{number}: {found:?}");
+                let line = found.line(1);
+                assert!(
+                    words.iter().all(|word| line.contains(word)),
+                    "{number}: {line}"
+                );
+                assert!(line.len() <= config.line(1).len(), "{line}");
+                assert!(tries <= 250, "{tries} tries from {config:?}");
+                let is_smaller = |less: &Config| less.is_valid() && cause(less);
+                let smaller = (0..ALL.len()).flat_map(|dimension| found.smaller(dimension));
+                assert_eq!(smaller.filter(is_smaller).count(), 0, "{found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn steps_lead_down_and_come_to_an_end() {
+        for seed in 0..200 {
+            // Whatever is offered last, and never the whole of a dimension.
+            let mut config = Config::draw(seed);
+            let mut steps = 0;
+            while let Some(less) =
+                (0..ALL.len()).find_map(|dimension| config.smaller(dimension).pop())
+            {
+                assert_ne!(less, config);
+                config = less;
+                steps += 1;
+                assert!(steps < 10_000, "{config:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_needs_nothing_is_the_plain_one() {
+        let config = (0..)
+            .map(Config::draw)
+            .find(|config| !config.bare && config.guests > 3);
+        let found = shrink(config.unwrap(), &mut |config: &Config| {
+            Ok(if config.bare {
+                Tried::Passes
+            } else {
+                Tried::Fails
+            })
+        })
+        .unwrap();
+        let plain = Config {
+            guest_mib: LEAST_MIB,
+            steps: found.steps,
+            ..Config::plain(found.seed)
+        };
+        assert_eq!(found, plain);
     }
 }
