@@ -37,6 +37,7 @@ mod requests;
 mod rival;
 mod runs;
 mod shadow;
+mod soak;
 mod streams;
 mod support;
 mod tasks;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         report::tests(),
         requests::tests(),
         rival::tests(),
+        soak::tests(),
         streams::tests(),
         tasks::tests(),
         toolchains::tests(),

@@ -40,7 +40,7 @@ impl Kind {
     #[must_use]
     pub fn of(reason: &str) -> Self {
         /// What reasons say, by the first that does.
-        const WORDS: [(&str, Kind); 14] = [
+        const WORDS: [(&str, Kind); 16] = [
             ("mismatch", Kind::Mismatch),
             ("has left its file", Kind::Mismatch),
             ("pages are lost or there twice", Kind::Leak),
@@ -48,6 +48,8 @@ impl Kind {
             ("not at its end after", Kind::Hang),
             ("panic: ", Kind::Panic),
             ("out of memory", Kind::OutOfMemory),
+            ("memory too small", Kind::OutOfMemory),
+            ("that is too little by", Kind::OutOfMemory),
             ("broken line", Kind::Lines),
             (" is missing before ", Kind::Lines),
             ("printed a line of kind", Kind::Lines),

@@ -19,9 +19,11 @@ const LEAST_HOST_KIB: u64 = 2048;
 /// Memory that guests see together, in MiB: more takes too long.
 const MOST_SEEN_MIB: u64 = 96;
 /// The same for tasks, which come to each page again and again, as often as [`Config::times`] says.
-const MOST_SEEN_BY_TASKS_MIB: u64 = 40;
+const MOST_SEEN_BY_TASKS_MIB: u64 = 28;
 /// Steps of a task that take about as long as a pass of `swap`.
 const STEPS: u64 = 60;
+/// Memory of a machine without a host that has its files in memory, in MiB: the kernel wants room behind them.
+const LEAST_WITH_DISK_MIB: u64 = 12;
 /// CPUs of guests together: each is a thread's work.
 const MOST_CPUS: u16 = 16;
 
@@ -109,6 +111,10 @@ impl Config {
         let is_wrong = [
             (is_hosted, "there is no host"),
             (self.machine_cpus < self.cpus, "the machine has fewer CPUs"),
+            (
+                self.memory_disk && self.guest_mib < LEAST_WITH_DISK_MIB,
+                "no room beside files in memory",
+            ),
         ];
         if self.bare { first(&is_wrong) } else { None }
     }
@@ -242,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_images_would_refuse_is_not_drawn() {
-        let refused: [(fn(&mut Config), &str); 9] = [
+        let refused: [(fn(&mut Config), &str); 10] = [
             (|config| config.cpus = 0, "nothing to do"),
             (|config| config.share = 70, "too little memory"),
             (
@@ -269,6 +275,10 @@ mod tests {
             (
                 |config| (config.bare, config.cpus) = (true, 2),
                 "fewer CPUs",
+            ),
+            (
+                |config| (config.bare, config.memory_disk) = (true, true),
+                "no room beside files",
             ),
         ];
         for (change, word) in refused {
