@@ -30,7 +30,7 @@ pub struct SoakOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub machines: Option<u16>,
     /// A run that takes so many seconds hangs.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
     /// Most runs for making a configuration that fails smaller; 0 leaves it as it is.
     #[arg(long, value_name = "N", default_value_t = 80)]

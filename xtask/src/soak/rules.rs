@@ -19,7 +19,7 @@ const LEAST_HOST_KIB: u64 = 2048;
 /// Memory that guests see together, in MiB: more takes too long.
 const MOST_SEEN_MIB: u64 = 96;
 /// The same for tasks, which come to each page again and again, as often as [`Config::times`] says.
-const MOST_SEEN_BY_TASKS_MIB: u64 = 28;
+const MOST_SEEN_BY_TASKS_MIB: u64 = 18;
 /// Steps of a task that take about as long as a pass of `swap`.
 const STEPS: u64 = 60;
 /// Memory of a machine without a host that has its files in memory, in MiB: the kernel wants room behind them.
@@ -170,9 +170,7 @@ impl Config {
     }
 
     fn faults(&self) -> Option<&'static str> {
-        let Some(Fault { is_write, disk, .. }) = self.fault else {
-            return None;
-        };
+        let Fault { is_write, disk, .. } = self.fault?;
         let pages_to_disk = self.paging.is_some_and(|paging| !paging.is_model);
         let is_there = match disk {
             FILES => !is_write,
@@ -248,7 +246,8 @@ mod tests {
 
     #[test]
     fn what_images_would_refuse_is_not_drawn() {
-        let refused: [(fn(&mut Config), &str); 10] = [
+        type Refused = (fn(&mut Config), &'static str);
+        const REFUSED: [Refused; 10] = [
             (|config| config.cpus = 0, "nothing to do"),
             (|config| config.share = 70, "too little memory"),
             (
@@ -281,7 +280,7 @@ mod tests {
                 "no room beside files",
             ),
         ];
-        for (change, word) in refused {
+        for (change, word) in REFUSED {
             let complaint = complaint(change).unwrap_or_default();
             assert!(complaint.contains(word), "{complaint}, not {word}");
         }
