@@ -102,8 +102,11 @@ impl Config {
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
+        // Once and for all, or work that suits few machines would be rare.
+        let work = chance.of(&WORKS);
+        let fails = chance.one_in(5);
         loop {
-            let config = draw(&mut chance, seed);
+            let config = draw(&mut chance, seed, work, fails);
             if config.complaint().is_none() {
                 return config;
             }
@@ -112,9 +115,9 @@ impl Config {
 }
 
 /// One that may not make sense.
-fn draw(chance: &mut Chance, seed: u64) -> Config {
+fn draw(chance: &mut Chance, seed: u64, work: Work, fails: bool) -> Config {
     let mut config = Config::plain(seed);
-    config.work = chance.of(&WORKS);
+    config.work = work;
     config.files = chance.of(&Files::ALL);
     // A pass of few files is soon over.
     let is_short = matches!(config.work, Work::Verify | Work::Serve) && config.files < Files::Host;
@@ -137,7 +140,7 @@ fn draw(chance: &mut Chance, seed: u64) -> Config {
         config.trace = chance.between(64, 4096);
     }
     config.extras = extras(chance, config.bare);
-    if chance.one_in(5) {
+    if fails {
         config.fault = Some(fault(chance));
     }
     if chance.one_in(4) {
