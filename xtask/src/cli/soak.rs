@@ -22,6 +22,9 @@ pub struct SoakOptions {
     /// End after so many runs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+    /// Begin no run after so many have failed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub failures: Option<u64>,
     /// Seed of the first configuration; each further one has the next seed. [default: by the clock]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

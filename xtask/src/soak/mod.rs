@@ -137,6 +137,8 @@ struct Plan {
     time: Option<Duration>,
     /// Most runs.
     count: Option<u64>,
+    /// Most that fail.
+    failures: Option<u64>,
     /// CPUs to keep busy.
     machines: u16,
     /// Seconds after which a run hangs.
@@ -171,6 +173,7 @@ fn plan(options: &SoakOptions) -> Plan {
         seed: options.seed.unwrap_or_else(by_clock),
         time: seconds.map(Duration::from_secs),
         count: options.count,
+        failures: options.failures,
         machines: options.machines.unwrap_or(MACHINES.min(here as u16)),
         timeout: options.timeout,
         budget: Budget {
@@ -238,7 +241,9 @@ impl Running<'_> {
                 .plan
                 .time
                 .is_some_and(|time| self.start.elapsed() >= time);
-            let is_over = is_late || self.is_over.load(Ordering::Relaxed);
+            let failed = self.locked().0.failed.len() as u64;
+            let is_enough = self.plan.failures.is_some_and(|most| failed >= most);
+            let is_over = is_late || is_enough || self.is_over.load(Ordering::Relaxed);
             if is_over || self.plan.count.is_some_and(|count| number >= count) {
                 return Ok(true);
             }

@@ -45,6 +45,7 @@ fn plan_of(count: u64, tries: u32) -> Plan {
         seed: 1,
         time: None,
         count: Some(count),
+        failures: None,
         machines: 2,
         timeout: 9,
         budget: Budget {
@@ -172,6 +173,20 @@ fn tries_are_bounded() {
     assert_eq!(read.failed[0].tries, 10);
     let (_, read, _) = soaked(&plan_of(1, 0), |_, _| Ok(Some(bad(Kind::Status))));
     assert_eq!((read.failed[0].tries, read.failed[0].again), (0, (0, 0)));
+}
+
+#[test]
+fn enough_failures_end_it() {
+    let plan = Plan {
+        failures: Some(2),
+        machines: 1,
+        ..plan_of(1000, 0)
+    };
+    let (_, read, _) = soaked(&plan, |_, seen| {
+        Ok(Some(if seen < 5 { good() } else { bad(Kind::Status) }))
+    });
+    assert!(read.complete);
+    assert_eq!((read.runs, read.failed.len()), (7, 2));
 }
 
 #[test]
