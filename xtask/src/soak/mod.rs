@@ -287,7 +287,6 @@ impl Running<'_> {
         } = *self.plan;
         let goes_on =
             budget.tries == 0 || search::search(self.bench, &config, &mut failed, budget, timeout)?;
-        (self.progress)(&described(&failed));
         self.write(|soak| {
             let place = soak.failed.iter_mut().find(|other| other.seed == seed);
             if let Some(place) = place {
