@@ -5,6 +5,7 @@ use core::fmt;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use arch::clock::Patience;
 use arch::sigp::{self, Answer, Order};
 use arch::{Lowcore, Psw, PswMask, clock, cpu, handler, lowcore_field};
 
@@ -17,8 +18,9 @@ global_asm!(
 /// Most CPUs of an image: as many as a word has bits. Their addresses are below.
 pub const MOST_CPUS: usize = 64;
 
-/// How long a CPU may take to answer an order, in TOD units: a second.
-pub const PATIENCE: u64 = 1_000_000 * clock::UNITS_PER_MICROSECOND;
+/// How long a CPU may take to answer an order, and to do what it asks for, in TOD units in which whoever has ordered
+/// runs: ten seconds, for the CPU may have lost its real one for a while.
+pub const PATIENCE: u64 = 10_000_000 * clock::UNITS_PER_MICROSECOND;
 
 /// CPUs that run, by address.
 static STARTED: AtomicU64 = AtomicU64::new(0);
@@ -147,9 +149,9 @@ pub fn stop_self() -> ! {
 /// # Errors
 /// It has not within [`PATIENCE`].
 fn await_stop(cpu: u16) -> Result<(), Failure> {
-    let start = clock::now();
+    let mut patience = Patience::new(PATIENCE, clock::now());
     while !sigp::is_stopped(cpu) {
-        if clock::now().wrapping_sub(start) > PATIENCE {
+        if patience.is_over(clock::now()) {
             return Err(Failure {
                 cpu,
                 order: Order::Stop,

@@ -3,6 +3,7 @@
 mod farm;
 mod paging;
 mod publish;
+mod soak;
 mod validate;
 mod words;
 
@@ -14,11 +15,13 @@ use drivers::recorder;
 pub use farm::FarmOptions;
 pub use paging::Paging;
 pub use publish::{BookOptions, CompletionsOptions, ReleaseOptions};
+pub use soak::SoakOptions;
 pub use validate::{Format, ValidateOptions};
 pub use words::{Console, Control, Hinting, Personality, Word, Work};
 
 use crate::accelerator::Accelerator;
 use crate::failure;
+use crate::machine::Freeze;
 use crate::media::Target;
 use crate::packages::Permission;
 use crate::toolchain::Choice;
@@ -117,6 +120,19 @@ pub enum Command {
     ///   cargo xtask farm --out /tmp/farm --resume
     #[command(verbatim_doc_comment)]
     Farm(FarmOptions),
+    /// Run random configurations until the time is up, and make one that fails as small as can be.
+    ///
+    /// Guests, CPUs, memory, policies, hints, work, paging, CPUs that come and go, disks that fail, an operator,
+    /// clocks that jump: what a run is follows from its seed. A run fails by a mismatch, a page that is lost, a hang,
+    /// a panic, or lines that are missing or wrong. Of each that fails a smaller command line is looked for that fails
+    /// as well. The result is soak.json in --out; one that was cut off is readable and says so.
+    ///
+    /// Examples:
+    ///   cargo xtask soak --minutes 10
+    ///   cargo xtask soak --seed 7 --count 1
+    ///   cargo xtask soak --seed 7 --count 20 --list
+    #[command(verbatim_doc_comment)]
+    Soak(SoakOptions),
     /// Find out what ESSA and page states really do on a machine, and compare it with what is known of it.
     ///
     /// The kernel tries every operation on every state, every way of touching a page, and what the hypervisor
@@ -355,8 +371,9 @@ pub struct QemuOptions {
     /// all of it to all, to read.
     #[arg(long, value_name = "IMAGE[:ro]", conflicts_with = "bare")]
     pub guest_disk: Option<String>,
-    /// Commands for the host's operator: a line each, op=COMMAND or op=wait MILLISECONDS.
-    #[arg(long, value_name = "FILE", conflicts_with = "bare")]
+    /// Commands for the host's operator: a file with a line each, op=COMMAND or op=wait MILLISECONDS; or the lines
+    /// themselves, with semicolons in between.
+    #[arg(long, value_name = "FILE|op=…", conflicts_with = "bare")]
     pub script: Option<PathBuf>,
     /// Pass on what you type to the host's operator: list, states, evict, pause, resume, stop, dump, or the
     /// first letter (x to stop), and a guest's number.
@@ -453,6 +470,10 @@ pub struct QemuOptions {
     /// Let the host only read its disk for paging.
     #[arg(long, hide = true)]
     pub read_only_paging: bool,
+    /// Stop the emulator AT milliseconds after its start for TIME milliseconds, once or several times: the clocks of
+    /// the machine go on, and nothing else.
+    #[arg(long, value_name = "AT:TIME,…", hide = true, value_delimiter = ',', value_parser = soak::freeze)]
+    pub freeze: Vec<Freeze>,
     /// Size of each guest's part of the scratch disks.
     #[arg(long, value_name = "SIZE", hide = true, default_value = "64M", value_parser = size)]
     pub scratch: u64,
@@ -582,6 +603,11 @@ mod tests {
             vec!["xtask", "qemu", "--bare", "--watch"],
             vec!["xtask", "qemu", "--operator", "--watch"],
             vec!["xtask", "qemu", "--gdb", "--watch"],
+            vec!["xtask", "qemu", "--freeze", "500"],
+            vec!["xtask", "soak", "--minutes", "0"],
+            vec!["xtask", "soak", "--minutes", "1", "--seconds", "1"],
+            vec!["xtask", "soak", "--list", "--minutes", "1"],
+            vec!["xtask", "soak", "--count", "0"],
             vec!["xtask", "fly"],
         ] {
             assert!(Arguments::try_parse_from(&bad).is_err(), "{bad:?}");

@@ -32,6 +32,12 @@ const SAMPLES: &[&str] = &[
     r#"{"kind":"figure","name":"boot","value":0.125,"unit":"s","bound":0.3}"#,
 ];
 
+/// The sample line of a kind.
+pub(crate) fn sample(kind: &str) -> Event {
+    let mut all = SAMPLES.iter().map(|line| parse(line).unwrap());
+    all.find(|event| event.kind() == kind).unwrap()
+}
+
 #[test]
 fn there_is_a_sample_of_every_kind() {
     let kinds: Vec<_> = SAMPLES

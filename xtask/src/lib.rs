@@ -7,6 +7,7 @@
 //!                                   ► watch               the same on a dashboard, and keys
 //!     ──► media ──► images ► bundle, files            the same images for every machine
 //!     ──► farm ──► report                              many runs, and a page about them
+//!     ──► soak                                             many random ones, and the smallest that fails
 //!     ──► testing, bench                                  everything above, many times
 //!     ──► results                                      what was measured, kept, and shown in the book
 //! ```
@@ -44,6 +45,7 @@ pub mod results;
 pub mod run;
 pub mod setup;
 pub mod small;
+pub mod soak;
 mod states;
 pub mod table;
 pub mod testing;
@@ -67,6 +69,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Lint(options) => images::lint(options),
         Command::Bench(options) => bench::command(options, arguments.json),
         Command::Farm(options) => farm::command(options, arguments.json),
+        Command::Soak(options) => soak::command(options, arguments.json),
         Command::Validate(options) => validate::command(options, arguments.json),
         Command::Image(options) => media::command(options, arguments.json),
         Command::Report(options) => report::command(options),

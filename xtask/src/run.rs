@@ -190,34 +190,40 @@ fn follow(
     let (start, mut until_work) = (Instant::now(), None);
     let timeout = (!options.gdb).then(|| Duration::from_secs(options.timeout));
     let mut pieces = Pieces::default();
-    let end = machine::operate(&mut command, input, timeout, &mut |source, printed| {
-        let whole = match source {
-            Source::Console => pieces.join(printed),
-            Source::Emulator => Some(printed.to_owned()),
-        };
-        let Some(line) = whole.as_deref() else {
-            return Ok(());
-        };
-        recorder.log(line)?;
-        let line = if options.has_operator() {
-            without_echo(line)
-        } else {
-            line
-        };
-        if is_json(source, line) {
-            recorder.event(line)?;
-            if show == Show::Json {
-                process::say(line)?;
+    let end = machine::operate(
+        &mut command,
+        input,
+        timeout,
+        &options.freeze,
+        &mut |source, printed| {
+            let whole = match source {
+                Source::Console => pieces.join(printed),
+                Source::Emulator => Some(printed.to_owned()),
+            };
+            let Some(line) = whole.as_deref() else {
+                return Ok(());
+            };
+            recorder.log(line)?;
+            let line = if options.has_operator() {
+                without_echo(line)
+            } else {
+                line
+            };
+            if is_json(source, line) {
+                recorder.event(line)?;
+                if show == Show::Json {
+                    process::say(line)?;
+                }
             }
-        }
-        let seen = collector.line(source, line);
-        if let Seen::Event(_, event) = &seen
-            && matches!(**event, Event::WorkStart(_))
-        {
-            until_work = until_work.or(Some(start.elapsed()));
-        }
-        viewer.see(&seen)
-    })?;
+            let seen = collector.line(source, line);
+            if let Seen::Event(_, event) = &seen
+                && matches!(**event, Event::WorkStart(_))
+            {
+                until_work = until_work.or(Some(start.elapsed()));
+            }
+            viewer.see(&seen)
+        },
+    )?;
     let wall = start.elapsed();
     drop(viewer);
 

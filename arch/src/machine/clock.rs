@@ -5,7 +5,7 @@
 use core::arch::asm;
 use core::mem::MaybeUninit;
 
-pub use crate::tod::UNITS_PER_MICROSECOND;
+pub use crate::tod::{Patience, UNITS_PER_MICROSECOND};
 
 /// The time of day (STORE CLOCK FAST).
 #[must_use]

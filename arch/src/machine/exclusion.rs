@@ -7,7 +7,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::clock;
+use super::clock::{self, Patience};
 
 /// Somebody orders, or waits to.
 const ORDERING: u32 = 1 << 31;
@@ -48,8 +48,8 @@ pub(super) fn invalidate(invalidation: impl FnOnce()) {
 
 /// Executes an order.
 pub(super) fn order<T>(order: impl FnOnce() -> T) -> T {
-    let start = clock::now();
-    let is_patient = || clock::now().wrapping_sub(start) < PATIENCE;
+    let mut patience = Patience::new(PATIENCE, clock::now());
+    let mut is_patient = || !patience.is_over(clock::now());
     while STATE.fetch_or(ORDERING, Ordering::Acquire) & ORDERING != 0 && is_patient() {
         core::hint::spin_loop();
     }

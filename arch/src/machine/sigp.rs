@@ -2,6 +2,7 @@
 
 use core::arch::asm;
 
+use super::clock::Patience;
 use super::{clock, exclusion};
 
 /// An order for a CPU.
@@ -92,16 +93,16 @@ unsafe fn execute(cpu: u16, order: Order, parameter: u32) -> Answer {
     }
 }
 
-/// As [`signal`], again while the CPU is busy, for `patience` TOD units at most.
+/// As [`signal`], again while the CPU is busy, for `patience` TOD units at most in which this CPU runs.
 ///
 /// # Safety
 /// As for [`signal`].
 pub unsafe fn signal_patiently(cpu: u16, order: Order, parameter: u32, patience: u64) -> Answer {
-    let start = clock::now();
+    let mut patience = Patience::new(patience, clock::now());
     loop {
         // SAFETY: the caller's promise.
         let answer = unsafe { signal(cpu, order, parameter) };
-        if answer != Answer::Busy || clock::now().wrapping_sub(start) > patience {
+        if answer != Answer::Busy || patience.is_over(clock::now()) {
             return answer;
         }
         core::hint::spin_loop();

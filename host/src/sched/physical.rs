@@ -7,6 +7,7 @@ use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use arch::clock::Patience;
 use arch::control::{self, cr0, cr6, cr8};
 use arch::handler::{self, external};
 use arch::sigp::{Answer, Order};
@@ -88,9 +89,9 @@ fn start(address: u16, number: usize) -> Result<(), Failure> {
     // SAFETY: the ground is new, and nobody has started that CPU.
     unsafe { secondary::start(address, ground(), work_elsewhere, number as u64)? }
     control::enable_cr0(cr0::CLOCK_COMPARATOR);
-    let begin = clock::now();
+    let mut patience = Patience::new(PATIENCE, clock::now());
     while ARRIVED.load(Ordering::Acquire) >> address & 1 == 0 {
-        if clock::now().wrapping_sub(begin) > PATIENCE {
+        if patience.is_over(clock::now()) {
             return Err(Failure {
                 cpu: address,
                 order: Order::Restart,

@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use arch::clock::{self, UNITS_PER_MICROSECOND};
+use arch::clock::{self, Patience, UNITS_PER_MICROSECOND};
 use arch::sigp;
-use boot::secondary;
+use boot::secondary::{self, PATIENCE};
 use rand_core::Rng;
 use rand_pcg::Pcg64Mcg;
 
@@ -14,8 +14,6 @@ use super::{Cpu, alert, all, mm, start, wake};
 use crate::mm::Counter;
 use crate::task;
 
-/// How long a CPU may take to stop, in TOD units: it may have lost its real CPU for a while.
-const PATIENCE: u64 = 10_000_000 * UNITS_PER_MICROSECOND;
 /// Longest pause between two changes, in TOD units.
 const LONGEST_PAUSE: u64 = 50_000 * UNITS_PER_MICROSECOND;
 
@@ -29,9 +27,9 @@ pub static TAKEN_OFF: Counter = Counter::new();
 pub fn take_off(cpu: &'static Cpu) -> Result<(), String> {
     cpu.offline_wanted.store(true, Ordering::SeqCst);
     alert(cpu);
-    let began = clock::now();
+    let mut patience = Patience::new(PATIENCE, clock::now());
     while !sigp::is_stopped(cpu.address) {
-        if clock::now() - began > PATIENCE {
+        if patience.is_over(clock::now()) {
             return Err(format!("CPU {} does not go offline", cpu.address));
         }
         task::sleep_until(clock::now() + 1000 * UNITS_PER_MICROSECOND);

@@ -7,6 +7,7 @@ use core::cell::UnsafeCell;
 use core::ptr::with_exposed_provenance_mut;
 use core::sync::atomic::Ordering;
 
+use arch::clock::Patience;
 use arch::control::{self, cr0};
 use arch::{Lowcore, clock, cpu, move_spaces};
 use boot::secondary::{self, Ground, PATIENCE};
@@ -88,9 +89,9 @@ pub(super) fn start_one(cpu: &'static Cpu) -> Result<(), String> {
     // SAFETY: the ground is this CPU's, which does not run.
     unsafe { secondary::start(cpu.address, ground(cpu.number), main, argument) }
         .map_err(|failure| failure.to_string())?;
-    let began = clock::now();
+    let mut patience = Patience::new(PATIENCE, clock::now());
     while !cpu.online.load(Ordering::Acquire) {
-        if clock::now() - began > PATIENCE {
+        if patience.is_over(clock::now()) {
             return Err(format!("CPU {} was started and does not run", cpu.address));
         }
         super::spin_a_while();

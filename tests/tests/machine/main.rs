@@ -38,6 +38,7 @@ mod rival;
 mod runs;
 mod shadow;
 mod size;
+mod soak;
 mod streams;
 mod support;
 mod tasks;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         report::tests(),
         requests::tests(),
         rival::tests(),
+        soak::tests(),
         streams::tests(),
         tasks::tests(),
         toolchains::tests(),

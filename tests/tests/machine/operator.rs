@@ -8,11 +8,12 @@ use xtask::events::{Event, Operator, Status};
 
 use crate::check;
 use crate::files;
-use crate::support::{Run, Verdict, finish, folder, qemu, read_run, run_in, trial, xtask};
+use crate::support::{Run, Verdict, finish, folder, qemu, read_run, run, run_in, trial, xtask};
 
 pub(crate) fn tests() -> Vec<Trial> {
     let mut tests = vec![
         trial("operator::a_script", a_script),
+        trial("operator::in_the_command_line", in_the_command_line),
         trial("operator::a_guest_is_stopped", a_guest_is_stopped),
         trial("operator::settings_are_changed", settings),
         trial("operator::who_is_paused_for_ever_is_stopped", || {
@@ -73,6 +74,30 @@ fn settings() -> Verdict {
     check!(
         resident <= 2048 - 1500,
         "{resident} pages are resident of 548 frames"
+    );
+    Ok(())
+}
+
+/// A script without a file.
+fn in_the_command_line() -> Verdict {
+    let script = ["--script", "op=wait 50;op=list;op=states 0"];
+    let run = run(&[&work()[..], &script].concat())?;
+    run.must_be_good()?;
+    check!(
+        answers(&run, "list").len() == 2,
+        "{:?}",
+        answers(&run, "list")
+    );
+    check!(
+        answers(&run, "states").len() == 1,
+        "{:?}",
+        answers(&run, "states")
+    );
+    let done = finish(xtask(&["qemu", "--script", "op=list;op=halt"]))?;
+    let error = done.only_error()?;
+    check!(
+        done.status == Some(2) && error.contains("line 2: halt"),
+        "{done:#?}"
     );
     Ok(())
 }

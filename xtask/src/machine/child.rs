@@ -13,6 +13,8 @@ use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use wait_timeout::ChildExt as _;
 
+use super::freeze::{Freeze, Freezer};
+
 /// How often an interruption by the user is looked for.
 const TICK: Duration = Duration::from_millis(100);
 /// Longest line taken as one; an image that never ends its line must not fill our memory.
@@ -87,10 +89,11 @@ pub fn run(
     timeout: Option<Duration>,
     on_line: &mut dyn FnMut(Source, &str) -> Result<()>,
 ) -> Result<End> {
-    operate(command, None::<io::Empty>, timeout, on_line)
+    operate(command, None::<io::Empty>, timeout, &[], on_line)
 }
 
-/// As [`run`]; what comes from `input` is typed at the machine's console, line by line.
+/// As [`run`]; what comes from `input` is typed at the machine's console, line by line, and the machine stands still
+/// when `freezes` say so.
 ///
 /// # Errors
 /// As for [`run`].
@@ -98,6 +101,7 @@ pub fn operate(
     command: &mut Command,
     input: Option<impl Read + Send + 'static>,
     timeout: Option<Duration>,
+    freezes: &[Freeze],
     on_line: &mut dyn FnMut(Source, &str) -> Result<()>,
 ) -> Result<End> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
@@ -123,6 +127,7 @@ pub fn operate(
     forward(stdout, Source::Console, sender.clone());
     forward(stderr, Source::Emulator, sender);
 
+    let mut freezer = Freezer::new(freezes);
     let overdue = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
     loop {
         if interruptions.seen() {
@@ -131,7 +136,8 @@ pub fn operate(
         if overdue() {
             return Ok(End::TimedOut);
         }
-        match lines.recv_timeout(TICK) {
+        let wait = freezer.next(&child.0).map_or(TICK, |next| next.min(TICK));
+        match lines.recv_timeout(wait) {
             Ok((source, line)) => on_line(source, &line)?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
@@ -222,6 +228,7 @@ mod tests {
             &mut Command::new("cat"),
             Some(typed),
             Some(LONG),
+            &[],
             &mut |_, line| {
                 lines.push(line.to_owned());
                 Ok(())
@@ -229,6 +236,55 @@ mod tests {
         );
         assert_eq!(end.unwrap(), End::Exit(Some(0)));
         assert_eq!(lines, ["pause 1", "list"]);
+    }
+
+    #[test]
+    fn a_frozen_machine_says_nothing_and_goes_on() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; sleep 0.1; echo two"]);
+        let freeze = Freeze {
+            at: Duration::ZERO,
+            time: Duration::from_millis(1500),
+        };
+        let mut lines = Vec::new();
+        let start = Instant::now();
+        let end = operate(
+            &mut command,
+            None::<io::Empty>,
+            Some(LONG),
+            &[freeze],
+            &mut |_, line| {
+                lines.push(line.to_owned());
+                Ok(())
+            },
+        );
+        assert_eq!(end.unwrap(), End::Exit(Some(0)));
+        assert_eq!(lines, ["one", "two"]);
+        assert!(start.elapsed() >= freeze.time, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn a_machine_that_is_frozen_can_be_killed() {
+        let mut pid = 0;
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$; exec sleep 60"]);
+        let freeze = Freeze {
+            at: Duration::from_millis(50),
+            time: Duration::from_secs(60),
+        };
+        let patience = Some(Duration::from_millis(400));
+        let end = operate(
+            &mut command,
+            None::<io::Empty>,
+            patience,
+            &[freeze],
+            &mut |_, line| {
+                pid = line.parse()?;
+                Ok(())
+            },
+        );
+        assert_eq!(end.unwrap(), End::TimedOut);
+        assert!(is_gone(pid));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod child;
 pub mod debugger;
+mod freeze;
 mod pieces;
 
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use child::{End, Source, operate, run};
+pub use freeze::Freeze;
 pub use pieces::Pieces;
 
 use crate::accelerator::Accelerator;

@@ -53,7 +53,10 @@ pub(crate) fn script(options: &QemuOptions) -> Result<Option<String>> {
     };
     let unusable =
         |error: String| failure::unusable(format!("--script {}: {error}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let text = match path.to_str().filter(|text| text.starts_with("op=")) {
+        Some(lines) => lines.replace(';', "\n"),
+        None => fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?,
+    };
     host::operator::parse(&text).map_err(unusable)?;
     Ok(Some(text))
 }
