@@ -255,7 +255,11 @@ fn reproducible() -> Verdict {
     // Deeper and longer, too: paths have lengths.
     let copy = place.path().join("of/the/same/sources");
     copy_sources(&copy)?;
-    let here = images::build(&toolchain, Variant::default());
+    let quiet = Variant {
+        quiet: true,
+        ..Variant::default()
+    };
+    let here = images::build(&toolchain, quiet);
     let there = images::build_elsewhere(&toolchain, &copy);
     let (here, there) = here
         .and_then(|here| Ok((here, there?)))

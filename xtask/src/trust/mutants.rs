@@ -36,10 +36,9 @@ const SOME_LEFT: [i32; 2] = [2, 3];
 /// A mutant without its line and column, which change with whatever is in front of it.
 fn place(line: &str) -> Option<String> {
     let (file, rest) = line.trim().split_once(':')?;
-    let what = rest.splitn(3, ": ").last()?;
-    let what = what
-        .trim_start_matches(|c: char| c.is_ascii_digit() || c == ':')
-        .trim();
+    // Line and column, then what is changed, in which there are colons, too.
+    let what = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+    let what = what.trim_start();
     Some(format!("{file}: {what}"))
 }
 
