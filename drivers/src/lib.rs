@@ -10,7 +10,6 @@ pub mod ebcdic;
 pub mod line_mode;
 pub mod record;
 pub mod recorder;
-#[cfg(any(test, target_os = "none"))]
 pub mod sclp;
 pub mod virtio;
 pub mod x250;

@@ -3,7 +3,7 @@
 //! A request is a service-call control block (SCCB) of one page. SERVICE CALL starts it; an external
 //! interruption 0x2401 that names the block says that it is complete.
 
-pub(crate) mod block;
+pub mod block;
 #[cfg(target_os = "none")]
 mod call;
 

@@ -6,6 +6,6 @@ pub mod console;
 #[cfg(target_os = "none")]
 pub mod disks;
 pub mod message;
+pub mod service;
 pub mod virtio;
-#[cfg(target_os = "none")]
 pub mod x250;

@@ -171,6 +171,8 @@ fn fields_are_checked_even_if_the_checksums_are_right() {
     assert_eq!(forge(BLOCK + 39, &[9]), Error::Header);
     assert_eq!(forge(0, b"x"), Error::Member);
     assert_eq!(forge(156, b"5"), Error::Member);
+    // A folder in front of the name.
+    assert_eq!(forge(345, b"x"), Error::Member);
     // The last octal digit of the size.
     assert_eq!(forge(134, b"x"), Error::Member);
     assert_eq!(forge(first, &[0; 8]), record(0, "offset"));

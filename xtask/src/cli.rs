@@ -4,6 +4,7 @@ mod farm;
 mod paging;
 mod publish;
 mod soak;
+mod trust;
 mod validate;
 mod words;
 
@@ -16,6 +17,7 @@ pub use farm::FarmOptions;
 pub use paging::Paging;
 pub use publish::{BookOptions, CompletionsOptions, ReleaseOptions};
 pub use soak::SoakOptions;
+pub use trust::{FuzzOptions, MiriOptions, MutantsOptions, UnsafeOptions};
 pub use validate::{Format, ValidateOptions};
 pub use words::{Console, Control, Hinting, Personality, Word, Work};
 
@@ -189,6 +191,32 @@ pub enum Command {
     /// Example: . <(cargo xtask completions bash)
     #[command(verbatim_doc_comment)]
     Completions(CompletionsOptions),
+    /// Try parsers, and all that guests hand to the host, with inputs that a fuzzer makes up.
+    ///
+    /// Examples:
+    ///   cargo xtask fuzz --seconds 10
+    ///   cargo xtask fuzz --target dat_walk --keep
+    #[command(verbatim_doc_comment)]
+    Fuzz(FuzzOptions),
+    /// Count the unsafe code of each package, or file, against the ceilings in docs/unsafe.json.
+    ///
+    /// Example: cargo xtask unsafe --files
+    Unsafe(UnsafeOptions),
+    /// Run the tests of libraries under Miri, for this machine and for a big-endian one.
+    ///
+    /// Example: cargo xtask miri --package cmm
+    Miri(MiriOptions),
+    /// Check licences, sources and versions of all packages.
+    ///
+    /// Example: cargo xtask deny
+    Deny,
+    /// Change memory management one place at a time, and see whether a test notices.
+    ///
+    /// Examples:
+    ///   cargo xtask mutants --package cmm
+    ///   cargo xtask mutants --package kernel --file 'kernel/src/mm/state.rs'
+    #[command(verbatim_doc_comment)]
+    Mutants(MutantsOptions),
     /// Only install what the other commands would: library sources and QEMU.
     ///
     /// Example: cargo xtask setup --no-install

@@ -28,6 +28,7 @@ pub mod events;
 pub mod failure;
 pub mod farm;
 pub mod files;
+pub mod fuzz;
 pub mod images;
 pub mod machine;
 pub mod media;
@@ -51,6 +52,7 @@ pub mod table;
 pub mod testing;
 pub mod toolchain;
 pub mod trace;
+pub mod trust;
 pub mod validate;
 pub mod watch;
 pub mod workspace;
@@ -78,6 +80,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Book(options) => book::command(options),
         Command::Release(options) => release::command(options, arguments.json),
         Command::Completions(options) => completions::command(options),
+        Command::Fuzz(options) => fuzz::command(options),
+        Command::Unsafe(options) => trust::unsafe_code::command(options, arguments.json),
+        Command::Miri(options) => trust::miri::command(options),
+        Command::Deny => trust::supply::command(),
+        Command::Mutants(options) => trust::mutants::command(options),
         Command::Setup(options) => setup::command(options),
     }
 }

@@ -1,4 +1,4 @@
-//! The subcommand `test`: the tests of the libraries, then those of whole machines.
+//! The subcommand `test`: the tests of the libraries, those of whole machines, and a while of each fuzz target.
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Write};
@@ -7,13 +7,17 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cli::TestOptions;
+use crate::cli::{FuzzOptions, SetupOptions, TestOptions};
+use crate::fuzz;
 use crate::images::{self, Variant};
 use crate::setup::{self, Setup};
 use crate::{process, workspace};
 
 /// Variable that tells the machine tests which `xtask` to test.
 pub const PROGRAM_VARIABLE: &str = "XTASK_PROGRAM";
+
+/// How long each fuzz target runs.
+const FUZZ_SECONDS: u64 = 3;
 
 /// How many tests ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,11 +90,27 @@ pub(crate) fn command(options: &TestOptions) -> Result<()> {
     tally.add(run(cargo_test(&explore, options), &mut output)?);
     let machines = cargo_test(&["--no-fail-fast", "--package", "tests"], options);
     tally.add(run(machines, &mut output)?);
+    // Whoever names tests wants those.
+    if options.passed_on.is_empty() {
+        tally.add(fuzz(&options.setup)?);
+    }
     process::say(&tally.line())?;
     if tally.failed > 0 {
         bail!("{} tests failed: they are named above", tally.failed);
     }
     Ok(())
+}
+
+/// Runs each fuzz target for a few seconds; each of them is a test.
+fn fuzz(setup: &SetupOptions) -> Result<Tally> {
+    let names = fuzz::targets()?;
+    let options = FuzzOptions::for_a_while(setup.clone(), FUZZ_SECONDS);
+    let failed = fuzz::run(&names, &options)?.len() as u64;
+    Ok(Tally {
+        passed: names.len() as u64 - failed,
+        failed,
+        skipped: 0,
+    })
 }
 
 fn cargo_test(arguments: &[&str], options: &TestOptions) -> Command {

@@ -11,21 +11,21 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use crate::{ebcdic, line_mode};
 
 /// Size of a control block, in bytes: a page.
-pub(crate) const SIZE: usize = 4096;
+pub const SIZE: usize = 4096;
 /// The bytes of a control block.
-pub(crate) type Block = [u8; SIZE];
+pub type Block = [u8; SIZE];
 
 /// Event type of a command that somebody typed at a console in line mode.
-pub(crate) const COMMAND: u8 = 0x01;
+pub const COMMAND: u8 = 0x01;
 /// Event type of a line-mode message.
-pub(crate) const MESSAGE: u8 = 0x02;
+pub const MESSAGE: u8 = 0x02;
 /// Event type of text for the ASCII console, and from it.
-pub(crate) const ASCII: u8 = 0x1a;
+pub const ASCII: u8 = 0x1a;
 
 /// Most bytes of text in one event for the ASCII console.
-pub(crate) const MOST_ASCII: usize = SIZE - size_of::<Header>() - size_of::<Event>();
+pub const MOST_ASCII: usize = SIZE - size_of::<Header>() - size_of::<Event>();
 /// Most characters in one line-mode message.
-pub(crate) const MOST_LINE: usize = line_mode::LONGEST;
+pub const MOST_LINE: usize = line_mode::LONGEST;
 const _: () = assert!(MOST_LINE == MOST_ASCII - size_of::<Message>() - size_of::<Text>());
 
 /// What every control block starts with.
@@ -135,17 +135,17 @@ fn length(bytes: usize) -> U16 {
 }
 
 /// Bit of an event type in a mask.
-pub(crate) const fn mask_bit(kind: u8) -> u32 {
+pub const fn mask_bit(kind: u8) -> u32 {
     1 << (32 - kind)
 }
 
 /// The response code; 0 until the request is complete.
-pub(crate) fn response(block: &Block) -> u16 {
+pub fn response(block: &Block) -> u16 {
     u16::from_be_bytes([block[6], block[7]])
 }
 
 /// Fills a block for READ SCP INFO.
-pub(crate) fn put_read_info(block: &mut Block) {
+pub fn put_read_info(block: &mut Block) {
     put(block, 0, &length(SIZE));
 }
 
@@ -166,7 +166,7 @@ fn cpus(block: &Block, info: &ScpInfo) -> u64 {
 }
 
 /// The answer to READ SCP INFO.
-pub(crate) fn machine(block: &Block) -> Machine {
+pub fn machine(block: &Block) -> Machine {
     let (info, _) = ScpInfo::ref_from_prefix(block).expect("a block is longer, and bytes only");
     // The wide fields hold what does not fit the narrow ones, which are zero then.
     let increments = match info.increments.get() {
@@ -186,7 +186,7 @@ pub(crate) fn machine(block: &Block) -> Machine {
 
 /// Fills a block for WRITE EVENT MASK: this program sends the events in `sends`, and receives those in
 /// `receives`.
-pub(crate) fn put_event_mask(block: &mut Block, sends: u32, receives: u32) {
+pub fn put_event_mask(block: &mut Block, sends: u32, receives: u32) {
     let mut mask = EventMask::new_zeroed();
     mask.header.length = length(size_of::<EventMask>());
     mask.mask_length = length(size_of::<U32>());
@@ -196,7 +196,7 @@ pub(crate) fn put_event_mask(block: &mut Block, sends: u32, receives: u32) {
 }
 
 /// The answer to WRITE EVENT MASK: which events the machine receives.
-pub(crate) fn machine_receives(block: &Block) -> u32 {
+pub fn machine_receives(block: &Block) -> u32 {
     let (mask, _) = EventMask::ref_from_prefix(block).expect("a block is longer, and bytes only");
     mask.machine_receives.get()
 }
@@ -213,13 +213,13 @@ fn put_event(block: &mut Block, kind: u8, data: usize) -> usize {
 }
 
 /// Fills a block for WRITE EVENT DATA: text for the ASCII console, [`MOST_ASCII`] bytes at most.
-pub(crate) fn put_ascii(block: &mut Block, text: &[u8]) {
+pub fn put_ascii(block: &mut Block, text: &[u8]) {
     let at = put_event(block, ASCII, text.len());
     block[at..at + text.len()].copy_from_slice(text);
 }
 
 /// Fills a block for WRITE EVENT DATA: a line-mode message, [`MOST_LINE`] characters at most.
-pub(crate) fn put_line(block: &mut Block, line: &[u8]) {
+pub fn put_line(block: &mut Block, line: &[u8]) {
     const MESSAGE_DATA_BLOCK: u16 = 1;
     const GENERAL_OBJECT: u16 = 1;
     const TEXT_OBJECT: u16 = 4;
@@ -247,12 +247,12 @@ pub(crate) fn put_line(block: &mut Block, line: &[u8]) {
 }
 
 /// Fills a block for READ EVENT DATA: whatever there is.
-pub(crate) fn put_read_event(block: &mut Block) {
+pub fn put_read_event(block: &mut Block) {
     put(block, 0, &length(SIZE));
 }
 
 /// Gives the type and the data of each event in the answer to READ EVENT DATA to `take`.
-pub(crate) fn events(block: &Block, mut take: impl FnMut(u8, &[u8])) {
+pub fn events(block: &Block, mut take: impl FnMut(u8, &[u8])) {
     let end = usize::from(u16::from_be_bytes([block[0], block[1]])).min(SIZE);
     let mut rest = block.get(size_of::<Header>()..end).unwrap_or_default();
     while let Ok((event, _)) = Event::ref_from_prefix(rest) {

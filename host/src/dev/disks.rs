@@ -9,6 +9,7 @@ use arch::{Absolute, PAGE_SIZE, clock};
 use drivers::block::{BLOCK_SIZE, Disk};
 
 use crate::dev::buffers::Buffers;
+use crate::dev::x250::{Failed, Run};
 use crate::guest::Machine;
 use crate::mem::notifier::Notifier;
 use crate::mem::{AccessError, GuestMemory};
@@ -78,14 +79,6 @@ impl Slice {
     #[must_use]
     pub fn blocks(&self) -> u64 {
         self.blocks
-    }
-
-    /// Whether so many blocks from one on are all there.
-    #[must_use]
-    pub fn has(&self, first: u64, count: u64) -> bool {
-        first
-            .checked_add(count)
-            .is_some_and(|end| end <= self.blocks)
     }
 
     /// Whether it cannot be written.
@@ -176,26 +169,6 @@ pub fn registered(memory: &GuestMemory) -> Arc<Buffers> {
     let user: Arc<dyn Notifier> = buffers.clone();
     memory.register(&user);
     buffers
-}
-
-/// What is to be moved: whole blocks that are on the disk, to or from storage in one page.
-pub(super) struct Run {
-    /// The first block.
-    pub(super) block: u64,
-    /// Guest real address.
-    pub(super) real: u64,
-    /// Length.
-    pub(super) bytes: usize,
-    /// Which way.
-    pub(super) to_guest: bool,
-}
-
-/// Why nothing was moved.
-pub(super) enum Failed {
-    /// The storage does not exist, or is discarded.
-    Buffer,
-    /// The disk says no.
-    Disk,
 }
 
 /// Moves blocks while the page stays where it is. A page that is overwritten as a whole is not brought in

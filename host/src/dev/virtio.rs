@@ -28,7 +28,7 @@ pub use block::{Block, Transfer};
 pub use device::Device;
 #[cfg(target_os = "none")]
 pub use notify::{diagnose, set_target};
-pub use ring::{Broken, Queue};
+pub use ring::{Broken, Piece, Queue, Request};
 
 /// Longest data of a command, in bytes.
 pub const LONGEST: usize = 64;

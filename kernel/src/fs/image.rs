@@ -23,6 +23,7 @@ mod error;
 pub mod write;
 
 use alloc::vec::Vec;
+use core::mem::offset_of;
 use core::str;
 
 use zerocopy::big_endian::{U32, U64};
@@ -97,7 +98,10 @@ struct MemberHeader {
     size: [u8; 12],
     _time_and_checksum: [u8; 20],
     kind: u8,
-    _rest: [u8; BLOCK - 157],
+    _link_and_owner: [u8; 188],
+    /// The first byte of what stands in front of the name.
+    prefix: u8,
+    _rest: [u8; BLOCK - 346],
 }
 
 impl MemberHeader {
@@ -106,14 +110,16 @@ impl MemberHeader {
         let name = INDEX_NAME.as_bytes();
         /// A regular file, by either name.
         const REGULAR: [u8; 2] = [b'0', 0];
-        let is_named = self.name.starts_with(name) && self.name[name.len()] == 0;
+        let is_named =
+            self.name.starts_with(name) && self.name[name.len()] == 0 && self.prefix == 0;
         let digits = self.size.iter().take_while(|byte| byte.is_ascii_digit());
         let size = digits.fold(0, |size: u64, digit| size << 3 | u64::from(digit & 7));
         is_named && REGULAR.contains(&self.kind) && size == length
     }
 }
 
-const _: () = assert!(size_of::<MemberHeader>() == BLOCK);
+const _: () =
+    assert!(size_of::<MemberHeader>() == BLOCK && offset_of!(MemberHeader, prefix) == 345);
 const _: () = assert!(size_of::<Header>() == 56);
 const _: () = assert!(size_of::<Record>() == 40);
 const _: () = assert!(size_of::<Header>() <= START - BLOCK);

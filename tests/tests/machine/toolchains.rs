@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::{Completion, Failed, Trial};
+use xtask::images::{self, Variant};
+use xtask::packages::Permission;
+use xtask::toolchain::{self, Choice};
 use xtask::workspace;
 
 use crate::check;
@@ -20,6 +23,10 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial(
             "toolchains::images_are_small_and_tell_nothing_of_this_machine",
             images,
+        ),
+        trial(
+            "toolchains::images_are_the_same_wherever_they_are_built",
+            reproducible,
         ),
     ]
 }
@@ -206,5 +213,69 @@ fn images() -> Verdict {
         total += image.bytes;
     }
     check!(total <= 512 * 1024, "both images have {total} bytes");
+    Ok(())
+}
+
+/// Copies what git has of the checkout, as it is now.
+fn copy_sources(to: &Path) -> Verdict {
+    let root = workspace::root();
+    let mut list = Command::new("git");
+    list.current_dir(&root).args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]);
+    let list = list
+        .output()
+        .map_err(|error| format!("git: {error}"))?
+        .stdout;
+    let names = list
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty());
+    for name in names {
+        let name = std::str::from_utf8(name).map_err(|error| error.to_string())?;
+        // What was removed since is in the list, too.
+        if !root.join(name).is_file() {
+            continue;
+        }
+        let file = to.join(name);
+        let folder = file.parent().ok_or("a file has a folder")?;
+        let copied = fs::create_dir_all(folder).and_then(|()| fs::copy(root.join(name), &file));
+        copied.map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn reproducible() -> Verdict {
+    let toolchain =
+        toolchain::find(Choice::Auto, Permission::Tell).map_err(|error| error.to_string())?;
+    let place = folder();
+    // Deeper and longer, too: paths have lengths.
+    let copy = place.path().join("of/the/same/sources");
+    copy_sources(&copy)?;
+    let quiet = Variant {
+        quiet: true,
+        ..Variant::default()
+    };
+    let here = images::build(&toolchain, quiet);
+    let there = images::build_elsewhere(&toolchain, &copy);
+    let (here, there) = here
+        .and_then(|here| Ok((here, there?)))
+        .map_err(|error| format!("{error:#}"))?;
+    for (one, other) in [(here.kernel, there.kernel), (here.host, there.host)] {
+        let read = |image: &Path| fs::read(image).map_err(|error| error.to_string());
+        let (one_bytes, other_bytes) = (
+            read(&workspace::root().join(&one.stripped))?,
+            read(&other.stripped)?,
+        );
+        let differs = one_bytes.iter().zip(&other_bytes).position(|(a, b)| a != b);
+        check!(
+            one_bytes == other_bytes,
+            "{} is another one elsewhere, from byte {differs:?} on",
+            one.stripped.display()
+        );
+    }
     Ok(())
 }

@@ -125,11 +125,38 @@ fn build_packages(toolchain: &Toolchain, variant: Variant, packages: &[&str]) ->
         Variant { small: true, .. } => "-small",
         _ => "",
     };
-    let profile = if variant.small { "small" } else { "release" };
     let folder = workspace::target().join(format!("s390x-{}{suffix}", toolchain.name));
+    build_at(&workspace::root(), &folder, toolchain, variant, packages)
+}
+
+/// Builds both images of a checkout somewhere else, without a word: where they are made must not show.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_elsewhere(toolchain: &Toolchain, root: &Path) -> Result<Images> {
+    let variant = Variant {
+        quiet: true,
+        ..Variant::default()
+    };
+    let built = build_at(root, &root.join("target"), toolchain, variant, &PACKAGES)?;
+    Ok(Images {
+        kernel: finish(&built, "kernel", variant)?,
+        host: finish(&built, "host", variant)?,
+    })
+}
+
+/// As [`build_packages`], of a checkout to a folder.
+fn build_at(
+    root: &Path,
+    folder: &Path,
+    toolchain: &Toolchain,
+    variant: Variant,
+    packages: &[&str],
+) -> Result<PathBuf> {
     let mut cargo = Command::new(&toolchain.cargo);
+    let profile = if variant.small { "small" } else { "release" };
     cargo.args(["build", "--profile", profile, "--bins"]);
-    describe(&mut cargo, toolchain, &folder, variant, packages);
+    describe(&mut cargo, toolchain, root, folder, variant, packages);
     if !variant.quiet && !folder.join(TARGET).exists() {
         eprintln!("building core and alloc for s390x from source, once, then kernel and host");
     }
@@ -163,7 +190,14 @@ pub(crate) fn lint(options: &SetupOptions) -> Result<()> {
         };
         let mut command = Command::new(&clippy);
         command.arg("clippy");
-        describe(&mut command, &toolchain, &folder, variant, &packages);
+        describe(
+            &mut command,
+            &toolchain,
+            &workspace::root(),
+            &folder,
+            variant,
+            &packages,
+        );
         let status = command
             .env("CARGO", &toolchain.cargo)
             .args(["--", "--deny", "warnings"])
@@ -179,12 +213,13 @@ pub(crate) fn lint(options: &SetupOptions) -> Result<()> {
 fn describe(
     command: &mut Command,
     toolchain: &Toolchain,
+    root: &Path,
     folder: &Path,
     variant: Variant,
     packages: &[&str],
 ) {
     process::sanitize(command);
-    command.current_dir(workspace::root());
+    command.current_dir(root);
     for package in packages {
         command.args(["--package", package]);
     }
@@ -210,12 +245,12 @@ fn describe(
         .env("RUSTC", &toolchain.rustc);
     command.env(
         "CARGO_ENCODED_RUSTFLAGS",
-        flags(toolchain, variant).join("\x1f"),
+        flags(toolchain, root, variant).join("\x1f"),
     );
 }
 
 /// Compiler flags: the oldest machine to run on, which is what Hercules 3.13 is, and paths that do not tell where it was built.
-fn flags(toolchain: &Toolchain, variant: Variant) -> Vec<String> {
+fn flags(toolchain: &Toolchain, root: &Path, variant: Variant) -> Vec<String> {
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
     // Without instructions that add into another register than they add from: QEMU 7.2 has been seen to lose
     // the carry of a sum, rarely, and to stop at that (`cc_calc_addu`), with images that use them.
@@ -242,7 +277,7 @@ fn flags(toolchain: &Toolchain, variant: Variant) -> Vec<String> {
     // The last one that matches counts, and Debian's sysroot is all of /usr.
     flags.push(remap(&toolchain.sysroot, "/rust"));
     flags.push(remap(&registry, "/registry"));
-    flags.push(remap(&workspace::root(), "/source"));
+    flags.push(remap(root, "/source"));
     if let Ok(library) = toolchain.library_sources().canonicalize() {
         // Debian's sysroot links to the sources; the compiler resolves the link.
         flags.push(remap(&library, "/rust/lib/rustlib/src/rust/library"));

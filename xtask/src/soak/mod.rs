@@ -31,7 +31,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 
 use crate::cli::{Control, SoakOptions};
-use crate::farm::origin;
+use crate::origin;
 use crate::{failure, process, workspace};
 use bench::{Bench, Machines};
 use config::Config;

@@ -162,7 +162,9 @@ fn linker(sysroot: &Path) -> Result<Option<PathBuf>> {
     })
 }
 
-fn host_triple() -> String {
+/// The target that this program was built for.
+#[must_use]
+pub fn host_triple() -> String {
     format!(
         "{}-unknown-linux-{}",
         env::consts::ARCH,

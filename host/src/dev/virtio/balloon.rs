@@ -212,15 +212,16 @@ fn release_some(
     before: u64,
 ) -> Result<(u64, bool), Broken> {
     const PAGE: u64 = arch::PAGE_SIZE as u64;
-    // Each page once, so that this has an end soon.
+    // Each page once, so that this has an end soon; and nothing of what makes no sense.
     let length: u64 = pieces.iter().map(|piece| u64::from(piece.length)).sum();
-    if length / PAGE > storage.pages() {
+    let end = |piece: &Piece| piece.address.checked_add(piece.length.into());
+    let is_good = |piece: &Piece| piece.to_driver && end(piece).is_some();
+    if length / PAGE > storage.pages() || !pieces.iter().all(is_good) {
         return Err(Broken::Driver);
     }
     let (mut count, mut skip, mut room) = (0, before, u64::from(MOST_RELEASED));
     for piece in pieces {
-        let end = piece.address.checked_add(piece.length.into());
-        let end = end.filter(|_| piece.to_driver).ok_or(Broken::Driver)? / PAGE;
+        let end = end(piece).unwrap_or(0) / PAGE;
         let first = piece.address.div_ceil(PAGE);
         let pages = end.saturating_sub(first);
         let skipped = pages.min(skip);

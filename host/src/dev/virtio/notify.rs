@@ -8,7 +8,8 @@ use drivers::block::BLOCK_SIZE;
 
 use super::{Balloon, Broken, Storage, Transfer};
 use crate::dev::channel::Channel;
-use crate::dev::disks::{Run, move_blocks};
+use crate::dev::disks::move_blocks;
+use crate::dev::x250::Run;
 use crate::guest::Machine;
 use crate::mem::{AccessError, GuestFault, is_in_one_page, pieces};
 

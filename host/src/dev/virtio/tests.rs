@@ -341,6 +341,20 @@ fn reports_of_more_than_there_is_end_the_device() {
 }
 
 #[test]
+fn nothing_is_released_of_a_report_whose_end_makes_no_sense() {
+    // Not for the device to write, and at the end of all addresses.
+    for (piece, flags) in [((0x5000, 0x1000), 0), ((u64::MAX - 0xfff, 0x1000), 2)] {
+        let (mut device, mut guest) = (driven(REPORTS), Guest::new());
+        guest.describe(0, (0x3000, 0x1000), 3, 1);
+        guest.describe(1, piece, flags, 0);
+        guest.offer(0);
+        assert_eq!(device.serve(REPORTS, &mut guest), Ok(false));
+        assert!(guest.released.is_empty());
+        assert_given_up(device, &mut guest);
+    }
+}
+
+#[test]
 fn statistics_are_kept_until_they_are_asked_for_again() {
     let (mut device, mut guest) = (driven(STATISTICS), Guest::new());
     let offer = |guest: &mut Guest, available: u64| {

@@ -1,0 +1,6 @@
+//! Why anybody should believe what the rest says: commands that try to break it, and that count what has to be believed.
+
+pub mod miri;
+pub mod mutants;
+pub mod supply;
+pub mod unsafe_code;
