@@ -28,7 +28,7 @@ const SAMPLES: &[&str] = &[
     r#"{"kind":"guest_end","seq":2,"guest":0,"status":"ok","reason":"disabled wait 0xfff"}"#,
     r#"{"kind":"host","seq":3,"status":"ok","reason":null,"frames":10240,"frames_free":7,"expanded":256,"expanded_free":9,"slots":16384,"slots_free":16000,"slots_retired":1,"page_read_errors":0,"page_write_errors":1,"idle_us":4,"reclaimed":6,"reclaim_ns":300,"elapsed_ns":900,"sampling_ns":5,"monitor_ns":0,"guests":[{"id":0,"status":"ok","reason":null,"discards":5,"evicted":{"Vr":5},"discard_faults":3,"addressing_faults":0,"zero_fills":9,"shadow_recycled":1,"paged_out":3,"expanded_out":2,"expanded_in":1,"expanded_volatile":1,"page_writes":2,"page_reads":1,"page_reads_ahead":1,"page_waits":2,"page_wait_us":300,"page_faults_told":1,"balloon_target":3,"balloon_pages":2,"balloon_available":4096,"balloon_inflated":2,"balloon_deflated":1,"balloon_reported":5,"balloon_wake_ups":1,"exits":{"operation":4},"essa":{"0":1},"diagnose":{"x250":2},"cpu_us":12,"disk_bytes_written":512,"disk_bytes_read":4096,"ran_ns":9000,"hinting_ns":40,"virtio_ns":0}]}"#,
     r#"{"kind":"result","status":"ok","reason":null,"guests":[{"id":0,"bytes_verified":1,"mismatches":0,"discards":5,"discard_faults":3,"stable_failures":2,"reloads":5,"essa":{"1":2}}]}"#,
-    r#"{"kind":"image","name":"kernel","path":"target/kernel","bytes":100000}"#,
+    r#"{"kind":"image","name":"kernel","path":"target/kernel","bytes":100000,"unpacked":null}"#,
     r#"{"kind":"figure","name":"boot","value":0.125,"unit":"s","bound":0.3}"#,
 ];
 

@@ -22,11 +22,13 @@ enum Care {
     Fails,
     /// A test of this name does the same.
     By(&'static str),
-    /// It runs the tests.
+    /// It runs the tests, or what they run.
     Tests,
+    /// It needs tools of its own, and hours of a machine.
+    Tools,
 }
 
-use Care::{By, Fails, Long, Short, Tests};
+use Care::{By, Fails, Long, Short, Tests, Tools};
 
 /// All commands of the book.
 #[rustfmt::skip]
@@ -70,6 +72,19 @@ const COMMANDS: &[(&str, Care)] = &[
     ("cargo xtask farm --out target/farm --resume", By("farm::shows_what_hints_save_and_goes_on_when_cut_off")),
     ("cargo xtask image --machine hercules -- --evict steal --append backend=sie", Short),
     ("cargo xtask image", Short),
+    ("cargo xtask qemu --small --guests 1 --guest-memory 2M --append g.disk=diag250", By("size::of_the_image_and_of_memory")),
+    ("cargo xtask soak --minutes 10", By("soak::a_minute")),
+    ("cargo xtask soak --seed 7 --count 1", Long),
+    ("cargo xtask soak --seed 7 --count 20 --list", Short),
+    ("cargo xtask fuzz --seconds 60", Long),
+    ("cargo xtask fuzz --target dat_walk --keep", Tests),
+    ("cargo xtask unsafe", Short),
+    ("cargo xtask unsafe --files", Short),
+    ("cargo xtask miri", Tools),
+    ("cargo xtask miri --package cmm --target s390x-unknown-linux-gnu", Tools),
+    ("cargo xtask deny", Short),
+    ("cargo xtask mutants --package cmm", Tools),
+    ("cargo xtask mutants --package kernel --file 'kernel/src/mm/state.rs'", Tools),
     ("cargo xtask image --machine hercules --files kernel/src -- --guests 4 --evict steal", Short),
     ("cargo xtask image --machine zvm -- --bare --append 'cp=QUERY_MEMASSIST;QUERY_CPLEVEL cp-end=LOGOFF'", Short),
     ("target/image/hercules/run.sh", By("hercules::the_kernel_starts_in_esa390_mode_from_a_load_list")),
@@ -141,7 +156,7 @@ fn run_all(chapter: &[Typed]) -> Verdict {
 fn run(line: &str, folder: &TempDir) -> Result<Done, Failed> {
     let mut words = commands::words(line);
     let has_place = words.iter().any(|word| word == "--out");
-    if !has_place && matches!(&*words[2], "qemu" | "farm" | "image" | "validate") {
+    if !has_place && matches!(&*words[2], "qemu" | "farm" | "image" | "validate" | "soak") {
         words.splice(3..3, ["--out", "out"].map(str::to_owned));
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
