@@ -103,6 +103,7 @@ fn unknown_kinds_and_fields_and_missing_fields_are_refused() {
             let may_be_null: &[&str] = match parse(sample) {
                 Ok(Event::Operator(_)) => &["guest", "text"],
                 Ok(Event::Validation(_)) => &["model", "documents", "profile"],
+                Ok(Event::Image(_)) => &["unpacked"],
                 _ => &["reason", "bound"],
             };
             if !may_be_null.contains(&field.as_str())
