@@ -50,6 +50,9 @@ const COMMANDS: &[(&str, Care)] = &[
     ("cargo xtask farm --watch", By("watch::a_farm")),
     ("cargo xtask farm --watch --quick", By("watch::a_farm")),
     ("cargo xtask farm --quick", Long),
+    ("cargo xtask soak --minutes 10", By("soak::until_the_time_is_up")),
+    ("cargo xtask soak --seed 7 --count 1", Short),
+    ("cargo xtask soak --seed 7 --count 20 --list", Short),
     ("cargo xtask validate", Short),
     ("cargo xtask validate --bare", Short),
     ("cargo xtask image --machine hercules", Short),
@@ -141,7 +144,7 @@ fn run_all(chapter: &[Typed]) -> Verdict {
 fn run(line: &str, folder: &TempDir) -> Result<Done, Failed> {
     let mut words = commands::words(line);
     let has_place = words.iter().any(|word| word == "--out");
-    if !has_place && matches!(&*words[2], "qemu" | "farm" | "image" | "validate") {
+    if !has_place && matches!(&*words[2], "qemu" | "farm" | "image" | "soak" | "validate") {
         words.splice(3..3, ["--out", "out"].map(str::to_owned));
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
