@@ -21,15 +21,15 @@ use crate::files;
 use crate::support::{Done, Verdict, finish, folder, run, trial, xtask};
 
 pub(crate) fn tests() -> Vec<Trial> {
-    let all = std::env::var("MATRIX").is_ok_and(|value| value == "all");
-    let long = || soak(&["--minutes", "10"]);
-    let short = || soak(&["--seconds", "60", "--seed", "1", "--machines", "1"]);
     vec![
-        if all {
-            trial("soak::ten_minutes", long)
-        } else {
-            trial("soak::a_minute", short)
-        },
+        trial("soak::until_the_time_is_up", || {
+            let all = std::env::var("MATRIX").is_ok_and(|value| value == "all");
+            soak(if all {
+                &["--minutes", "10"]
+            } else {
+                &["--seconds", "60", "--seed", "1", "--machines", "1"]
+            })
+        }),
         trial("soak::finds_a_mistake_and_what_it_takes", finds),
         trial("soak::lists_what_it_would_run", lists),
         trial("soak::of_machines_that_say_nothing", silent),

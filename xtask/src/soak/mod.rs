@@ -31,8 +31,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 
 use crate::cli::{Control, SoakOptions};
-use crate::origin;
-use crate::{failure, process, workspace};
+use crate::{failure, origin, process, workspace};
 use bench::{Bench, Machines};
 use config::Config;
 use judge::Verdict;
