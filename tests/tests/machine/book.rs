@@ -77,7 +77,7 @@ const COMMANDS: &[(&str, Care)] = &[
     ("cargo xtask soak --seed 7 --count 1", Long),
     ("cargo xtask soak --seed 7 --count 20 --list", Short),
     ("cargo xtask fuzz --seconds 60", Long),
-    ("cargo xtask fuzz --target dat_walk --keep", Tests),
+    ("cargo xtask fuzz --target dat_walk", Long),
     ("cargo xtask unsafe", Short),
     ("cargo xtask unsafe --files", Short),
     ("cargo xtask miri", Tools),
@@ -93,15 +93,6 @@ const COMMANDS: &[(&str, Care)] = &[
     ("gdb-multiarch -x target/run/debug.gdb", By("launch::a_debugger_knows_host_and_kernel")),
     ("cargo xtask qemu --personality kvm --guests 2 --guest-memory 12M --memory 8M --paging 64M --evict lru", Short),
     ("cargo xtask qemu --personality kvm --guests 2 --guest-memory 12M --memory 8M --paging 64M --append g.cmma=force", Fails),
-    ("cargo xtask fuzz --seconds 60", Long),
-    ("cargo xtask fuzz --target dat_walk", Long),
-    ("cargo xtask unsafe", Short),
-    ("cargo xtask unsafe --files", Short),
-    ("cargo xtask miri", Tests),
-    ("cargo xtask miri --package cmm --target s390x-unknown-linux-gnu", Tests),
-    ("cargo xtask deny", Short),
-    ("cargo xtask mutants --package cmm", Tests),
-    ("cargo xtask mutants --package kernel --file 'kernel/src/mm/state.rs'", Tests),
 ];
 
 fn care(line: &str) -> Option<Care> {
