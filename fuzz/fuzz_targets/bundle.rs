@@ -1,3 +1,4 @@
+//! The target `bundle` with a fuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::targets::bundle::run(data));

@@ -77,7 +77,7 @@ const COMMANDS: &[(&str, Care)] = &[
     ("cargo xtask soak --seed 7 --count 1", Long),
     ("cargo xtask soak --seed 7 --count 20 --list", Short),
     ("cargo xtask fuzz --seconds 60", Long),
-    ("cargo xtask fuzz --target dat_walk --keep", Tests),
+    ("cargo xtask fuzz --target dat_walk", Long),
     ("cargo xtask unsafe", Short),
     ("cargo xtask unsafe --files", Short),
     ("cargo xtask miri", Tools),

@@ -101,6 +101,22 @@ fn the_key_of_a_page_is_that_of_its_frame_and_goes_with_it() {
 }
 
 #[test]
+fn a_frame_gets_the_key_of_its_page_whatever_it_had() {
+    const PROTECTION: u8 = 0xf8;
+    // None, that of the page, its complement, all.
+    for old in [0, KEY, KEY ^ PROTECTION, PROTECTION] {
+        on_a_machine(|memory, pool| {
+            for frame in 1..=FRAMES {
+                key::set(Frame(frame), old | key::CHANGE);
+            }
+            memory.set_key(PAGE, KEY);
+            let frame = memory.resolve(pool, 0, PAGE, true).unwrap();
+            assert_eq!(key::get(frame) & PROTECTION, KEY);
+        });
+    }
+}
+
+#[test]
 fn a_page_that_was_paged_out_comes_back_with_its_key() {
     on_a_machine(|memory, pool| {
         memory.resolve(pool, 0, PAGE, true).unwrap();
