@@ -73,7 +73,7 @@ const COMMANDS: &[(&str, Care)] = &[
     ("cargo xtask image --machine hercules -- --evict steal --append backend=sie", Short),
     ("cargo xtask image", Short),
     ("cargo xtask qemu --small --guests 1 --guest-memory 2M --append g.disk=diag250", By("size::of_the_image_and_of_memory")),
-    ("cargo xtask soak --minutes 10", By("soak::a_minute")),
+    ("cargo xtask soak --minutes 10", By("soak::until_the_time_is_up")),
     ("cargo xtask soak --seed 7 --count 1", Long),
     ("cargo xtask soak --seed 7 --count 20 --list", Short),
     ("cargo xtask fuzz --seconds 60", Long),
