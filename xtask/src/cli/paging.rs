@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::size;
+use super::qemu::size;
 
 /// Where the host writes pages.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Personality, SetupOptions, Word as _, policy, size};
+use super::qemu::{policy, size};
+use super::{Personality, SetupOptions, Word as _};
 use crate::failure;
 
 /// Form of what `validate` prints.
