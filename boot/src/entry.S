@@ -20,6 +20,7 @@ _start:
 
         lmg     %r2, %r4, boot_packed - boot_constants(%r13)
         brasl   %r14, boot_unpack           # nothing in an image that is as it was linked
+        xc      boot_packed - boot_constants(16, %r13), boot_packed - boot_constants(%r13) # once
 
         larl    %r2, __bss_start            # clear .bss: a load list does not
         larl    %r3, __bss_end
