@@ -11,18 +11,19 @@ fn read(path: &str) -> String {
 /// The keys that a source matches parameters with, but for those of negative tests.
 fn keys(source: &str) -> Vec<&str> {
     let code = source.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let arms = code
+    let mut keys = Vec::new();
+    for (patterns, body) in code
         .lines()
-        .map(str::trim)
-        .filter(|line| line.contains("=> "));
-    let key = |line| -> Option<&str> {
-        let (key, rest) = str::strip_prefix(line, '"')?.split_once('"')?;
-        (rest.starts_with(" => ") && (rest.contains("self.") || rest.ends_with('{'))).then_some(key)
-    };
-    let mut keys: Vec<_> = arms
-        .filter_map(key)
-        .filter(|key| *key != "control")
-        .collect();
+        .filter_map(|line| line.trim().split_once(" => "))
+    {
+        let is_arm = body.contains("self.") || body.ends_with('{') || body == "{}";
+        let words = patterns.split(" | ");
+        let own = words.map(|word| word.strip_prefix('"')?.strip_suffix('"'));
+        if let (true, Some(own)) = (is_arm, own.collect::<Option<Vec<_>>>()) {
+            keys.extend(own);
+        }
+    }
+    keys.retain(|key| *key != "control");
     keys.sort_unstable();
     keys
 }
