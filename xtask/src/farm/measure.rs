@@ -25,6 +25,12 @@ pub struct Measured {
     pub timeline: Vec<Sample>,
 }
 
+/// A sum of many short times, in whole microseconds: each was told by two looks at a clock that counts quarters of nanoseconds,
+/// so the last digit is not one of the machine's.
+fn whole(nanoseconds: u64) -> u64 {
+    nanoseconds / 1000 * 1000
+}
+
 /// Measures of a run; none if something is missing that every good run says.
 #[must_use]
 pub fn measure(collector: &Collector, clock: Clock, wall_seconds: f64) -> Option<Measured> {
@@ -53,8 +59,8 @@ pub fn measure(collector: &Collector, clock: Clock, wall_seconds: f64) -> Option
     let instructions = is_virtual.then(|| host.elapsed_ns.saturating_sub(not_ours));
     let guest_instructions = is_virtual.then_some(guests_ns);
     let host_instructions = instructions.map(|all| all.saturating_sub(guests_ns));
-    let hinting_ns = seen(|guest| guest.hinting_ns);
-    let balloon_ns = seen(|guest| guest.virtio_ns) + host.monitor_ns;
+    let hinting_ns = whole(seen(|guest| guest.hinting_ns));
+    let balloon_ns = whole(seen(|guest| guest.virtio_ns) + host.monitor_ns);
     let threads_ns: u64 = kernel(|guest| guest.balloon_ns);
     let of_requests = |count: Option<u64>| count.map(|count| ratio(count, requests));
     let of_instructions = |part: u64| instructions.map(|all| ratio(part, all));
@@ -96,7 +102,7 @@ pub fn measure(collector: &Collector, clock: Clock, wall_seconds: f64) -> Option
         exits: merged(|guest| &guest.exits),
         hinting_ns,
         balloon_ns,
-        balloon_guest_ns: threads_ns.saturating_sub(seen(|guest| guest.virtio_ns)),
+        balloon_guest_ns: whole(threads_ns.saturating_sub(seen(|guest| guest.virtio_ns))),
         hinting_share: of_instructions(hinting_ns),
         balloon_share: of_instructions(balloon_ns),
         sampling_ns: host.sampling_ns,
@@ -105,7 +111,7 @@ pub fn measure(collector: &Collector, clock: Clock, wall_seconds: f64) -> Option
         balloon_deflated: seen(|guest| guest.balloon_deflated),
         balloon_reported: seen(|guest| guest.balloon_reported),
         reclaimed: host.reclaimed,
-        reclaim_ns: host.reclaim_ns,
+        reclaim_ns: whole(host.reclaim_ns),
         fairness: fairness(rates),
         wall_seconds: (!is_virtual).then_some(wall_seconds),
     };
