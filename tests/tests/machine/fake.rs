@@ -9,11 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use xtask::failure::{FAILED, INTERRUPTED, TIMED_OUT};
+use xtask::failure::{FAILED, TIMED_OUT};
 
 use crate::check;
 use crate::files;
-use crate::support::{Done, Verdict, finish, folder, qemu_within, trial};
+use crate::support::{Done, Verdict, finish, folder, interrupt, qemu_within, trial};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -130,17 +130,7 @@ fn interrupted() -> Verdict {
         thread::sleep(Duration::from_millis(50));
     }
     thread::sleep(Duration::from_millis(200));
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    check!(kill.is_ok_and(|status| status.success()), "kill failed");
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
-    check!(
-        output.status.code() == Some(i32::from(INTERRUPTED)),
-        "{output:?}"
-    );
+    interrupt(child)?;
     check!(is_gone(&folder)?, "the machine lives on");
     Ok(())
 }

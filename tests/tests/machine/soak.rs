@@ -11,14 +11,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use xtask::failure::{FAILED, INTERRUPTED, UNUSABLE};
+use xtask::failure::{FAILED, UNUSABLE};
 use xtask::soak::judge::Kind;
 use xtask::soak::result::{RESULT, Soak};
 
 use crate::check;
 use crate::fake::write_script;
 use crate::files;
-use crate::support::{Done, Verdict, finish, folder, run, trial, xtask};
+use crate::support::{Done, Verdict, finish, folder, interrupt, run, trial, xtask};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -180,17 +180,7 @@ fn interrupted() -> Verdict {
         thread::sleep(Duration::from_millis(50));
     }
     thread::sleep(Duration::from_millis(300));
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    check!(kill.is_ok_and(|status| status.success()), "kill failed");
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
-    check!(
-        output.status.code() == Some(i32::from(INTERRUPTED)),
-        "{output:?}"
-    );
+    interrupt(child)?;
     let soak = read(folder.path())?;
     check!(!soak.complete && soak.runs == 0, "{soak:#?}");
     for pid in pids().lines() {

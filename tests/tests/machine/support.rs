@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
@@ -12,6 +12,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::hercules::both_ways;
 use tempfile::TempDir;
 use xtask::events::{self, Event, Guest, Host, Outcome, Status};
+use xtask::failure::INTERRUPTED;
 use xtask::packages::{self, Permission};
 use xtask::testing::PROGRAM_VARIABLE;
 use xtask::workspace::{self, find_program};
@@ -124,6 +125,22 @@ pub(crate) fn finish(mut command: Command) -> Result<Done, Failed> {
         stdout,
         stderr,
     })
+}
+
+/// Interrupts a command as its user would, who presses Ctrl-C; it must end as one that was interrupted.
+pub(crate) fn interrupt(child: Child) -> Verdict {
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    check!(kill.is_ok_and(|status| status.success()), "kill failed");
+    let output = child
+        .wait_with_output()
+        .map_err(|error| error.to_string())?;
+    check!(
+        output.status.code() == Some(i32::from(INTERRUPTED)),
+        "{output:?}"
+    );
+    Ok(())
 }
 
 /// A run of `cargo xtask qemu`, read.
