@@ -41,6 +41,18 @@ pub(crate) fn directory() -> &'static str {
     name(made)
 }
 
+/// Sizes of large files of 20 MiB together: more than a guest of 16 MiB has room for.
+fn some_sizes() -> impl Iterator<Item = usize> {
+    (0..64).map(|index| 200_001 + index * 79_193 % 240_000)
+}
+
+/// The directory of 20 MiB of files.
+pub(crate) fn some_directory() -> &'static str {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    let made = DIRECTORY.get_or_init(|| make("some-test-files", some_sizes(), |index, _| index));
+    name(made)
+}
+
 /// Sizes of files of 48 MiB together, 20 KiB on the average: they take 53 MiB of pages, for most end within one.
 fn many_sizes() -> impl Iterator<Item = usize> {
     (0..2500).map(|index| 6001 + index * 7919 % 28_000)

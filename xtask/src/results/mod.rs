@@ -3,6 +3,7 @@
 //! ```text
 //! bench --record ──► docs/results/bench.json ──► bench ─┐
 //! farm ── --farm ──► docs/results/farm.json  ──► farm ──┴─► block ──► README.md, docs/allocator.md, docs/farm.md
+//! the same by the wall clock ──► docs/results/wall/farm.json
 //! ```
 
 pub mod bench;
@@ -81,19 +82,30 @@ pub(crate) fn show() -> Result<()> {
 /// The pages below `root` that are not as the results have it. A result that is not there changes nothing.
 fn stale(root: &Path) -> Result<Vec<Page>> {
     let folder = root.join(FOLDER);
-    let mut pages = Vec::new();
+    let (mut of_readme, mut of_allocator, mut of_farm) = (Vec::new(), Vec::new(), Vec::new());
     if folder.join(bench::FILE).exists() {
         let bench = bench::read(&folder)?;
-        for (name, block) in [
-            (README, ("bench", bench.shown()?)),
-            (ALLOCATOR_PAGE, ("allocators", bench.allocators()?)),
-        ] {
-            pages.push(page(root.join(name), &[block])?);
-        }
+        of_readme.push(("bench", bench.shown()?));
+        of_allocator.push(("allocators", bench.allocators()?));
     }
     if folder.join(store::RESULT).exists() {
         let farm = store::read(&folder)?;
-        pages.push(page(root.join(FARM_PAGE), &farm::blocks(&farm))?);
+        of_readme.push(farm::readme_block(&farm));
+        of_farm.extend(farm::blocks(&farm));
+    }
+    let wall = folder.join(farm::WALL);
+    if wall.join(store::RESULT).exists() {
+        of_farm.extend(farm::wall_blocks(&store::read(&wall)?));
+    }
+    let mut pages = Vec::new();
+    for (name, blocks) in [
+        (README, of_readme),
+        (ALLOCATOR_PAGE, of_allocator),
+        (FARM_PAGE, of_farm),
+    ] {
+        if !blocks.is_empty() {
+            pages.push(page(root.join(name), &blocks)?);
+        }
     }
     pages.retain(|page| page.is != page.should_be);
     Ok(pages)
