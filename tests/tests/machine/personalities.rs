@@ -207,7 +207,7 @@ fn loses(name: &'static str) -> Verdict {
     const SEEDS: [&str; 4] = ["1", "2", "3", "4"];
     let mut found = Vec::new();
     for seed in SEEDS {
-        let options = ["--passes", "3", "--seed", seed, "--append", "g.cmma=force"];
+        let options = ["--passes", "12", "--seed", seed, "--append", "g.cmma=force"];
         let run = pressed(name, "verify", &options)?;
         for guest in &run.host()?.guests {
             check!(guest.discard_faults == 0, "{guest:?}");

@@ -197,7 +197,58 @@ fn a_page_of_a_transfer_stays() {
         drop(pin);
         assert!(world.memory.evict(&mut world.pool, page));
         assert_eq!(world.access(page), NOBODY);
+        // Who has given up all pages keeps none any more.
         world.memory.unregister(&notifier);
+        let _pin = buffers.pin(other);
+        world.touch(other);
+        world.essa(other, Orc::SetUnused);
+        assert!(world.memory.evict(&mut world.pool, other));
+    });
+}
+
+#[test]
+fn a_guest_is_as_large_as_it_was_made() {
+    on_a_machine(|world| {
+        assert_eq!(world.memory.size(), SIZE);
+        let last = (SIZE >> PAGE_SHIFT) as u32 - 1;
+        assert!(world.memory.page(last).is_some() && world.memory.page(last + 1).is_none());
+        assert!(world.memory.has_content(last) && !world.memory.has_content(last + 1));
+    });
+}
+
+/// A discard fault names the page, and nothing is to be found there until it is stable again.
+#[test]
+fn a_page_that_was_discarded_is_named_and_has_no_content() {
+    on_a_machine(|mut world| {
+        let page = PAGES[0];
+        world.essa(page, Orc::SetVolatile);
+        assert!(world.memory.has_content(page));
+        assert!(world.memory.evict(&mut world.pool, page));
+        assert!(!world.memory.has_content(page));
+        let found = world.memory.bring_in(&mut world.pool, page, false);
+        let address = u64::from(page) << PAGE_SHIFT;
+        assert_eq!(
+            found.map(drop),
+            Err(AccessError::Fault(GuestFault::discarded(address)))
+        );
+        world.essa(page, Orc::SetStable);
+        assert!(world.memory.has_content(page));
+    });
+}
+
+#[test]
+fn a_host_that_keeps_pages_stable_says_so_and_keeps_none_that_was_volatile() {
+    on_a_machine(|mut world| {
+        let [page, other, ..] = PAGES;
+        world.essa(page, Orc::SetVolatile);
+        world.memory.keep_stable(true);
+        world.essa(other, Orc::SetVolatile);
+        let state = |world: &World, page| world.memory.page(page).map(|entry| entry.state);
+        assert_eq!(state(&world, page), Some(PageState::VR));
+        assert_eq!(state(&world, other), Some(PageState::SR));
+        world.memory.keep_stable(false);
+        world.essa(other, Orc::SetVolatile);
+        assert_eq!(state(&world, other), Some(PageState::VR));
     });
 }
 
