@@ -141,6 +141,10 @@ pub enum Mistake {
     LateCpu,
     /// Pages that are there are called something else than when they were missing.
     WrongToken,
+    /// Potentially volatile pages are discarded whether they were changed or not.
+    DiscardChanged,
+    /// A store leaves the copy on the paging device what it was: good.
+    KeepCopy,
 }
 
 impl Default for Control {
@@ -194,7 +198,10 @@ impl Control {
     /// What is done with page states.
     #[must_use]
     pub const fn personality(&self) -> Personality {
-        Personality::new(self.hypervisor, self.hinting)
+        let personality = Personality::new(self.hypervisor, self.hinting);
+        #[cfg(feature = "controls")]
+        let personality = personality.err(self.mistake);
+        personality
     }
 
     /// Most bytes of shadow tables of each guest.
@@ -336,8 +343,11 @@ impl Control {
                         Mistake::MuteCpu,
                         Mistake::LateCpu,
                         Mistake::WrongToken,
+                        Mistake::DiscardChanged,
+                        Mistake::KeepCopy,
                     ];
-                    let choices = "discard-stable|mute-cpu|late-cpu|wrong-token";
+                    let choices =
+                        "discard-stable|mute-cpu|late-cpu|wrong-token|discard-changed|keep-copy";
                     self.mistake = Some(parameter.one_of(choices, all).map_err(text)?);
                 }
                 _ => return Err(format!("{}", parameter.unknown())),

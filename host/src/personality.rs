@@ -3,6 +3,8 @@
 //! All of it is decided here, once, for whoever asks: what a request does to a state, what an access finds, which pages
 //! may go, and what becomes of an address that the guest does not have. `docs/personalities.md` tells where it is from.
 
+#[cfg(feature = "controls")]
+use crate::control::Mistake;
 use arch::program;
 use cmm::{Dialect, EssaResult, HostEvent, IllegalEvent, PageState, Usage, extended};
 
@@ -87,6 +89,9 @@ pub struct Personality {
     discards: u8,
     /// Whether a volatile page goes to expanded storage before it is discarded.
     pub keeps_volatile: bool,
+    /// What it does wrong on purpose.
+    #[cfg(feature = "controls")]
+    mistake: Option<Mistake>,
 }
 
 impl Personality {
@@ -108,7 +113,38 @@ impl Personality {
             dialect,
             discards,
             keeps_volatile: matches!((hinting, dialect), (Hinting::Extended, Dialect::Model)),
+            #[cfg(feature = "controls")]
+            mistake: None,
         }
+    }
+
+    /// A negative control: the same with a mistake, if it is one about pages.
+    #[cfg(feature = "controls")]
+    #[must_use]
+    pub const fn err(self, mistake: Option<Mistake>) -> Self {
+        Self { mistake, ..self }
+    }
+
+    /// Whether a potentially volatile page that was changed is kept, as it must be.
+    #[must_use]
+    #[inline(always)]
+    pub const fn minds_changes(self) -> bool {
+        #[cfg(feature = "controls")]
+        if matches!(self.mistake, Some(Mistake::DiscardChanged)) {
+            return false;
+        }
+        true
+    }
+
+    /// Whether a page's copy is given up when the page is stored into, as it must be.
+    #[must_use]
+    #[inline(always)]
+    pub const fn minds_stores(self) -> bool {
+        #[cfg(feature = "controls")]
+        if matches!(self.mistake, Some(Mistake::KeepCopy)) {
+            return false;
+        }
+        true
     }
 
     /// Whether ESSA is installed.

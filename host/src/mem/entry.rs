@@ -83,8 +83,9 @@ impl PageEntry {
     #[inline(always)]
     pub fn is_discardable(&self, personality: Personality) -> bool {
         let usage = self.state.usage();
-        let is_kept =
-            usage == Usage::PotentiallyVolatile && self.flags.contains(PageFlags::CHANGED);
+        let is_kept = usage == Usage::PotentiallyVolatile
+            && self.flags.contains(PageFlags::CHANGED)
+            && personality.minds_changes();
         self.state.content() == Content::Resident && personality.discards(usage) && !is_kept
     }
 

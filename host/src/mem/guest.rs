@@ -249,12 +249,16 @@ impl GuestMemory {
             }
             Access::PageIn => self.fetch(pool, page)?,
         }
+        let is_noticed = self.personality.minds_stores();
         if store {
             self.pages[page as usize].flags |= PageFlags::CHANGED;
-            self.give_slot(pool, page);
+            if is_noticed {
+                self.give_slot(pool, page);
+            }
         }
         let entry = &self.pages[page as usize];
-        let there = (entry.frame, entry.is_write_protected());
+        let is_protected = entry.is_write_protected() && (is_noticed || !store);
+        let there = (entry.frame, is_protected);
         if matches!(access, Access::ZeroFill | Access::PageIn) {
             self.list(pool, page);
             self.spare(page);

@@ -4,6 +4,7 @@ use libtest_mimic::Trial;
 
 use crate::check;
 use crate::files;
+use crate::paging::last_of_each;
 use crate::support::{Verdict, run, run_within, trial};
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -21,6 +22,18 @@ pub(crate) fn tests() -> Vec<Trial> {
         }),
         trial("controls::host_discards_a_stable_page", || {
             control("discard-stable", &["mismatch"])
+        }),
+        trial("controls::host_discards_a_changed_page", || {
+            let more = ["--work", "churn", "--control", "discard-changed"];
+            fails(&["not what was written", "mismatch"], &more)
+        }),
+        trial("controls::host_keeps_the_copy_of_a_changed_page", || {
+            let more = ["--work", "swap", "--paging", "32M", "--evict", "lru"];
+            // The kernel's own pages are old, too: what it stumbles over first is anything.
+            fails(
+                &["guest 0: "],
+                &[&more[..], &["--control", "keep-copy"]].concat(),
+            )
         }),
         trial("controls::kernel_skips_sign_off", skipped_sign_off),
         trial("controls::the_same_run_with_sign_off_is_good", || {
@@ -85,6 +98,11 @@ fn skipped_sign_off() -> Verdict {
         }
     }
     outcome
+}
+
+/// A run of other work that a mistake of the host's makes fail.
+fn fails(reasons: &[&str], more: &[&'static str]) -> Verdict {
+    run(&last_of_each(&arguments(more)))?.must_fail(reasons)
 }
 
 fn control(name: &'static str, reasons: &[&str]) -> Verdict {

@@ -141,15 +141,24 @@ pub enum Control {
     LateCpu,
     /// The host calls a page something else when it is there than when it was missing.
     WrongToken,
+    /// The host discards potentially volatile pages that were changed.
+    DiscardChanged,
+    /// The host takes the copy of a page that was stored into for a good one.
+    KeepCopy,
 }
 
 impl Control {
     /// Whether the host makes the mistake; else the kernel does.
     #[must_use]
     pub fn is_of_host(self) -> bool {
-        matches!(
-            self,
-            Self::DiscardStable | Self::MuteCpu | Self::LateCpu | Self::WrongToken
-        )
+        match self {
+            Self::SkipMakeStable | Self::IgnoreDiscardFault | Self::SkipSignOff => false,
+            Self::DiscardStable
+            | Self::MuteCpu
+            | Self::LateCpu
+            | Self::WrongToken
+            | Self::DiscardChanged
+            | Self::KeepCopy => true,
+        }
     }
 }

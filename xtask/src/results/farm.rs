@@ -75,13 +75,18 @@ pub(super) fn wall_blocks(farm: &Farm) -> [(&'static str, String); 1] {
 fn points(farm: &Farm) -> String {
     let mut text = format!(
         "{}, {} CPUs, {}, clock {}; {}.\n\n\
-         | overcommit | mode | requests for 10⁹ instructions | p99, ms | page writes | page reads | disk pages | discards | ESSA |\n\
+         | overcommit | mode | {} | p99, ms | page writes | page reads | disk pages | discards | ESSA |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         farm.machine.processor,
         farm.machine.cpus,
         short(farm.commit.as_deref()),
         clock(farm),
         seeds(farm),
+        if clock(farm) == WALL {
+            "requests a second"
+        } else {
+            "requests for 10⁹ instructions"
+        },
     );
     for guests in sizes(farm) {
         for mode in Mode::ALL {
@@ -175,6 +180,10 @@ fn seeds(farm: &Farm) -> String {
 
 /// The row of points that differ by their seeds.
 fn row(points: &[&Point], mode: Mode) -> Option<String> {
+    let throughput = |its: &Measures| {
+        let of_instructions = its.requests_per_1e9_instructions;
+        of_instructions.or(Some(its.requests_per_second))
+    };
     let overcommit = points.first()?.overcommit_defined;
     let measures = measures(points);
     let mean = |count: &dyn Fn(&Measures) -> Option<f64>| mean(&measures, count);
@@ -183,7 +192,7 @@ fn row(points: &[&Point], mode: Mode) -> Option<String> {
     Some(format!(
         "| {overcommit}:1 | `{}` | {} | {p99:.1} | {} | {} | {} | {} | {} |",
         mode.word(),
-        whole(mean(&|its| its.requests_per_1e9_instructions)),
+        whole(mean(&throughput)),
         count(|its| its.page_writes),
         count(|its| its.page_reads),
         count(|its| its.file_reads + its.file_writes),
