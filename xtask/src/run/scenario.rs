@@ -18,12 +18,19 @@ use crate::record::Folder;
 use crate::{failure, files, watch};
 
 const MIB: u64 = 1 << 20;
+/// Size of a page, in bytes.
+const PAGE: u64 = 4096;
 /// Memory of the machine without a host, unless the user says otherwise.
 const BARE_MEMORY: u64 = 32 * MIB;
 /// Memory of the host for its guests, unless the user says otherwise: less than they see.
 const HOST_MEMORY: u64 = 40 * MIB;
-/// What the host needs beside its guests' memory and the bundle: itself, tables, page states.
+/// What the host needs beside its guests' memory and the bundle, tables and page states of some dozens of small guests
+/// included.
 const HOST_OVERHEAD: u64 = 32 * MIB;
+/// What it needs for itself alone, and for each page that guests see, where those are many: its state, tables that map it,
+/// places in queues.
+const HOST_ALONE: u64 = 8 * MIB;
+const PAGE_OVERHEAD: u64 = 128;
 /// What it needs beside that for shadows of a guest's own tables: this part of the guest's memory, or
 /// this much if that is more.
 const SHADOW_PART: u64 = 64;
@@ -128,7 +135,9 @@ impl Scenario<'_> {
             let shadow = (options.guest_memory / SHADOW_PART).max(LEAST_SHADOW);
             let shadows = shadow * u64::from(options.guests);
             let events = options.trace.unwrap_or(0) * size_of::<Event>() as u64;
-            let own = HOST_OVERHEAD + shadows + events;
+            let pages = options.guest_memory / PAGE * u64::from(options.guests);
+            let own = HOST_OVERHEAD.max(HOST_ALONE + PAGE_OVERHEAD * pages);
+            let own = own + shadows + events;
             let devices = self.paging_overhead()? + self.guest_disks_overhead();
             self.memory() + own + bundle_size + devices
         };

@@ -237,6 +237,19 @@ fn a_page_that_was_discarded_is_named_and_has_no_content() {
 }
 
 #[test]
+fn a_page_that_was_passed_over_stands_in_the_queue_again_when_it_is_used() {
+    on_a_machine(|mut world| {
+        let page = PAGES[0];
+        world.essa(page, Orc::SetVolatile);
+        let all = world.memory.arrived();
+        assert_eq!(world.memory.next_discardable_of(all), Some(page));
+        assert_eq!(world.memory.queued(), 0);
+        assert!(world.memory.bring_in(&mut world.pool, page, false).is_ok());
+        assert_eq!(world.memory.queued(), 1);
+    });
+}
+
+#[test]
 fn a_host_that_keeps_pages_stable_says_so_and_keeps_none_that_was_volatile() {
     on_a_machine(|mut world| {
         let [page, other, ..] = PAGES;
