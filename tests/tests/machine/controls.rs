@@ -23,18 +23,14 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("controls::host_discards_a_stable_page", || {
             control("discard-stable", &["mismatch"])
         }),
-        trial("controls::host_discards_a_changed_page", || {
-            let more = ["--work", "churn", "--control", "discard-changed"];
-            fails(&["not what was written", "mismatch"], &more)
-        }),
-        trial("controls::host_keeps_the_copy_of_a_changed_page", || {
-            let more = ["--work", "swap", "--paging", "32M", "--evict", "lru"];
-            // The kernel's own pages are old, too: what it stumbles over first is anything.
-            fails(
-                &["guest 0: "],
-                &[&more[..], &["--control", "keep-copy"]].concat(),
-            )
-        }),
+        trial(
+            "controls::host_discards_a_changed_page",
+            host_discards_a_changed_page,
+        ),
+        trial(
+            "controls::host_keeps_the_copy_of_a_changed_page",
+            host_keeps_the_copy_of_a_changed_page,
+        ),
         trial("controls::kernel_skips_sign_off", skipped_sign_off),
         trial("controls::the_same_run_with_sign_off_is_good", || {
             run(&held(&["--passes", "40"]))?.must_be_good()
@@ -98,6 +94,20 @@ fn skipped_sign_off() -> Verdict {
         }
     }
     outcome
+}
+
+fn host_discards_a_changed_page() -> Verdict {
+    let more = ["--work", "churn", "--control", "discard-changed"];
+    fails(&["not what was written", "mismatch"], &more)
+}
+
+/// The kernel's own pages are old, too: what it stumbles over first is anything.
+fn host_keeps_the_copy_of_a_changed_page() -> Verdict {
+    let more = ["--work", "swap", "--paging", "32M", "--evict", "lru"];
+    fails(
+        &["guest 0: "],
+        &[&more[..], &["--control", "keep-copy"]].concat(),
+    )
 }
 
 /// A run of other work that a mistake of the host's makes fail.
