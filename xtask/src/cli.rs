@@ -18,7 +18,7 @@ pub use paging::Paging;
 pub use publish::{BookOptions, CompletionsOptions, ReleaseOptions};
 pub use qemu::{BadBlock, QemuOptions};
 pub use soak::SoakOptions;
-pub use trust::{FuzzOptions, MiriOptions, MutantsOptions, UnsafeOptions};
+pub use trust::{FuzzOptions, MiriOptions, MutantsOptions, SanitizeOptions, UnsafeOptions};
 pub use validate::{Format, ValidateOptions};
 pub use words::{Console, Control, Hinting, Personality, Word, Work};
 
@@ -178,6 +178,10 @@ pub enum Command {
     ///
     /// Example: cargo xtask miri --package cmm
     Miri(MiriOptions),
+    /// Run the tests of libraries with the address sanitizer, which notices accesses beyond what was allocated.
+    ///
+    /// Example: cargo xtask sanitize --package kernel
+    Sanitize(SanitizeOptions),
     /// Check licences, sources and versions of all packages.
     ///
     /// Example: cargo xtask deny

@@ -83,6 +83,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Fuzz(options) => fuzz::command(options),
         Command::Unsafe(options) => trust::unsafe_code::command(options, arguments.json),
         Command::Miri(options) => trust::miri::command(options),
+        Command::Sanitize(options) => trust::sanitize::command(options),
         Command::Deny => trust::supply::command(),
         Command::Mutants(options) => trust::mutants::command(options),
         Command::Setup(options) => setup::command(options),

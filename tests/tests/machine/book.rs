@@ -80,6 +80,8 @@ const COMMANDS: &[(&str, Care)] = &[
     ("cargo xtask fuzz --target dat_walk", Long),
     ("cargo xtask unsafe", Short),
     ("cargo xtask unsafe --files", Short),
+    ("cargo xtask sanitize", Long),
+    ("cargo xtask sanitize --package kernel", Long),
     ("cargo xtask miri", Tools),
     ("cargo xtask miri --package cmm --target s390x-unknown-linux-gnu", Tools),
     ("cargo xtask deny", Short),

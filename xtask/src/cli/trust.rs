@@ -62,6 +62,17 @@ pub struct MiriOptions {
     pub passed_on: Vec<String>,
 }
 
+/// Options of `sanitize`.
+#[derive(Clone, Debug, Args)]
+pub struct SanitizeOptions {
+    /// This package only. [default: all libraries]
+    #[arg(long, value_name = "NAME")]
+    pub package: Option<String>,
+    /// Passed on to the tests: names to filter by, or options of the test harness.
+    #[arg(last = true)]
+    pub passed_on: Vec<String>,
+}
+
 /// Options of `mutants`.
 #[derive(Clone, Debug, Args)]
 pub struct MutantsOptions {

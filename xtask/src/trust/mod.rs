@@ -2,5 +2,6 @@
 
 pub mod miri;
 pub mod mutants;
+pub mod sanitize;
 pub mod supply;
 pub mod unsafe_code;
