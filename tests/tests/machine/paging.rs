@@ -301,7 +301,7 @@ fn volatile_pages_are_kept_first() -> Verdict {
     for guest in &host.guests {
         let evicted = |state| guest.evicted.get(state).copied().unwrap_or_default();
         check!(
-            guest.expanded_volatile > 1000 && evicted("Vp") > 100 && guest.expanded_in > 10,
+            guest.expanded_volatile > 1000 && evicted("Vp") > 100 && guest.expanded_in > 100,
             "{guest:?}"
         );
         check!(

@@ -43,6 +43,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("runs::free_pages_are_seldom_hinted_and_not_cleared", "the same"),
     ("runs::a_pure_wait_counts_no_instructions", "the same"),
     ("runs::main_job", "what is read if nothing is said is less in an image"),
+    ("paging::volatile_pages_are_kept_first", "the same"),
     ("runs::bare", "no host"),
     ("runs::the_bare_kernel_writes_its_disks", "no host"),
     ("runs::guests_write_their_own_parts_of_the_disks", "the run's folder is looked at afterwards"),
