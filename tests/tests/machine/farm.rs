@@ -6,12 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use xtask::failure::{INTERRUPTED, UNUSABLE};
+use xtask::failure::UNUSABLE;
 use xtask::farm::point::{Farm, Measures, Mode, Point, Verdict as Judged};
 use xtask::farm::store::{self, POINTS};
 
 use crate::check;
-use crate::support::{Verdict, finish, folder, trial, xtask};
+use crate::support::{self, Verdict, finish, folder, trial, xtask};
 
 /// Six guests, which see three times what the host has, and few requests.
 const SMALL: [&str; 9] = [
@@ -159,20 +159,14 @@ fn cycle() -> Verdict {
 
 /// Starts the farm and interrupts it when it has a point.
 fn interrupt(folder: &Path) -> Verdict {
-    let mut child = farm(folder, &[]).spawn()?;
+    let child = farm(folder, &[]).spawn()?;
     let points = folder.join(POINTS);
     let begin = Instant::now();
     let has_one = || std::fs::read_to_string(&points).is_ok_and(|text| text.contains('\n'));
     while !has_one() && begin.elapsed() < PATIENCE {
         thread::sleep(POLL);
     }
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()?;
-    check!(kill.success(), "it cannot be interrupted");
-    let status = child.wait()?.code();
-    check!(status == Some(i32::from(INTERRUPTED)), "{status:?}");
-    Ok(())
+    support::interrupt(child)
 }
 
 fn refused() -> Verdict {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use libtest_mimic::{Failed, Trial};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::hercules::both_ways;
 use tempfile::TempDir;
@@ -129,10 +130,8 @@ pub(crate) fn finish(mut command: Command) -> Result<Done, Failed> {
 
 /// Interrupts a command as its user would, who presses Ctrl-C; it must end as one that was interrupted.
 pub(crate) fn interrupt(child: Child) -> Verdict {
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    check!(kill.is_ok_and(|status| status.success()), "kill failed");
+    // A program for it is not on every machine.
+    kill_process(Pid::from_child(&child), Signal::INT).map_err(|error| error.to_string())?;
     let output = child
         .wait_with_output()
         .map_err(|error| error.to_string())?;
