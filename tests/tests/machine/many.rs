@@ -5,6 +5,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::check;
 use crate::files;
+use crate::hercules::both_ways;
 use crate::paging::everything_is_given_back;
 use crate::support::{Run, Verdict, run_within, trial};
 
@@ -101,8 +102,10 @@ fn with_files<'a>(work: &[&'a str]) -> Vec<&'a str> {
 /// Hints save much, but of what tasks have in use to the end next to nothing is unused.
 fn everything_at_once(guests: &[&str], work: &[&str]) -> Verdict {
     let [full, unused, none] = writes(guests, work, mostly_used)?;
+    // On Hercules, where time passes, the last two differ by more.
+    let difference = none / if both_ways::is_on() { 5 } else { 10 };
     check!(
-        full < unused * 2 / 3 && unused < none + none / 5,
+        full < unused * 2 / 3 && unused < none + difference,
         "{full} pages written with all hints, {unused} with unused ones, {none} without"
     );
     Ok(())
@@ -165,9 +168,10 @@ fn own(guest: &xtask::events::Guest) -> u64 {
     guest.frames_anonymous + guest.frames_kernel + guest.frames_reserved
 }
 
-/// Half of a guest is in use even when its tasks have ended.
+/// Three quarters of a guest are in use even when its tasks have ended; on Hercules, where they do less, half of it.
 fn mostly_used(guest: &xtask::events::Guest, pages: u64) -> Verdict {
-    check!(own(guest) + guest.frames_cached >= pages / 2, "{guest:?}");
+    let least = pages * if both_ways::is_on() { 2 } else { 3 } / 4;
+    check!(own(guest) + guest.frames_cached >= least, "{guest:?}");
     Ok(())
 }
 
