@@ -29,7 +29,7 @@ const COVERAGE: [&str; 6] = [
     "-Ccodegen-units=1",
 ];
 /// Finds wrong addresses; where the machine's compiler cannot link it, targets are built without.
-const SANITIZER: &str = "-Zsanitizer=address";
+pub(crate) const SANITIZER: &str = "-Zsanitizer=address";
 /// Longest input that is made, in bytes.
 const LONGEST: u32 = 20_000;
 /// Longest time of one input, in seconds.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::is_chosen;
 use crate::cli::MiriOptions;
 use crate::workspace::{self, find_program};
 use crate::{failure, process, toolchain};
@@ -61,15 +62,9 @@ pub(crate) fn command(options: &MiriOptions) -> Result<()> {
         Some(target) => vec![target.clone()],
         None => vec![here, BIG_ENDIAN.to_owned()],
     };
-    let is_chosen = |name: &str| {
-        options
-            .package
-            .as_deref()
-            .is_none_or(|wanted| wanted == name)
-    };
     let chosen: Vec<_> = PACKAGES
         .iter()
-        .filter(|(name, _)| is_chosen(name))
+        .filter(|(name, _)| is_chosen(name, options.package.as_deref()))
         .collect();
     if chosen.is_empty() {
         let all = PACKAGES.map(|(name, _)| name).join(", ");

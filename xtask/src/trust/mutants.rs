@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::is_chosen;
 use crate::cli::MutantsOptions;
 use crate::workspace::{self, find_program};
 use crate::{failure, process};
@@ -65,11 +66,7 @@ pub(crate) fn command(options: &MutantsOptions) -> Result<()> {
     let known = equivalent(&list);
     let mut left = Vec::new();
     for (package, files) in PLACES {
-        if options
-            .package
-            .as_deref()
-            .is_none_or(|wanted| wanted == package)
-        {
+        if is_chosen(package, options.package.as_deref()) {
             left.extend(survivors(&root, package, files, options)?);
         }
     }

@@ -7,11 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::is_chosen;
 use crate::cli::SanitizeOptions;
+use crate::fuzz::SANITIZER;
 use crate::{failure, process, toolchain, workspace};
 
-/// What the compiler and the program that it makes are told. Tests let things live for ever, which is no leak to find.
-const FLAGS: &str = "-Zsanitizer=address";
+/// What the program is told. Tests let things live for ever, which is no leak to find.
 const OPTIONS: &str = "detect_leaks=0";
 
 /// The libraries.
@@ -19,13 +20,10 @@ const PACKAGES: [&str; 6] = ["cmm", "arch", "boot", "drivers", "kernel", "host"]
 
 /// The subcommand.
 pub(crate) fn command(options: &SanitizeOptions) -> Result<()> {
-    let is_chosen = |name: &&str| {
-        options
-            .package
-            .as_deref()
-            .is_none_or(|wanted| wanted == *name)
-    };
-    let chosen: Vec<_> = PACKAGES.into_iter().filter(is_chosen).collect();
+    let chosen = PACKAGES.into_iter();
+    let chosen: Vec<_> = chosen
+        .filter(|name| is_chosen(name, options.package.as_deref()))
+        .collect();
     if chosen.is_empty() {
         let all = PACKAGES.join(", ");
         return Err(failure::unusable(format!("libraries are {all}")));
@@ -37,7 +35,7 @@ pub(crate) fn command(options: &SanitizeOptions) -> Result<()> {
         .current_dir(&root)
         // Flags of the compiler that are not promised to stay. With a target, they are not for what runs while building.
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", FLAGS)
+        .env("RUSTFLAGS", SANITIZER)
         .env("ASAN_OPTIONS", OPTIONS)
         .args(["test", "--quiet", "--lib", "--no-fail-fast", "--target"])
         .arg(toolchain::host_triple())
