@@ -298,6 +298,20 @@ impl User {
         page.set_clean();
     }
 
+    /// Ends a space that shows the file's first page. When everybody has let that go whom it is to be had of, its
+    /// content, from wherever it is, must be this.
+    pub fn end_with(&self, space: &Arc<Space>, byte: u8) {
+        self.mm.end_space(space);
+        drop(self.mm.lookup_stable(KEY));
+        self.discard();
+        let space = self.space(1, false);
+        assert_eq!(self.look(&space, 0), byte, "what was written is lost");
+        self.mm.end_space(&space);
+        if let Lookup::Hit(page) = self.mm.lookup_stable(KEY) {
+            page.set_clean();
+        }
+    }
+
     /// Makes a page of the file end where it begins: from now on it reads as zero.
     pub fn truncate(&self, key: Key) {
         self.device

@@ -145,7 +145,7 @@ mod two_cpus_fault_on_the_same_page {
     }
 }
 
-/// 4. A discard against removal by reclaim: the page would be freed twice.
+/// 4. A discard against removal with the end of a file: the page would be freed twice.
 mod discard_against_normal_removal {
     use super::*;
 
@@ -153,9 +153,7 @@ mod discard_against_normal_removal {
         prepared(rig);
         play([
             rig.cpu(|cpu| cpu.try_read(KEY)),
-            rig.cpu(|cpu| {
-                cpu.mm.shrink_cache();
-            }),
+            rig.cpu(|cpu| cpu.mm.truncate(KEY.file, 0..1)),
             rig.host(2),
         ]);
     }

@@ -98,3 +98,79 @@ mod store_against_establishing_a_writable_entry {
         );
     }
 }
+
+/// 13. A page is mapped to be written, and written, while reclaim takes it that found nothing in the way.
+mod store_against_reclaim {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        let space = rig.now(|cpu| {
+            drop(cpu.fill(KEY));
+            cpu.space(1, true)
+        });
+        let its = space.clone();
+        play([
+            rig.cpu(move |cpu| cpu.store(&its, 0, 0x66)),
+            rig.cpu(|cpu| _ = cpu.mm.shrink_cache()),
+        ]);
+        rig.now(|cpu| cpu.end_with(&space, 0x66));
+    }
+
+    #[test]
+    fn holds_with_a_second_look() {
+        holds(scenario);
+    }
+
+    #[test]
+    fn fails_without_a_second_look() {
+        fails_without(
+            Guard::SecondLook,
+            // What the change bit says comes too late, or a page stays mapped that is in no cache any more.
+            &[
+                "cannot be freed: flags",
+                "what was written is lost",
+                "exceeded max_steps",
+            ],
+            scenario,
+        );
+    }
+}
+
+/// 14. Two mappings of a page end while a third begins, and what was stored through one of them is known by the
+/// change bit alone.
+mod change_bit_against_a_mapping_that_begins {
+    use super::*;
+
+    fn scenario(rig: &Rig) {
+        let (reading, writing) = rig.now(|cpu| {
+            let (reading, writing) = (cpu.space(1, false), cpu.space(1, true));
+            cpu.map(&reading, 0, false);
+            cpu.store(&writing, 0, 0x33);
+            (reading, writing)
+        });
+        play([
+            rig.cpu(move |cpu| cpu.mm.end_space(&reading)),
+            rig.cpu(move |cpu| cpu.mm.end_space(&writing)),
+            rig.cpu(|cpu| {
+                let third = cpu.space(1, true);
+                cpu.map(&third, 0, true);
+                cpu.mm.end_space(&third);
+            }),
+        ]);
+        rig.now(|cpu| cpu.end_with(&cpu.space(1, false), 0x33));
+    }
+
+    #[test]
+    fn holds_with_both_in_one() {
+        holds(scenario);
+    }
+
+    #[test]
+    fn fails_without_it() {
+        fails_without(
+            Guard::CountWithChange,
+            &["what was written is lost"],
+            scenario,
+        );
+    }
+}

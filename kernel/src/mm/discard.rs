@@ -2,10 +2,11 @@
 
 use arch::Frame;
 
-use super::Mm;
 use super::guard::Guard;
+use super::hash::CacheHash;
 use super::page::PageFlags;
 use super::swap::slot_of;
+use super::{Mm, state};
 use crate::trace::{self, Kind};
 
 impl Mm<'_> {
@@ -29,11 +30,47 @@ impl Mm<'_> {
         true
     }
 
+    /// As [`Mm::remove_page`], of a page that reclaim has locked and taken off the LRU list, with a reference: unless
+    /// somebody else needs it.
+    ///
+    /// What keeps a page from being volatile keeps it from going: the cache's reference and the caller's are the
+    /// only ones, and the device has the content.
+    pub(super) fn remove_unneeded(&self, frame: Frame) -> bool {
+        let page = self.page(frame);
+        let is_needed = || state::obstacle_isolated(page, 2).is_some();
+        if is_needed() {
+            return false;
+        }
+        // What was stored through a mapping is known when that is gone.
+        self.unmap_everywhere(frame);
+        let slot = slot_of(page);
+        {
+            // Nobody finds it from here on. Who has found it since the first look has a reference, or a mapping with
+            // one, or has left it dirty.
+            let mut cache = self.cache.lock();
+            if self.has(Guard::SecondLook) && (page.references() > 2 || is_needed()) {
+                return false;
+            }
+            if page.test_and_set(PageFlags::DISCARDED) && self.has(Guard::RemoveOnce) {
+                return false;
+            }
+            self.take_out_of_cache(&mut cache, frame);
+        }
+        if let Some(slot) = slot {
+            self.put_slot(slot);
+        }
+        self.put_page(frame);
+        true
+    }
+
     /// Takes a page out of the page cache or the swap cache. The cache's reference is the caller's now, and
     /// so is its use of the slot.
     pub(super) fn leave_cache(&self, frame: Frame) {
+        self.take_out_of_cache(&mut self.cache.lock(), frame);
+    }
+
+    fn take_out_of_cache(&self, cache: &mut CacheHash, frame: Frame) {
         let page = self.page(frame);
-        let mut cache = self.cache.lock();
         assert!(
             page.flags().contains(PageFlags::CACHED),
             "{frame} is removed and not in the page cache"

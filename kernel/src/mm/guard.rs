@@ -43,6 +43,10 @@ pub enum Guard {
     WritableFirst,
     /// Writable is set and reset under StateChange, and reset only if no mapping is counted then.
     WritableOnce,
+    /// A writable mapping is counted away and the change bit moved in one.
+    CountWithChange,
+    /// Reclaim looks for obstacles once more when nobody can find the page and no mapping is left.
+    SecondLook,
     /// A slot is freed only when its page has been made stable.
     StableBeforeSlot,
     /// What a child gets of private memory is read-only in the parent from then on.

@@ -7,7 +7,7 @@ use super::buddy::PageAllocation;
 use super::guard::Guard;
 use super::list::List;
 use super::page::PageFlags;
-use super::{Hinting, Mm, state};
+use super::{Hinting, Mm};
 use crate::sync;
 use crate::sync::atomic::Ordering;
 
@@ -123,24 +123,23 @@ impl Mm<'_> {
     pub(super) fn reclaim_isolated(&self, frame: Frame) -> bool {
         self.clean_isolated(frame);
         let removed = self.lock_page(frame) && {
-            // What keeps a page from being volatile keeps it from going: the cache's and ours are the
-            // only references, and the device has the content.
-            let page = self.page(frame);
-            // What is written through a mapping is known when the mapping goes.
-            let written = page.flags().contains(PageFlags::WRITABLE);
-            let removed =
-                !written && state::obstacle_isolated(page, 2).is_none() && self.remove_page(frame);
+            let removed = self.remove_unneeded(frame);
             self.unlock_page(frame);
             removed
         };
         if !removed {
-            self.put_back(frame);
-            // Whoever tried while it was off the list was refused.
-            self.make_volatile(frame, 2);
+            self.restore_isolated(frame);
         }
         // Whoever found it locked meanwhile has left the rest to us.
         self.put_anonymous(frame);
         removed
+    }
+
+    /// Puts an isolated page back, to which the caller has a reference, and makes it volatile: whoever tried while it
+    /// was off the list was refused.
+    pub(super) fn restore_isolated(&self, frame: Frame) {
+        self.put_back(frame);
+        self.make_volatile(frame, 2);
     }
 
     /// Makes a page active if it was used since it came, or since reclaim saw it: it is being written, and

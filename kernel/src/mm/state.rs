@@ -279,6 +279,14 @@ impl Mm<'_> {
         self.with_state_change(frame, || self.leave_volatile(frame))
     }
 
+    /// As [`Mm::make_stable`], of a caller who has StateChange.
+    pub(super) fn make_stable_alone(&self, frame: Frame) -> Result<(), Discarded> {
+        if self.hinting() != Hinting::Full || !self.has(Guard::MakeStable) {
+            return Ok(());
+        }
+        self.leave_volatile(frame)
+    }
+
     /// Does what nobody may do at the same time as changing the page's state.
     pub(super) fn with_state_change<T>(&self, frame: Frame, work: impl FnOnce() -> T) -> T {
         let page = self.page(frame);

@@ -17,12 +17,27 @@ impl Mm<'_> {
         key::set(frame, key);
     }
 
-    /// Moves the change bit of a page that was just unmapped into Dirty, while the mapping's reference
-    /// still keeps the page.
+    /// Moves the change bit of a page, of which the caller has made an entry invalid that was writable, into
+    /// Dirty, and then does something else, as far as others see at the same time: who finds no mapping left
+    /// and Writable reset takes the bit for one from when the page was filled.
+    pub(super) fn transfer_change<T>(&self, frame: Frame, then: impl FnOnce() -> T) -> T {
+        if !self.has(Guard::CountWithChange) {
+            let outcome = then();
+            self.with_state_change(frame, || self.move_change(frame));
+            return outcome;
+        }
+        self.with_state_change(frame, || {
+            self.move_change(frame);
+            then()
+        })
+    }
+
+    /// The caller has StateChange, so the page does not become volatile meanwhile.
     ///
     /// The page is stable before the bit is reset: a potentially volatile page that looks clean may be
-    /// discarded.
-    pub(super) fn transfer_change(&self, frame: Frame) {
+    /// discarded. It is dirty only then: what somebody has stored until the bit is reset, who has another
+    /// mapping, is not clean because the page was written to its device before.
+    fn move_change(&self, frame: Frame) {
         let found = self.key(frame);
         if found & key::CHANGE == 0 {
             return;
@@ -31,9 +46,9 @@ impl Mm<'_> {
         if !self.has(Guard::ChangeOrder) {
             reset();
         }
-        if self.make_stable(frame).is_ok() {
-            self.page(frame).set(PageFlags::DIRTY);
+        if self.make_stable_alone(frame).is_ok() {
             reset();
+            self.page(frame).set(PageFlags::DIRTY);
         }
     }
 

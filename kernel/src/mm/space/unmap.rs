@@ -43,13 +43,14 @@ impl Mm<'_> {
 
     /// Counts a mapping less whose entry is invalid now; returns whether it was the last.
     pub(super) fn count_mapping_away(&self, frame: Frame, was_protected: bool) -> bool {
-        // From here on nobody accounts for the mapping's reference: the page cannot become volatile.
         let page = self.page(frame);
-        let was_last = page.remove_mapping();
-        if !was_protected && !page.flags().contains(PageFlags::ANON) {
-            self.transfer_change(frame);
+        // From then on nobody accounts for the mapping's reference: the page cannot become volatile.
+        let count = || page.remove_mapping();
+        if was_protected || page.flags().contains(PageFlags::ANON) {
+            count()
+        } else {
+            self.transfer_change(frame, count)
         }
-        was_last
     }
 
     /// Resets Writable if no mapping is left.
@@ -82,12 +83,8 @@ impl Mm<'_> {
     /// Makes a valid entry read-only; the caller has the table's lock.
     pub(super) fn protect_entry(&self, space: &Space, number: usize, frame: Frame) {
         space.tables.invalidate(number);
-        let page = self.page(frame);
-        if !page.flags().contains(PageFlags::ANON) {
-            // As in unmapping: while it is not counted, the page cannot become volatile.
-            page.remove_mapping();
-            self.transfer_change(frame);
-            page.add_mapping();
+        if !self.page(frame).flags().contains(PageFlags::ANON) {
+            self.transfer_change(frame, || ());
         }
         space.tables.map(number, frame, true);
     }

@@ -7,7 +7,7 @@
 use arch::Frame;
 use cmm::PageState;
 
-use super::super::{Area, Backing, GANG, Hinting, Lookup, PageFlags, StableRef};
+use super::super::{GANG, Hinting, Lookup, PageFlags, StableRef};
 use super::space::Device;
 use super::{Rig, key};
 
@@ -75,32 +75,20 @@ fn when_many_references_are_dropped() {
 }
 
 /// A page that is isolated from the LRU list stays stable when its user drops it. It is volatile when it
-/// has been put back: here by reclaim, which cannot take it because it is mapped writable.
+/// has been put back: here by reclaim, which did not take it because its user was still there.
 #[test]
 fn when_the_page_has_been_added_to_the_lru_list() {
     let rig = rig();
-    let area = Area {
-        start: 0,
-        pages: 1,
-        backing: Backing::File {
-            file: key(0).file,
-            first: 0,
-        },
-        writable: true,
-        shared: true,
-        locked: false,
-    };
-    let space = rig.mm.new_space(1, &[area]).unwrap();
-    assert_eq!(rig.mm.map_page(&space, 0, true), Ok(()));
-    let page = stable(&rig, 0);
+    let page = rig.fill(key(0), 1);
     let frame = page.frame();
     // As `isolate_victims` does.
     rig.mm.page(frame).get();
     rig.mm.lru.lock().remove(rig.mm.pages, frame);
+    assert!(!rig.mm.remove_unneeded(frame));
     drop(page);
     assert_eq!(rig.machine.state(frame), PageState::SR);
-    assert!(!rig.mm.reclaim_isolated(frame));
+    rig.mm.restore_isolated(frame);
     assert!(rig.flags(frame).contains(PageFlags::LRU));
-    assert_eq!(rig.machine.state(frame), PageState::PR);
-    rig.mm.end_space(&space);
+    assert_eq!(rig.machine.state(frame), PageState::VR);
+    rig.mm.put_page(frame);
 }
