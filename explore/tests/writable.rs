@@ -136,8 +136,7 @@ mod store_against_reclaim {
     }
 }
 
-/// 14. Two mappings of a page end while a third begins, and what was stored through one of them is known by the
-/// change bit alone.
+/// 14. Two mappings of a page end while a third begins; what was stored is known by the change bit alone.
 mod change_bit_against_a_mapping_that_begins {
     use super::*;
 

@@ -2,7 +2,7 @@
 //! on devices that do not.
 
 use libtest_mimic::{Failed, Trial};
-use xtask::events::{Host, HostGuest};
+use xtask::events::{Host, HostGuest, Status};
 
 use crate::check;
 use crate::files;
@@ -319,16 +319,30 @@ fn volatile_pages_are_kept_first() -> Verdict {
 }
 
 /// The guest whose page it is ends, and the other one goes on.
+///
+/// Where the page was overwritten before anybody has read it, by a disk, nobody misses it: its block is given up, and
+/// another block shows it.
 fn a_page_cannot_be_read() -> Verdict {
     // Little more room than is needed, so that every slot is used and read again and again.
     let room = ["--paging", "9M", "--passes", "2"];
-    let run = swapped(&[&room[..], &["--fail-read", "0200:1600"]].concat())?;
+    for block in ["0200:1600", "0200:800", "0200:2400", "0200:3200"] {
+        let run = swapped(&[&room[..], &["--fail-read", block]].concat())?;
+        if run.outcome.status == Status::Failed {
+            return ends_its_guest_alone(&run);
+        }
+        run.must_be_good()?;
+        check!(run.host()?.slots_retired <= 1, "{:?}", run.host());
+    }
+    Err("no page that cannot be read is missed".into())
+}
+
+fn ends_its_guest_alone(run: &Run) -> Verdict {
     run.must_fail(&["the paging device cannot read a page of it"])?;
     let host = run.host()?;
     let good = host
         .guests
         .iter()
-        .filter(|guest| guest.status == xtask::events::Status::Ok);
+        .filter(|guest| guest.status == Status::Ok);
     check!(
         good.count() == 1 && host.page_read_errors >= 2 && host.slots_retired == 1,
         "{host:?}"
