@@ -120,7 +120,15 @@ fn current() -> Arc<Thread> {
 
 /// Lets other threads run.
 pub fn yield_now() {
-    current().leave(Disposition::Runnable);
+    let thread = current();
+    thread.yields.fetch_add(1, Ordering::Relaxed);
+    thread.leave(Disposition::Runnable);
+}
+
+/// How often the thread that runs has let others run though it could have gone on.
+#[must_use]
+pub fn yields() -> u64 {
+    current().yields.load(Ordering::Relaxed)
 }
 
 /// Takes a tick that is due and lets others run if they should.

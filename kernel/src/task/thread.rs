@@ -77,6 +77,8 @@ pub struct Thread {
     pub(super) next: Mutex<Option<Arc<Self>>>,
     /// When it wants to wake up, in TOD units.
     wake_up: AtomicU64,
+    /// How often it let others run though it could have gone on.
+    pub(super) yields: AtomicU64,
 }
 
 // SAFETY: the stack belongs to whoever has set `on_cpu`; all else is behind locks and atomics.
@@ -217,6 +219,7 @@ fn start(stack: Stack, function: Box<dyn FnOnce() + Send>) -> Arc<Thread> {
         joiners: Mutex::new(Some(Queue::new())),
         next: Mutex::new(None),
         wake_up: AtomicU64::new(0),
+        yields: AtomicU64::new(0),
     });
     make_runnable(thread.clone());
     thread

@@ -396,20 +396,12 @@ fn pages() -> Verdict {
     arguments.extend(["--memory-disk", "--files", files::directory()]);
     let run = run(&arguments)?;
     run.must_be_good()?;
-    let tally = |wanted: &str| {
-        run.events.iter().find_map(|event| match event {
-            xtask::events::Event::Tally(tally) if tally.name.contains(wanted) => {
-                Some((tally.count, tally.events))
-            }
-            _ => None,
-        })
-    };
-    let (pairs, essa) = tally("half-full random churn").ok_or("no churn")?;
+    let (pairs, essa) = run.tally("half-full random churn")?;
     check!(
         essa > 0 && essa * 8 <= pairs,
         "{essa} ESSA in {pairs} pairs"
     );
-    let (possible, skipped) = tally("clears skipped").ok_or("no clears")?;
+    let (possible, skipped) = run.tally("clears skipped")?;
     check!(
         possible > 1000 && skipped == possible,
         "{skipped} of {possible}"

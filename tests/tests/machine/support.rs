@@ -299,6 +299,15 @@ impl Run {
         })
     }
 
+    /// How often something could have happened, and did, that a kernel tells under a name with these words.
+    pub(crate) fn tally(&self, wanted: &str) -> Result<(u64, u64), Failed> {
+        let told = self.events.iter().find_map(|event| match event {
+            Event::Tally(tally) if tally.name.contains(wanted) => Some((tally.count, tally.events)),
+            _ => None,
+        });
+        told.ok_or_else(|| format!("no kernel tells {wanted}").into())
+    }
+
     /// The host's outcome.
     pub(crate) fn host(&self) -> Result<&Host, Failed> {
         let host = self.events.iter().find_map(|event| match event {
