@@ -255,7 +255,7 @@ impl Host {
     pub fn next(&mut self, me: usize, id: Id, slice_end: &mut u64) -> Next {
         let is_within = self.go_on(id);
         self.attend(me, id.guest);
-        let now = clock::now();
+        let now = clock::now_resident();
         self.tend_operator(me, now);
         let guest = &mut self.guests[id.guest];
         let may_run = guest.end.is_none() && !guest.is_paused;
@@ -345,7 +345,7 @@ impl Host {
         class: Option<Class>,
         ran: u64,
     ) -> bool {
-        let began = clock::now();
+        let began = clock::now_resident();
         let mut machine = self.machine(id);
         let backend = machine.guest.backend;
         machine.guest.counters.exit_began = began;
@@ -354,7 +354,7 @@ impl Host {
         // Another CPU of it may have ended it meanwhile.
         let is_same = machine.guest.end.is_none() && backend.handle(&mut machine, class);
         // What is done for a guest is done in its time.
-        let now = clock::now();
+        let now = clock::now_resident();
         machine.charge(ran + (now - began));
         if is_same && self.goes_on(id, context, mask, now) {
             return true;

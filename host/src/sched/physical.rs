@@ -218,10 +218,10 @@ impl Worker {
                 if self.armed.load(Ordering::Relaxed) != until {
                     arm(until);
                 }
-                let begin = clock::now();
+                let begin = clock::now_resident();
                 // SAFETY: the virtual CPU is this one's now, and its space is loaded.
                 let class = unsafe { self.by.0.enter(&mut context, self.by.1) };
-                let ran = clock::now() - begin;
+                let ran = clock::now_resident() - begin;
                 in_all += ran;
                 // Now, for waiting for the lock lets other interruptions in.
                 run::handle_own(class);
