@@ -1,5 +1,6 @@
 //! All that the physical CPUs share, and the decisions about it.
 
+mod end;
 mod monitor;
 mod operator;
 mod paging;
@@ -24,7 +25,7 @@ use crate::paging::Pager;
 use crate::report;
 use crate::trace::{self, Kind};
 use crate::vcpu::backend::Backend as _;
-use crate::vcpu::{End, Place, Vcpu, Yield, interruption, signal};
+use crate::vcpu::{Place, Vcpu, Yield, interruption, signal};
 
 /// Length of a time slice, in TOD units: 10 ms.
 const SLICE: u64 = 10_000 * clock::UNITS_PER_MICROSECOND;
@@ -411,17 +412,6 @@ impl Host {
         }
     }
 
-    /// Ends a guest none of whose CPUs will run again.
-    fn conclude(&mut self, number: usize, now: u64) {
-        let guest = &self.guests[number];
-        if guest.end.is_none()
-            && let Some(end) = guest.conclusion(now)
-            && !(end == End::NothingToWaitFor && self.expects_news(number, now))
-        {
-            self.guests[number].finish(end);
-        }
-    }
-
     /// Acts on what has become pending for the CPUs of a guest, and on its end.
     fn attend(&mut self, me: usize, number: usize) {
         let guest = &mut self.guests[number];
@@ -455,41 +445,6 @@ impl Host {
             }
             // It looks itself before it is entered.
             Place::Queued | Place::Running(_) => {}
-        }
-    }
-
-    /// A guest has ended: its CPUs come out, and if nobody else is left or would get on, that is all.
-    fn end(&mut self, me: usize, number: usize) {
-        self.guests[number].is_end_known = true;
-        let lines = self.guests[number].console.all();
-        let guest = &self.guests[number];
-        let is_exhausted = guest.end == Some(End::MemoryExhausted);
-        if is_exhausted {
-            self.explain_exhaustion(number);
-        }
-        report::console(guest.id, &lines);
-        report::guest_end(guest);
-        self.fetch(me, number);
-        self.guests[number].memory.give_all(&mut self.pool);
-        self.look_after_those_who_expect_news(me);
-        if self.guests.iter().all(|guest| guest.is_end_known) {
-            self.is_over = true;
-            self.wake_all(me);
-        }
-    }
-
-    /// Says who holds what when a guest wants a frame that is not there.
-    fn explain_exhaustion(&self, number: usize) {
-        log::error!(
-            "guest {number} wants a page, and none of {} frames is free or can be taken",
-            self.pool.total()
-        );
-        if let Some(ledger) = &self.pool.ledger {
-            let (free, all) = (ledger.slots.free(), ledger.slots.total());
-            log::info!("{free} of {all} slots for paging are free");
-        }
-        for guest in &self.guests {
-            log::info!("guest {}: {}", guest.id, report::histogram(guest));
         }
     }
 
