@@ -12,24 +12,30 @@ pub use crate::tod::{Patience, UNITS_PER_MICROSECOND};
 /// QEMU's TCG ends with a failed assertion where this instruction finds its operand's page missing behind an addition
 /// or subtraction of logical operands, whose carry it has still to make a condition code of. A comparison in front
 /// makes another one, and a host may take the pages of a stack.
+#[inline]
 #[must_use]
 pub fn now() -> u64 {
-    let mut value = MaybeUninit::<u64>::uninit();
-    // SAFETY: compares a register with itself, and stores eight bytes into a local variable, which it initializes.
-    unsafe {
-        asm!("cr {at}, {at}", "stckf 0({at})", at = in(reg_addr) value.as_mut_ptr(), options(nostack));
-        value.assume_init()
-    }
+    read::<false>()
 }
 
 /// As [`now`], of a program whose storage is always there: one instruction less.
 #[inline]
 #[must_use]
 pub fn now_resident() -> u64 {
+    read::<true>()
+}
+
+#[inline]
+fn read<const RESIDENT: bool>() -> u64 {
     let mut value = MaybeUninit::<u64>::uninit();
-    // SAFETY: stores eight bytes into a local variable, which it initializes.
+    let at = value.as_mut_ptr();
+    // SAFETY: compares a register with itself, and stores eight bytes into a local variable, which it initializes.
     unsafe {
-        asm!("stckf 0({at})", at = in(reg_addr) value.as_mut_ptr(), options(nostack));
+        if RESIDENT {
+            asm!("stckf 0({at})", at = in(reg_addr) at, options(nostack));
+        } else {
+            asm!("cr {at}, {at}", "stckf 0({at})", at = in(reg_addr) at, options(nostack));
+        }
         value.assume_init()
     }
 }
