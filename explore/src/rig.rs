@@ -298,8 +298,8 @@ impl User {
         page.set_clean();
     }
 
-    /// Ends a space that shows the file's first page. When everybody has let that go whom it is to be had of, its
-    /// content, from wherever it is, must be this.
+    /// Ends a space that shows the file's first page, and has the host discard the page if it may. What the file holds
+    /// there then, in the cache or on the device, must be this.
     pub fn end_with(&self, space: &Arc<Space>, byte: u8) {
         self.mm.end_space(space);
         drop(self.mm.lookup_stable(KEY));

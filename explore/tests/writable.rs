@@ -1,7 +1,18 @@
 //! The races about pages with writable mappings: the flag Writable, and the change bit.
 
+use std::sync::Arc;
+
 use explore::{KEY, Rig, fails_without, holds, play};
-use kernel::mm::Guard;
+use kernel::mm::{Guard, Space};
+
+/// A space that shows a page which is in the cache, twice: two CPUs have it.
+fn prepared(rig: &Rig) -> (Arc<Space>, Arc<Space>) {
+    let space = rig.now(|cpu| {
+        drop(cpu.fill(KEY));
+        cpu.space(1, true)
+    });
+    (space.clone(), space)
+}
 
 /// 10. The change bit of a potentially volatile page moves while the host looks for clean pages.
 mod change_bit_of_a_potentially_volatile_page {
@@ -68,11 +79,7 @@ mod store_against_establishing_a_writable_entry {
     use super::*;
 
     fn scenario(rig: &Rig) {
-        let space = rig.now(|cpu| {
-            drop(cpu.fill(KEY));
-            cpu.space(1, true)
-        });
-        let its = space.clone();
+        let (space, its) = prepared(rig);
         play([
             rig.cpu(move |cpu| cpu.map(&space, 0, true)),
             rig.cpu(move |cpu| {
@@ -104,11 +111,7 @@ mod store_against_reclaim {
     use super::*;
 
     fn scenario(rig: &Rig) {
-        let space = rig.now(|cpu| {
-            drop(cpu.fill(KEY));
-            cpu.space(1, true)
-        });
-        let its = space.clone();
+        let (space, its) = prepared(rig);
         play([
             rig.cpu(move |cpu| cpu.store(&its, 0, 0x66)),
             rig.cpu(|cpu| _ = cpu.mm.shrink_cache()),
@@ -136,7 +139,7 @@ mod store_against_reclaim {
     }
 }
 
-/// 14. Two mappings of a page end while a third begins; what was stored is known by the change bit alone.
+/// 10, once more: two mappings of a page end while a third begins; what was stored is known by the change bit alone.
 mod change_bit_against_a_mapping_that_begins {
     use super::*;
 

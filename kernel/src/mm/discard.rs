@@ -23,10 +23,7 @@ impl Mm<'_> {
         self.leave_lru(frame);
         let slot = slot_of(page);
         self.leave_cache(frame);
-        if let Some(slot) = slot {
-            self.put_slot(slot);
-        }
-        self.put_page(frame);
+        self.put_share_of_cache(frame, slot);
         true
     }
 
@@ -56,11 +53,16 @@ impl Mm<'_> {
             }
             self.take_out_of_cache(&mut cache, frame);
         }
+        self.put_share_of_cache(frame, slot);
+        true
+    }
+
+    /// Drops what a cache had of a page that it has no more: its use of the slot, and its reference.
+    fn put_share_of_cache(&self, frame: Frame, slot: Option<u32>) {
         if let Some(slot) = slot {
             self.put_slot(slot);
         }
         self.put_page(frame);
-        true
     }
 
     /// Takes a page out of the page cache or the swap cache. The cache's reference is the caller's now, and

@@ -255,6 +255,12 @@ impl Mm<'_> {
         }
     }
 
+    /// Whether no page is ever volatile, or that is left out of account.
+    #[inline]
+    fn are_all_stable(&self) -> bool {
+        self.hinting() != Hinting::Full || !self.has(Guard::MakeStable)
+    }
+
     /// Makes a page stable. The caller took a reference before, of which no make_volatile knows.
     ///
     /// # Errors
@@ -262,7 +268,7 @@ impl Mm<'_> {
     // Where nothing is hinted, this is two instructions in a page-cache hit.
     #[inline]
     pub(super) fn make_stable(&self, frame: Frame) -> Result<(), Discarded> {
-        if self.hinting() != Hinting::Full || !self.has(Guard::MakeStable) {
+        if self.are_all_stable() {
             return Ok(());
         }
         self.make_stable_hinted(frame)
@@ -281,7 +287,7 @@ impl Mm<'_> {
 
     /// As [`Mm::make_stable`], of a caller who has StateChange.
     pub(super) fn make_stable_alone(&self, frame: Frame) -> Result<(), Discarded> {
-        if self.hinting() != Hinting::Full || !self.has(Guard::MakeStable) {
+        if self.are_all_stable() {
             return Ok(());
         }
         self.leave_volatile(frame)

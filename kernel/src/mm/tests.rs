@@ -27,7 +27,7 @@ use arch::sim::{self, Entered, Machine};
 use arch::{Frame, storage};
 use cmm::{PageState, Usage};
 
-use super::{Hinting, Key, Mm, Page, PageFlags, StableRef};
+use super::{Area, Backing, Hinting, Key, Mm, Page, PageFlags, StableRef};
 
 /// A simulated machine, entered, and a memory manager for it.
 struct Rig {
@@ -105,4 +105,19 @@ impl Rig {
 
 const fn key(index: u32) -> Key {
     Key { file: 7, index }
+}
+
+/// So many pages at the beginning of a space that show the file's first ones to all who map them.
+const fn shared_area(pages: usize) -> Area {
+    Area {
+        start: 0,
+        pages,
+        backing: Backing::File {
+            file: key(0).file,
+            first: 0,
+        },
+        writable: true,
+        shared: true,
+        locked: false,
+    }
 }

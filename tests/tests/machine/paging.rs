@@ -320,8 +320,7 @@ fn volatile_pages_are_kept_first() -> Verdict {
 
 /// The guest whose page it is ends, and the other one goes on.
 ///
-/// Where the page was overwritten before anybody has read it, by a disk, nobody misses it: its block is given up, and
-/// another block shows it.
+/// Where nobody reads the page again, as when a disk overwrites it, nobody misses it: another block shows it.
 fn a_page_cannot_be_read() -> Verdict {
     // Little more room than is needed, so that every slot is used and read again and again.
     let room = ["--paging", "9M", "--passes", "2"];

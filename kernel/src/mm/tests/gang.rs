@@ -1,7 +1,7 @@
 //! Several pages at a time.
 
-use super::super::{Area, Backing, GANG, Hinting, Key, PageFlags, Store, StoreError};
-use super::{Rig, key};
+use super::super::{GANG, Hinting, Key, PageFlags, Store, StoreError};
+use super::{Rig, key, shared_area};
 use arch::Frame;
 use cmm::PageState;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -145,18 +145,7 @@ fn a_discarded_page_of_a_writable_mapping_is_not_written_back() {
     let rig = Rig::new(64, Hinting::Full);
     let device: &Device = Box::leak(Box::new(Device(AtomicU32::new(0))));
     rig.mm.set_store(device);
-    let area = Area {
-        start: 0,
-        pages: 2,
-        backing: Backing::File {
-            file: key(0).file,
-            first: 0,
-        },
-        writable: true,
-        shared: true,
-        locked: false,
-    };
-    let space = rig.mm.new_space(2, &[area]).unwrap();
+    let space = rig.mm.new_space(2, &[shared_area(2)]).unwrap();
     for index in 0..2 {
         rig.fill_and_leave(key(index));
         assert_eq!(rig.mm.map_page(&space, index as usize, true), Ok(()));

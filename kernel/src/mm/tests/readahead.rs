@@ -9,7 +9,7 @@ use cmm::PageState;
 use super::super::{
     Filling, Hinting, Key, Lookup, MapError, OutOfMemory, PageFlags, StableRef, Wanted,
 };
-use super::{Rig, key};
+use super::{Rig, key, shared_area};
 
 /// Pages of the file.
 const END: u32 = 200;
@@ -280,7 +280,7 @@ fn pages_ahead_are_read_again_after_a_truncation() {
 
 #[test]
 fn a_mapped_file_is_read_ahead_as_far_as_its_store_says() {
-    use super::super::{Area, Backing, Store, StoreError};
+    use super::super::{Area, Store, StoreError};
     struct Pages;
     impl Store for Pages {
         fn read(&self, key: Key, to: arch::Frame) -> Result<(), StoreError> {
@@ -301,15 +301,8 @@ fn a_mapped_file_is_read_ahead_as_far_as_its_store_says() {
     let rig = Rig::new(32, Hinting::Full);
     rig.mm.set_store(&Pages);
     let area = Area {
-        start: 0,
-        pages: 8,
-        backing: Backing::File {
-            file: key(0).file,
-            first: 0,
-        },
         writable: false,
-        shared: true,
-        locked: false,
+        ..shared_area(8)
     };
     let space = rig.mm.new_space(8, &[area]).unwrap();
     assert_eq!(rig.mm.map_page(&space, 0, false), Ok(()));

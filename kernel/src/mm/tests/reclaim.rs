@@ -1,9 +1,9 @@
 use arch::translation;
 use cmm::Usage;
 
-use super::super::{Area, Backing, Hinting, Lookup, PageFlags};
+use super::super::{Hinting, Lookup, PageFlags};
 use super::space::Device;
-use super::{Rig, key};
+use super::{Rig, key, shared_area};
 
 #[test]
 fn a_full_cache_makes_room_and_loses_what_was_not_used_lately() {
@@ -60,18 +60,7 @@ fn a_page_goes_that_is_mapped_to_be_written_when_the_device_has_it() {
     const FRAMES: usize = 24;
     let rig = Rig::new(FRAMES, Hinting::Full);
     rig.mm.set_store(&Device);
-    let area = Area {
-        start: 0,
-        pages: PAGES,
-        backing: Backing::File {
-            file: key(0).file,
-            first: 0,
-        },
-        writable: true,
-        shared: true,
-        locked: false,
-    };
-    let space = rig.mm.new_space(PAGES, &[area]).unwrap();
+    let space = rig.mm.new_space(PAGES, &[shared_area(PAGES)]).unwrap();
     for page in 0..PAGES {
         assert_eq!(rig.mm.map_page(&space, page, true), Ok(()));
         translation::store(space.tables(), page, 0, 1).unwrap();

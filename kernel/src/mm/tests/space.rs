@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arch::translation;
 use arch::{Frame, PAGE_SIZE, storage};
 
-use super::super::{Area, Backing, Hinting, Key, Space, Store, StoreError};
-use super::{Rig, key};
+use super::super::{Area, Hinting, Key, Space, Store, StoreError};
+use super::{Rig, key, shared_area};
 
 /// Pages of the file that is mapped.
 const PAGES: usize = 4;
@@ -34,15 +34,8 @@ pub(super) fn rig(shared: bool) -> (Rig, Arc<Space>) {
         rig.fill_and_leave(key(index as u32));
     }
     let area = Area {
-        start: 0,
-        pages: PAGES,
-        backing: Backing::File {
-            file: key(0).file,
-            first: 0,
-        },
-        writable: true,
         shared,
-        locked: false,
+        ..shared_area(PAGES)
     };
     let space = rig.mm.new_space(PAGES, &[area]).unwrap();
     (rig, space)
@@ -100,18 +93,7 @@ fn the_last_unmap_of_a_writable_page_reads_the_key_and_resets_a_change() {
         let cost = rig.cost(|| rig.mm.unmap_range(&space, 0..1).unwrap());
         // Only what was written is made stable, and has its change bit reset.
         assert_eq!(cost, if changed { (1, 2) } else { (0, 1) });
-        let area = Area {
-            start: 0,
-            pages: 1,
-            backing: Backing::File {
-                file: key(0).file,
-                first: 0,
-            },
-            writable: true,
-            shared: true,
-            locked: false,
-        };
-        rig.mm.map_area(&space, area).unwrap();
+        rig.mm.map_area(&space, shared_area(1)).unwrap();
     }
 }
 
