@@ -5,10 +5,13 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arch::sigp::{self, Answer, Order};
-use arch::{PswMask, cpu};
+use arch::{PswMask, clock, cpu};
 
 /// How often a CPU looks before it waits: about as long as the emulation of an instruction takes.
 const PATIENCE: u32 = 100;
+
+/// How long a CPU that gives way leaves the lock to one that has to be woken first, in TOD units: 500 us.
+const TURN: u64 = 500 * clock::UNITS_PER_MICROSECOND;
 
 /// Nobody has a lock, or somebody.
 const FREE: u32 = 0;
@@ -75,14 +78,17 @@ impl<T> Lock<T> {
     }
 
     /// Gives the lock up and takes it again, behind somebody who waits for it.
+    // Who waits may have to be woken first, which takes longer than anything else here: without that time, a CPU
+    // that gives way often would have the lock again each time, and others none of their turns.
     #[inline(never)]
     pub fn give_way(&self, guard: Guard<'_, T>) -> Guard<'_, T> {
         let is_wanted = self.waiting.load(Ordering::Relaxed) != 0;
         drop(guard);
-        let mut patience = if is_wanted { PATIENCE } else { 0 };
-        while patience > 0 && self.is_held.load(Ordering::Relaxed) == FREE {
-            patience -= 1;
-            core::hint::spin_loop();
+        if is_wanted {
+            let until = clock::now() + TURN;
+            while self.is_held.load(Ordering::Relaxed) == FREE && clock::now() < until {
+                core::hint::spin_loop();
+            }
         }
         self.lock()
     }
