@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use super::is_chosen;
 use crate::cli::MutantsOptions;
 use crate::workspace::{self, find_program};
-use crate::{failure, process};
+use crate::{failure, process, toolchain};
 
 /// The list, from the root: rows of a mutant, as it is printed but for its line, and the reason.
 const LIST: &str = "docs/mutants.md";
@@ -33,6 +33,9 @@ const PLACES: [(&str, &[&str]); 3] = [
 ];
 /// Exit status of `cargo mutants` when some were not noticed, or took too long.
 const SOME_LEFT: [i32; 2] = [2, 3];
+
+/// What runs tests: with so many seconds of CPU time, several times what any of them takes.
+const LIMIT: &str = "prlimit --cpu=25";
 
 /// A mutant without its line and column, which change with whatever is in front of it.
 fn place(line: &str) -> Option<String> {
@@ -92,6 +95,9 @@ pub(crate) fn command(options: &MutantsOptions) -> Result<()> {
 }
 
 /// What no test of a package notices.
+///
+/// A test without end is one that has noticed. It is stopped by the CPU time that it uses: on a busy machine a good one may
+/// take longer by the clock.
 fn survivors(
     root: &Path,
     package: &str,
@@ -101,10 +107,12 @@ fn survivors(
     let out = workspace::target().join("mutants").join(package);
     let out = root.join(out);
     fs::create_dir_all(&out)?;
+    let triple = toolchain::host_triple().replace('-', "_").to_uppercase();
     let mut command = Command::new("cargo");
     process::sanitize(&mut command);
     command
         .current_dir(root)
+        .env(format!("CARGO_TARGET_{triple}_RUNNER"), LIMIT)
         .args(["mutants", "--package", package, "--no-shuffle", "--output"]);
     command.arg(&out);
     let chosen = options.file.iter().map(String::as_str);
@@ -120,7 +128,6 @@ fn survivors(
     if !is_good {
         bail!("cargo mutants failed on {package}: it has said why");
     }
-    // Those by which a test has no end are in another file: that is noticed.
     let missed = fs::read_to_string(out.join("mutants.out/missed.txt")).unwrap_or_default();
     Ok(missed.lines().filter_map(place).collect())
 }

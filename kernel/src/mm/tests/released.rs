@@ -99,6 +99,9 @@ fn a_discarded_page_that_waited_for_sign_off_is_released() {
     rig.machine.evict(frame);
     assert!(matches!(rig.mm.lookup_stable(key(0)), Lookup::WasDiscarded));
     assert_eq!(rig.mm.sign_off_stats().waiting(), 1);
+    let account = rig.mm.account();
+    assert_eq!(account.waiting, 1);
+    assert!(account.is_complete(), "{account}");
     assert!(!rig.flags(frame).contains(PageFlags::FREE));
     let before = rig.essa_count();
     for cpu in [0, 1, 0] {
