@@ -104,7 +104,7 @@ impl GuestMemory {
         if self.keeps(state) && self.keep_volatile(pool, page) {
             return true;
         }
-        self.evict_run(pool, &[page], state) == 1
+        self.evict_run(pool, &[page], state)
     }
 
     /// Whether pages of a state go to expanded storage before they are discarded.
@@ -113,23 +113,21 @@ impl GuestMemory {
     }
 
     /// As [`GuestMemory::evict`] for each of some pages of one state, at most a batch: their users are told of all at
-    /// once. Pinned ones stand in the queue again. Returns how many were not.
-    fn evict_run(&mut self, pool: &mut FramePool, pages: &[u32], state: PageState) -> usize {
+    /// once. Pinned ones stand in the queue again. Returns whether there was none.
+    fn evict_run(&mut self, pool: &mut FramePool, pages: &[u32], state: PageState) -> bool {
         let pinned = self.notifiers.invalidate_batch(pages, Right::Content);
         if pinned == 0 {
             self.discard(pool, pages, state);
-            return pages.len();
+            return true;
         }
-        let mut taken = 0;
         for (at, page) in pages.iter().enumerate() {
             if pinned >> at & 1 == 0 {
                 self.discard(pool, &[*page], state);
-                taken += 1;
             } else {
                 self.requeue(*page);
             }
         }
-        taken
+        false
     }
 
     /// Drops discardable pages of one state that nobody uses any more.

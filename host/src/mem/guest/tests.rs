@@ -1,5 +1,10 @@
 //! What is taken from a page is taken from all who use it.
 
+mod access;
+mod discard;
+mod keys;
+mod paging;
+
 use arch::sim::{Hinting as Installed, Machine};
 use arch::storage;
 
