@@ -219,6 +219,12 @@ mod tests {
     }
 
     #[test]
+    fn an_area_without_pages_is_none() {
+        let empty = Area { pages: 0, ..AREA };
+        assert_eq!(in_order([empty].into_iter(), 64).unwrap(), []);
+    }
+
+    #[test]
     fn what_lies_outside_stays() {
         assert_eq!(changed(&[AREA], &(0..10), &|_| None).unwrap(), [AREA]);
         assert_eq!(changed(&[AREA], &(0..30), &|_| None).unwrap(), []);

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use arch::Frame;
+use arch::{Frame, sim};
 
 use super::super::Hinting;
 use super::{Rig, key};
@@ -70,6 +70,21 @@ fn inflating_reclaims_and_leaves_enough() {
     assert_eq!(all.len(), 2048 - LEFT);
     assert_eq!(rig.mm.free_page_count() + rig.mm.cached_page_count(), LEFT);
     assert!(rig.mm.stats.reclaimed.get() >= 1488);
+}
+
+/// They are in no block, and where the cache is empty nothing else calls them back.
+#[test]
+fn pages_that_other_cpus_have_at_hand_go_into_the_balloon() {
+    let rig = Rig::new(1025, Hinting::Off);
+    let mut pages: Vec<_> = core::iter::from_fn(|| rig.mm.allocate_page()).collect();
+    for cpu in 1..=9 {
+        sim::become_cpu(cpu);
+        pages
+            .drain(..64)
+            .for_each(|page| rig.mm.free_allocated(page));
+    }
+    sim::become_cpu(0);
+    assert_eq!(inflate(&rig, usize::MAX).len(), 9 * 64 - LEFT);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arch::translation;
+use arch::translation::{self, UserFault};
 use arch::{Frame, PAGE_SIZE, storage};
 
 use super::super::{Area, Hinting, Key, Space, Store, StoreError};
@@ -119,4 +119,54 @@ fn pages_of_a_file_that_was_locked_in_memory_stay_stable() {
     drop(rig.mm.lookup_stable(key(3)));
     drop(rig.fill(key(3), 1));
     assert_eq!(rig.discarded(), 0, "other pages of the file, too");
+}
+
+#[test]
+fn a_child_locks_nothing_in_memory() {
+    let (rig, space) = rig(false);
+    rig.mm.lock_range(&space, 0..PAGES).unwrap();
+    let child = rig.mm.copy_space(&space).unwrap();
+    let locked = |space: &Space| {
+        space
+            .areas()
+            .iter()
+            .map(|area| area.locked)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((locked(&space), locked(&child)), (vec![true], vec![false]));
+}
+
+#[test]
+fn a_copy_leaves_the_parent_the_right_to_write_what_is_shared() {
+    let (rig, space) = rig(true);
+    rig.mm.map_page(&space, 0, true).unwrap();
+    let child = rig.mm.copy_space(&space).unwrap();
+    assert_eq!(translation::store(space.tables(), 0, 0, 7), Ok(()));
+    assert_eq!(
+        translation::store(child.tables(), 0, 0, 7),
+        Err(UserFault::Protected)
+    );
+}
+
+#[test]
+fn what_the_parent_may_not_write_costs_a_copy_nothing() {
+    let (rig, space) = rig(false);
+    for page in 0..PAGES {
+        rig.mm.map_page(&space, page, false).unwrap();
+    }
+    let cost = rig.cost(|| drop(rig.mm.copy_space(&space).unwrap()));
+    assert_eq!(cost, (0, 0));
+}
+
+#[test]
+fn each_shared_memory_has_a_number_of_its_own() {
+    let rig = Rig::new(32, Hinting::Full);
+    let numbers = [(); 3].map(|()| rig.mm.new_shared_memory());
+    let is_memory = |file| Key { file, index: 0 }.is_shared_memory();
+    assert!(numbers.into_iter().all(is_memory));
+    assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2]);
+    assert!(
+        !is_memory(key(0).file) && !is_memory(Key::SWAP),
+        "files are on devices"
+    );
 }
