@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use arch::sigp::{self, Answer, Order};
+use arch::sigp::{self, Answer};
 use arch::{PswMask, clock, cpu};
 
 /// How often a CPU looks before it waits: about as long as the emulation of an instruction takes.
@@ -120,8 +120,7 @@ fn next_after(own: u16, waiting: u64) -> u16 {
 /// Sends a CPU an emergency signal: it comes out of its guest, or stops waiting.
 #[inline]
 pub fn signal(cpu: u16) {
-    // SAFETY: all CPUs of the host handle emergency signals, by looking at what there is to do.
-    while unsafe { sigp::signal(cpu, Order::EmergencySignal, 0) } == Answer::Busy {}
+    while sigp::emergency_signal(cpu) == Answer::Busy {}
 }
 
 /// The right to use what a lock protects.

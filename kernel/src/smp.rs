@@ -8,7 +8,7 @@ pub mod hotplug;
 mod start;
 
 use arch::handler::{self, external};
-use arch::sigp::{self, Order};
+use arch::sigp;
 use arch::{clock, diagnose};
 use spin::Once;
 
@@ -45,14 +45,13 @@ fn install_handlers() {
 
 /// Ends the wait of a CPU, or its next one, because there is a thread to run.
 pub fn wake(cpu: &Cpu) {
-    // SAFETY: the handler does nothing. Where a call is pending already, that one wakes.
-    unsafe { sigp::signal(cpu.address, Order::ExternalCall, 0) };
+    // Where a call is pending already, that one wakes.
+    sigp::external_call(cpu.address);
 }
 
 /// Ends the wait of a CPU, or its next one, because something is asked of the CPU itself.
 fn alert(cpu: &Cpu) {
-    // SAFETY: the handler does nothing.
-    unsafe { sigp::signal(cpu.address, Order::EmergencySignal, 0) };
+    sigp::emergency_signal(cpu.address);
 }
 
 /// Waits a little for another CPU: a bounded spin, then this one's time slice goes to who needs it.

@@ -109,6 +109,19 @@ pub unsafe fn signal_patiently(cpu: u16, order: Order, parameter: u32, patience:
     }
 }
 
+/// Makes an external call pending for a CPU, which is woken by it if it waits. [`Answer::Status`] says that one is
+/// pending already.
+pub fn external_call(cpu: u16) -> Answer {
+    // SAFETY: it interrupts a CPU only that is enabled for it, and who enables a CPU has a handler.
+    unsafe { signal(cpu, Order::ExternalCall, 0) }
+}
+
+/// Makes an emergency signal of this CPU pending for a CPU, which is woken by it if it waits.
+pub fn emergency_signal(cpu: u16) -> Answer {
+    // SAFETY: it interrupts a CPU only that is enabled for it, and who enables a CPU has a handler.
+    unsafe { signal(cpu, Order::EmergencySignal, 0) }
+}
+
 /// The status of a CPU; `None` if it does not answer.
 fn sense(cpu: u16) -> Option<u32> {
     // SAFETY: sensing changes nothing.

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use arch::control::{self, cr0};
 use arch::handler::{self, external};
-use arch::sigp::{self, Order};
+use arch::sigp;
 use arch::{Absolute, PswMask, cpu, diagnose, lowcore_field};
 
 use super::block::{self as sccb, Block, Machine};
@@ -154,8 +154,7 @@ fn on_service_signal() {
         && let Some(owner) = owner.checked_sub(1)
     {
         // It waits for the interruption that this CPU has taken.
-        // SAFETY: who is interrupted in its wait looks again.
-        unsafe { sigp::signal(owner as u16, Order::EmergencySignal, 0) };
+        sigp::emergency_signal(owner as u16);
     }
 }
 
