@@ -103,3 +103,34 @@ impl CacheHash {
         link.store(page.chain.swap(NOWHERE, Relaxed), Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The most of some keys that share a bucket.
+    fn longest_chain(keys: impl ExactSizeIterator<Item = Key>) -> usize {
+        let buckets = keys.len();
+        let mut chains = vec![0; buckets];
+        keys.for_each(|key| chains[key.bucket(buckets)] += 1);
+        chains.into_iter().max().expect("there are some")
+    }
+
+    /// Of as many keys as there are buckets, thrown at random, eight or so would be in the fullest one.
+    #[test]
+    fn pages_of_a_file_and_files_of_one_page_spread_well() {
+        let pages = |file| (0..4096).map(move |index| Key { file, index });
+        for file in [0, 1, 7, 0x8000_0000, Key::SWAP] {
+            assert!(longest_chain(pages(file)) <= 8, "{file:#x}");
+        }
+        let files = |index| (0..4096).map(move |file| Key { file, index });
+        for index in [0, 1, 100] {
+            assert!(longest_chain(files(index)) <= 8, "{index}");
+        }
+        let both = (0..4096_u32).map(|number| Key {
+            file: number / 64,
+            index: number % 64,
+        });
+        assert!(longest_chain(both) <= 8);
+    }
+}

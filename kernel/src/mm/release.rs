@@ -132,19 +132,17 @@ impl Mm<'_> {
         }
     }
 
-    /// Makes this CPU's batch volatile as it is.
-    pub(super) fn empty_batch(&self, cpu: usize) -> usize {
+    /// Makes a CPU's batch volatile as it is.
+    pub(super) fn empty_batch(&self, cpu: usize) {
         let batch = core::mem::take(&mut *self.pending.0[cpu].lock());
         self.release_all(&batch);
-        batch.len()
     }
 
-    /// As [`Mm::empty_batch`], of all CPUs: memory is short. Returns how many pages that were.
-    pub(super) fn empty_all_batches(&self) -> usize {
-        if self.release_batch.load(Relaxed) == 0 {
-            return 0;
+    /// As [`Mm::empty_batch`], of all CPUs: memory is short.
+    pub(super) fn empty_all_batches(&self) {
+        if self.release_batch.load(Relaxed) != 0 {
+            (0..MOST_CPUS).for_each(|cpu| self.empty_batch(cpu));
         }
-        (0..MOST_CPUS).map(|cpu| self.empty_batch(cpu)).sum()
     }
 
     /// Pages in the batches of all CPUs.

@@ -42,7 +42,7 @@ pub(super) struct SignOff {
     /// Pages by the CPU that found them discarded.
     lists: [Mutex<List>; MOST_CPUS],
     rounds: Mutex<Rounds>,
-    /// Whether any page waits in the rounds, or some CPU has yet to sign off: a tick looks here first.
+    /// Whether some CPU has yet to sign off, and pages wait in the rounds: a tick looks here first.
     active: AtomicBool,
     /// CPUs that have yet to sign off: what the rounds say, to be read without their lock.
     awaited: AtomicU64,
@@ -198,7 +198,8 @@ impl Mm<'_> {
             sign_off.active.store(true, Ordering::SeqCst);
             rounds.gather.append(self.pages, &mut own);
             let done = rounds.sign_off(cpu, || sign_off.others(), self.pages);
-            let active = rounds.waiting_for != 0 || rounds.gather.len() > 0;
+            // No page waits in the rounds but for these.
+            let active = rounds.waiting_for != 0;
             sign_off.active.store(active, Ordering::SeqCst);
             sign_off
                 .awaited

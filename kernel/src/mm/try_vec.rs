@@ -34,3 +34,15 @@ pub fn collect<T>(all: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>, OutOf
     vector.extend(all);
     Ok(vector)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_there_is_room_for_is_there_and_all_else_is_an_error() {
+        assert!(with_capacity::<u64>(5).unwrap().capacity() >= 5);
+        assert_eq!(collect([3, 1, 2].into_iter()), Ok(vec![3, 1, 2]));
+        assert_eq!(with_capacity::<u64>(usize::MAX), Err(OutOfMemory));
+    }
+}

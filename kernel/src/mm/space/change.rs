@@ -20,7 +20,7 @@ impl Mm<'_> {
     /// Moves the change bit of a page, of which the caller has made an entry invalid that was writable, into
     /// Dirty, and then does something else, as far as others see at the same time: who finds no mapping left
     /// and Writable reset takes the bit for one from when the page was filled.
-    pub(super) fn transfer_change<T>(&self, frame: Frame, then: impl FnOnce() -> T) -> T {
+    pub(in crate::mm) fn transfer_change<T>(&self, frame: Frame, then: impl FnOnce() -> T) -> T {
         if !self.has(Guard::CountWithChange) {
             let outcome = then();
             self.with_state_change(frame, || self.move_change(frame));

@@ -261,7 +261,7 @@ impl Mm<'_> {
     ///
     /// # Errors
     /// The page was removed from its cache meanwhile: it must not be mapped.
-    fn establish(
+    pub(in crate::mm) fn establish(
         &self,
         space: &Space,
         number: usize,

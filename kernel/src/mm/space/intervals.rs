@@ -190,6 +190,40 @@ mod tests {
         found
     }
 
+    /// Looks at a tree node by node; returns its highest priority and its end.
+    fn check(link: &Link<(u64, u64)>) -> (u64, u64) {
+        let Some(node) = link else {
+            return (0, 0);
+        };
+        let below = [&node.left, &node.right].map(check);
+        let priority = below[0].0.max(below[1].0);
+        assert!(priority <= node.priority, "the higher one is on top");
+        let end = node.interval.1.max(below[0].1).max(below[1].1);
+        assert_eq!(node.end, end);
+        (node.priority, end)
+    }
+
+    #[test]
+    fn it_is_a_heap_however_it_has_grown_and_shrunk() {
+        let mut tree = Tree::new();
+        let interval = |number: u64| (number * 37 % 64, number * 37 % 64 + number % 11);
+        for number in 0..64 {
+            tree.insert(Node::new(interval(number)));
+            check(&tree.root);
+        }
+        for number in (0..64).step_by(2) {
+            assert!(tree.remove(&interval(number)).is_some());
+            check(&tree.root);
+        }
+    }
+
+    /// The published generator: it comes to a number twice only when it has come to all others.
+    #[test]
+    fn its_numbers_are_those_of_xorshift() {
+        let second = xorshift(88_172_645_463_325_252);
+        assert_eq!(second, 8_748_534_153_485_358_512);
+    }
+
     #[test]
     fn it_finds_what_a_look_at_all_finds() {
         let (mut tree, mut all, mut random) = (Tree::new(), Vec::new(), 7);

@@ -53,6 +53,7 @@ fn a_copy_from_a_discarded_page_fails_and_removes_it() {
         PageState::VR,
         "a lookup alone leaves it volatile"
     );
+    assert_eq!(page.page_state(), Some(PageState::VR));
     let mut byte = [0];
     assert_eq!(page.try_read(9, &mut byte), Ok(()));
     assert_eq!(byte, [0xa5]);
@@ -61,6 +62,29 @@ fn a_copy_from_a_discarded_page_fails_and_removes_it() {
     assert!(rig.mm.lookup_no_discard(key(0)).is_none());
     assert_eq!(rig.mm.stats.discard_faults.get(), 1);
     assert_eq!(rig.machine.discard_faults(), 1);
+}
+
+/// A page that is there and not in storage: something is wrong with what the kernel thinks of it.
+#[test]
+#[should_panic(expected = "a copy from")]
+fn a_copy_that_fails_for_any_other_reason_is_fatal() {
+    let rig = Rig::new(32, Hinting::Full);
+    let frame = rig.fill_and_leave(key(0));
+    let page = rig.mm.lookup_no_discard(key(0)).unwrap();
+    let _ = rig.mm.hint_unused(frame);
+    rig.machine.evict(frame);
+    let _ = page.try_read(0, &mut [0]);
+}
+
+#[test]
+fn a_page_whose_content_its_file_has_again_becomes_volatile() {
+    let rig = Rig::new(32, Hinting::Full);
+    let page = rig.fill(key(0), 1);
+    let frame = page.frame();
+    page.set_dirty();
+    page.set_clean();
+    drop(page);
+    assert_eq!(rig.machine.state(frame), PageState::VR);
 }
 
 /// Two users notice the discard; the page leaves the cache once, and is freed with the last of them.
@@ -130,6 +154,15 @@ fn the_rest_of_a_page_reads_as_zero_cleared_or_not() {
         assert_eq!(page[..700], [0xcc; 700]);
         assert_eq!(page[700..], [0; PAGE_SIZE - 700]);
     }
+}
+
+#[test]
+fn of_a_page_that_was_written_to_its_end_nothing_is_left_to_clear() {
+    let rig = Rig::new(32, Hinting::Full);
+    rig.machine.evict_all();
+    let mut filling = rig.mm.begin_fill(key(0)).ok().expect("there is memory");
+    filling.clear_behind(PAGE_SIZE, PAGE_SIZE);
+    assert_eq!(rig.mm.stats.clears_skipped.get(), 0);
 }
 
 /// Files that can be told apart at every byte.

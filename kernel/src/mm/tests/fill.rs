@@ -1,10 +1,15 @@
 //! Two who want the same page that nobody has read so far.
 
+use std::sync::OnceLock;
 use std::thread;
 
+use arch::Frame;
 use cmm::{PageState, Usage};
 
-use super::super::{Hinting, Lookup, NotBegun, PageFlags, StableRef};
+use super::super::{
+    Area, Hinting, Key, Lookup, Mm, NotBegun, PageFlags, StableRef, Store, StoreError,
+};
+use super::space::Device;
 use super::{Rig, key};
 
 /// Begins to fill a page and waits until somebody else wants it, too; then ends it. Returns what the
@@ -88,4 +93,35 @@ fn who_waits_for_a_page_that_is_discarded_meanwhile_gets_a_whole_one() {
         }
         rig.mm.truncate(key(0).file, 0..1);
     }
+}
+
+/// A store under which a file is truncated whenever something is read.
+#[derive(Default)]
+struct Truncating(OnceLock<&'static Mm<'static>>);
+
+impl Store for Truncating {
+    fn read(&self, key: Key, to: Frame) -> Result<(), StoreError> {
+        let mm = self.0.get().expect("the test has set it");
+        mm.truncate(super::key(0).file, 0..1);
+        Device.read(key, to)
+    }
+
+    fn write(&self, key: Key, from: Frame) -> Result<(), StoreError> {
+        Device.write(key, from)
+    }
+}
+
+#[test]
+fn no_truncation_keeps_a_page_from_being_swapped_in() {
+    let rig = Rig::new(32, Hinting::Full);
+    let store: &Truncating = Box::leak(Box::default());
+    assert!(store.0.set(rig.mm).is_ok());
+    rig.mm.set_store(store);
+    rig.mm.add_swap(8).unwrap();
+    let space = rig.mm.new_space(1, &[Area::memory(0, 1)]).unwrap();
+    rig.mm.map_page(&space, 0, true).unwrap();
+    while rig.mm.shrink_cache() > 0 {}
+    assert!(space.tables().get(0).slot().is_some());
+    assert_eq!(rig.mm.map_page(&space, 0, false), Ok(()));
+    assert_eq!(rig.mm.stats.swapped_in.get(), 1);
 }

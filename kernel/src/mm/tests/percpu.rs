@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::super::buddy::PageAllocation;
 use super::super::{Hinting, MAX_ORDER, PAGE_BATCH, PageFlags, frames};
-use super::Rig;
 use super::buddy::check_zero;
+use super::{Rig, key};
 use crate::work::page_churn::{Churn, Turn};
 
 const CPUS: usize = 3;
@@ -222,6 +222,23 @@ fn what_fits_on_a_list_is_never_hinted() {
         }
     }
     assert_eq!(rig.essa_count(), before);
+}
+
+/// A page that may be volatile has to be set to some state when it is freed: to stable if it is going to be used soon.
+#[test]
+fn a_volatile_page_is_freed_stable_while_the_list_is_at_most_half_full() {
+    for (listed, usage) in [(0, Usage::Stable), (32, Usage::Stable), (33, Usage::Unused)] {
+        let rig = Rig::new(256, Hinting::Full);
+        let pages: Vec<_> = (0..listed).map_while(|_| rig.mm.allocate_page()).collect();
+        let frame = rig.fill_and_leave(key(0));
+        rig.mm.drain_page_list();
+        pages
+            .into_iter()
+            .for_each(|page| rig.mm.free_allocated(page));
+        assert_eq!(rig.mm.listed_page_count(), listed);
+        rig.mm.truncate(key(0).file, 0..1);
+        assert_eq!(rig.machine.state(frame).usage(), usage, "{listed} pages");
+    }
 }
 
 /// The lock of the buddy allocator is taken once for a batch, either way.

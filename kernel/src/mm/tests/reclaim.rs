@@ -160,3 +160,54 @@ fn a_block_that_cannot_be_made_does_not_cost_the_whole_cache() {
     let taken = rig.mm.stats.reclaimed.get();
     assert!(taken <= (16 << 4) + 32, "{taken} pages for a block of 16");
 }
+
+#[test]
+fn one_round_goes_around_the_list_again_for_what_was_looked_up() {
+    let rig = Rig::new(64, Hinting::Full);
+    for index in 0..20 {
+        rig.fill_and_leave(key(index));
+        drop(rig.mm.lookup_stable(key(index)));
+    }
+    assert_eq!(rig.mm.shrink_cache(), 20);
+}
+
+/// However many were looked up, a round need not look at them all.
+#[test]
+fn so_many_pages_have_a_second_chance_and_those_behind_them_go() {
+    const CHANCES: u32 = 256;
+    let rig = Rig::new(641, Hinting::Full);
+    for index in 0..640 {
+        rig.fill_and_leave(key(index));
+        drop(rig.mm.lookup_stable(key(index)));
+    }
+    assert_eq!(rig.mm.shrink_cache(), 32);
+    let is_there = |index| matches!(rig.mm.lookup_stable(key(index)), Lookup::Hit(_));
+    let gone: Vec<u32> = (0..640).filter(|index| !is_there(*index)).collect();
+    assert_eq!(gone, (CHANCES..CHANCES + 32).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_round_takes_no_more_than_a_batch_whatever_it_has_to_leave() {
+    let rig = Rig::new(256, Hinting::Full);
+    let held: Vec<_> = (0..20).map(|index| rig.fill(key(index), 1)).collect();
+    for index in 20..200 {
+        rig.fill_and_leave(key(index));
+    }
+    assert_eq!(rig.mm.shrink_cache(), 32);
+    drop(held);
+}
+
+#[test]
+fn active_pages_go_where_all_others_are_in_use() {
+    let rig = Rig::new(64, Hinting::Full);
+    for index in 0..10 {
+        let frame = rig.fill_and_leave(key(index));
+        rig.mm.lru.lock().activate(rig.mm.pages, frame);
+    }
+    let held: Vec<_> = (10..50).map(|index| rig.fill(key(index), 1)).collect();
+    assert_eq!(rig.mm.shrink_cache(), 10);
+    assert!(
+        held.iter()
+            .all(|page| rig.flags(page.frame()).contains(PageFlags::CACHED))
+    );
+}

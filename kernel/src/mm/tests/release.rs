@@ -69,6 +69,26 @@ fn who_goes_idle_or_offline_keeps_nothing_back() {
 }
 
 #[test]
+fn what_waits_becomes_volatile_when_batches_have_another_size() {
+    for batch in [0, 8] {
+        let rig = rig(4);
+        let frame = rig.fill_and_leave(key(0));
+        rig.mm.set_release_batch(batch);
+        assert_eq!(rig.mm.page(frame).hinted(), Usage::Volatile);
+    }
+}
+
+#[test]
+fn where_no_page_becomes_volatile_none_waits_for_it() {
+    for hinting in [Hinting::Off, Hinting::Unused] {
+        let rig = Rig::new(32, hinting);
+        rig.mm.set_release_batch(4);
+        rig.fill_and_leave(key(0));
+        assert_eq!(rig.mm.pending_page_count(), 0);
+    }
+}
+
+#[test]
 fn pages_of_a_batch_are_reclaimed_when_memory_is_short() {
     let rig = rig(32);
     for index in 0..31 {
@@ -144,7 +164,9 @@ fn a_page_that_has_gone_from_the_swap_cache_is_left_alone() {
     rig.mm.end_space(&space);
     let pages: Vec<_> = core::iter::from_fn(|| rig.mm.allocate_page()).collect();
     assert!(pages.iter().any(|page| page.frame == frame));
+    let refused = rig.mm.stats.volatile_refused.get();
     rig.mm.enter_idle();
+    assert_eq!(rig.mm.stats.volatile_refused.get(), refused, "nobody tries");
     assert_eq!(rig.mm.page(frame).references(), 1);
     assert_eq!(rig.mm.page(frame).hinted(), Usage::Stable);
     pages

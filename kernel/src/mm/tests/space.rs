@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arch::translation::{self, UserFault};
 use arch::{Frame, PAGE_SIZE, storage};
+use cmm::PageState;
 
-use super::super::{Area, Hinting, Key, Space, Store, StoreError};
+use super::super::{Area, Backing, Hinting, Key, PageFlags, Space, Store, StoreError};
 use super::{Rig, key, shared_area};
 
 /// Pages of the file that is mapped.
@@ -169,4 +170,34 @@ fn each_shared_memory_has_a_number_of_its_own() {
         !is_memory(key(0).file) && !is_memory(Key::SWAP),
         "files are on devices"
     );
+}
+
+/// It is on no device: nobody could bring it back.
+#[test]
+fn shared_memory_is_zero_at_first_and_never_volatile() {
+    let (rig, _) = rig(true);
+    let backing = Backing::File {
+        file: rig.mm.new_shared_memory(),
+        first: 0,
+    };
+    let area = Area {
+        backing,
+        ..shared_area(PAGES)
+    };
+    let space = rig.mm.new_space(PAGES, &[area]).unwrap();
+    rig.mm.map_page(&space, 0, false).unwrap();
+    let frame = space.tables().get(0).frame().expect("it is mapped");
+    assert_eq!(rig.machine.state(frame), PageState::SR);
+    assert_eq!(translation::load(space.tables(), 0, 0), Ok(0));
+}
+
+/// Who finds no mapping left takes a change for one from when the page was filled.
+#[test]
+fn a_change_is_noted_before_its_mapping_is_counted_away() {
+    let (rig, space) = rig(true);
+    rig.mm.map_page(&space, 0, true).unwrap();
+    translation::store(space.tables(), 0, 0, 7).unwrap();
+    let frame = space.tables().get(0).frame().expect("it is mapped");
+    let flags = rig.mm.transfer_change(frame, || rig.flags(frame));
+    assert!(flags.contains(PageFlags::STATE_CHANGE | PageFlags::DIRTY));
 }

@@ -1,8 +1,10 @@
 //! Copies between pages of the page cache and tasks, while the host takes what it may.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use arch::fault::Fault;
+use arch::program;
 use arch::sim::Eviction;
 use arch::sim::move_spaces;
 use arch::{Absolute, PAGE_SIZE, translation};
@@ -24,8 +26,8 @@ const WHOLE: Piece = Piece {
     length: PAGE_SIZE,
 };
 
-/// A task as far as copies see it.
-struct Task(Arc<Space>);
+/// A task as far as copies see it, and a fault by which the next copy from it ends.
+struct Task(Arc<Space>, Cell<Option<Fault>>);
 
 impl UserSpace for Task {
     fn space(&self) -> &Space {
@@ -38,6 +40,7 @@ impl UserSpace for Task {
     }
 
     unsafe fn move_from(&self, from: u64, to: Absolute, length: usize) -> Result<usize, Fault> {
+        self.1.take().map_or(Ok(()), Err)?;
         // SAFETY: the caller's promise.
         unsafe { move_spaces::from_user(self.0.tables(), from, to, length) }
     }
@@ -83,7 +86,7 @@ fn rig() -> (Rig, Task) {
         area(READ_ONLY, shows(2), false),
     ];
     let space = rig.mm.new_space(END, &areas).unwrap();
-    (rig, Task(space))
+    (rig, Task(space, Cell::new(None)))
 }
 
 #[test]
@@ -238,4 +241,41 @@ fn no_host_keeps_a_copy_from_getting_on() {
         rig.machine.set_eviction(Eviction::Never, 0);
         assert!(rig.mm.account().is_complete());
     }
+}
+
+#[test]
+fn a_copy_of_nothing_touches_nothing() {
+    let (rig, task) = rig();
+    let nothing = Piece {
+        offset: PAGE_SIZE,
+        length: 0,
+    };
+    assert_eq!(rig.mm.read_to_user(&task, key(5), nothing, 0), Ok(()));
+    assert_eq!(rig.mm.stats.user_copies.get(), 0);
+}
+
+/// Copies from a task, which ends with such a fault at first.
+fn copy_with_a_fault(code: u16, page: usize) -> Result<(), MapError> {
+    let (rig, task) = rig();
+    let from = task.address(READ_ONLY);
+    let fault = Fault {
+        code,
+        identification: task.address(page),
+    };
+    task.1.set(Some(fault));
+    rig.mm.write_from_user(&task, key(5), WHOLE, from)
+}
+
+#[test]
+#[should_panic(expected = "a copy between spaces")]
+fn a_protection_exception_of_who_only_reads_is_fatal() {
+    let _ = copy_with_a_fault(program::PROTECTION, READ_ONLY);
+}
+
+#[test]
+fn no_page_is_mapped_that_is_not_of_the_copy() {
+    let outcome = |page| copy_with_a_fault(program::PAGE_TRANSLATION, page);
+    assert_eq!(outcome(READ_ONLY), Ok(()));
+    assert_eq!(outcome(READ_ONLY + 1), Err(MapError::NoArea));
+    assert_eq!(outcome(MEMORY), Err(MapError::NoArea));
 }
