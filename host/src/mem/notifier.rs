@@ -11,7 +11,7 @@
 //! give it up when they are told.
 
 mod rcu;
-#[cfg(all(test, not(feature = "explore")))]
+#[cfg(test)]
 mod tests;
 #[cfg(any(test, feature = "explore"))]
 pub mod witness;

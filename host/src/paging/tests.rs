@@ -1,6 +1,8 @@
 //! Pages of two guests on few frames against a plain model of what they hold: no content that must be
 //! kept is ever lost, whatever the guests say of their pages and whatever the device fails to do.
 
+mod desk;
+mod pager;
 mod traces;
 mod world;
 

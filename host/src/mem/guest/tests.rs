@@ -4,6 +4,7 @@ mod access;
 mod discard;
 mod keys;
 mod paging;
+mod translate;
 
 use arch::sim::{Hinting as Installed, Machine};
 use arch::storage;
@@ -65,27 +66,37 @@ impl World {
         core::array::from_fn(|at| {
             let cpu = at % CPUS;
             let real = self.memory.absolute(cpu, u64::from(page) << PAGE_SHIFT);
-            let spaces = (at >= CPUS).then_some([SPACE; 3]);
-            let [asce, ..] = self.memory.enter(cpu, spaces);
-            self.memory.leave(cpu);
-            let read = &mut |at: u64| {
-                let mut entry = [0; 8];
-                // SAFETY: tables of the memory's.
-                unsafe {
-                    let at = core::ptr::with_exposed_provenance::<u64>(at as usize);
-                    entry.copy_from_slice(&at.read().to_ne_bytes());
-                }
-                Ok::<_, AccessError>(u64::from_ne_bytes(entry))
-            };
-            let space = Space {
-                asce,
-                enhanced: false,
-            };
-            let to = walk::walk(space, real, read).ok()?;
-            let frame = self.memory.pages[page as usize].frame;
-            assert_eq!(to.real >> PAGE_SHIFT, u64::from(frame.0));
-            Some(!to.protected)
+            let space = (at >= CPUS).then_some(SPACE);
+            let (frame, may_store) = self.reach(cpu, space, real)?;
+            assert_eq!(frame, self.memory.pages[page as usize].frame);
+            Some(may_store)
         })
+    }
+
+    /// Where a CPU gets by an address of one of the guest's spaces, or with DAT off: the frame, and whether it may store there.
+    fn reach(&mut self, cpu: usize, space: Option<Space>, address: u64) -> Option<(Frame, bool)> {
+        let [asce, ..] = self.memory.enter(cpu, space.map(|space| [space; 3]));
+        self.memory.leave(cpu);
+        let read = &mut |at: u64| {
+            let mut entry = [0; 8];
+            // SAFETY: tables of the memory's.
+            unsafe {
+                let at = core::ptr::with_exposed_provenance::<u64>(at as usize);
+                entry.copy_from_slice(&at.read().to_ne_bytes());
+            }
+            Ok::<_, AccessError>(u64::from_ne_bytes(entry))
+        };
+        let space = Space {
+            asce,
+            enhanced: false,
+        };
+        let to = walk::walk(space, address, read).ok()?;
+        Some((Frame((to.real >> PAGE_SHIFT) as u32), !to.protected))
+    }
+
+    /// As an access does, by any translation.
+    fn refer_to(&self, page: u32) {
+        arch::key::set(self.memory.pages[page as usize].frame, arch::key::REFERENCE);
     }
 
     fn essa(&mut self, page: u32, orc: Orc) {
@@ -106,10 +117,19 @@ fn on_a_machine(test: impl Fn(World)) {
 #[test]
 fn what_takes_a_frame_takes_all_translations() {
     type Take = fn(&mut World, u32);
-    let takes: [Take; 2] = [
+    let takes: [Take; 4] = [
         |world, page| {
             world.essa(page, Orc::SetUnused);
             assert!(world.memory.evict(&mut world.pool, page));
+        },
+        |world, page| {
+            world.essa(page, Orc::SetUnused);
+            assert_eq!(world.memory.evict_all(&mut world.pool), 1);
+        },
+        |world, page| {
+            world.essa(page, Orc::SetUnused);
+            let goal = world.pool.free() + 1;
+            assert_eq!(world.memory.reclaim(&mut world.pool, goal, 64), 1);
         },
         |world, page| world.memory.release(&mut world.pool, page - 1..page + 1),
     ];
@@ -141,6 +161,17 @@ fn pages_are_released_a_part_at_a_time_but_for_the_prefix_area() {
             parts += 1;
         }
         assert_eq!((parts, left.end), (3, all.end));
+    });
+}
+
+#[test]
+fn a_page_that_was_released_was_neither_referenced_nor_changed() {
+    on_a_machine(|mut world| {
+        let page = PAGES[0];
+        let key = 0x30 | arch::key::REFERENCE | arch::key::CHANGE;
+        world.memory.set_key(page, key);
+        world.memory.release(&mut world.pool, page..page + 1);
+        assert_eq!(world.memory.key(page), 0x30);
     });
 }
 
@@ -313,6 +344,17 @@ fn a_page_of_a_request_goes_when_that_is_over() {
     });
 }
 
+/// An access by one turns the reference bit of the frame on.
+#[test]
+fn translations_know_of_no_reference_beside_that_of_the_frame() {
+    on_a_machine(|world| {
+        for user in world.memory.translations.notifiers() {
+            assert!(!user.age_page(PAGES[0]));
+            assert_eq!(user.age_batch(&PAGES), 0);
+        }
+    });
+}
+
 #[test]
 fn references_of_all_users_count() {
     on_a_machine(|mut world| {
@@ -323,8 +365,7 @@ fn references_of_all_users_count() {
         let frame = world.memory.pages[page as usize].frame;
         arch::key::reset_reference(frame);
         assert!(!world.memory.age_page(page));
-        // By any translation.
-        arch::key::set(frame, arch::key::REFERENCE);
+        world.refer_to(page);
         assert!(world.memory.age_page(page));
         world.memory.reset_reference_of_host(page);
         assert!(!world.memory.age_page(page));
@@ -333,5 +374,10 @@ fn references_of_all_users_count() {
         assert!(world.memory.age_page(page));
         drop(pin);
         assert!(!world.memory.age_page(page));
+        PAGES
+            .iter()
+            .for_each(|page| world.memory.reset_reference(*page));
+        let _pin = buffers.pin(PAGES[2]);
+        assert_eq!(world.memory.age_batch(&PAGES), 0b100);
     });
 }

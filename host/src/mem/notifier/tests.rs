@@ -1,3 +1,6 @@
+// Threads of the build machine: under `explore` there is a scheduler instead.
+#![cfg(not(feature = "explore"))]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;

@@ -308,3 +308,128 @@ fn many_aliases_go_at_once() {
         check(&mut shadow, &Model::new());
     }
 }
+
+/// No table of the guest's is followed.
+const NOWHERE_ELSE: Translation = Translation {
+    real: 0,
+    protected: false,
+    page_table: None,
+};
+
+/// Maps the start of each segment to the page of its number until a page table has gone for another.
+fn fill(shadow: &mut Shadow, number: u8) -> u32 {
+    let segments = 0..;
+    let mut is_there = |segment: &u32| {
+        let at = u64::from(*segment) << 20;
+        let (page, frame) = (*segment, Frame(*segment));
+        shadow.map(&key(number), at, &NOWHERE_ELSE, page, frame, false) && shadow.recycled == 0
+    };
+    segments.take_while(|segment| is_there(segment)).count() as u32
+}
+
+fn segment(asce: u64, number: u32) -> Option<(Frame, bool)> {
+    look(asce, u64::from(number) << 20)
+}
+
+#[test]
+fn tables_take_what_they_may_and_no_more() {
+    for bytes in [LEAST, 1 << 20] {
+        let machine = Machine::new(1, Hinting::None);
+        let _entered = machine.enter();
+        let shadow = Shadow::new(GUEST, CPUS, bytes);
+        let of_each = PAGE_SIZE + size_of::<table::Table>() + 2 * size_of::<u32>();
+        let pages = shadow.tables.all.len();
+        assert!(pages * of_each <= bytes as usize && (pages + 1) * of_each > bytes as usize);
+    }
+}
+
+#[test]
+fn the_page_table_goes_that_was_used_longest_ago() {
+    let machine = Machine::new(1, Hinting::None);
+    let _entered = machine.enter();
+    let mut shadow = Shadow::new(GUEST, CPUS, LEAST);
+    let last = fill(&mut shadow, 1);
+    assert!(last > 32);
+    // The first one went for the last one. The next one is used now, so it stays, and so on.
+    let [asce, ..] = shadow.enter(0, [key(1); 3]);
+    assert_eq!(segment(asce, 0), None);
+    let to = NOWHERE_ELSE;
+    for old in [1, 3] {
+        let at = u64::from(old) << 20;
+        assert!(shadow.map(&key(1), at, &to, old, Frame(old), false));
+        let next = last + old;
+        let at = u64::from(next) << 20;
+        assert!(shadow.map(&key(1), at, &to, 0, Frame(0), false));
+        assert_eq!(segment(asce, old), Some((Frame(old), false)));
+        assert_eq!(segment(asce, old + 1), None);
+        assert_eq!(segment(asce, next), Some((Frame(0), false)));
+    }
+    assert_eq!(shadow.recycled, 3);
+}
+
+#[test]
+fn the_tables_go_first_of_the_space_that_was_entered_longest_ago() {
+    let machine = Machine::new(1, Hinting::None);
+    let _entered = machine.enter();
+    let mut shadow = Shadow::new(GUEST, CPUS, LEAST);
+    let last = fill(&mut shadow, 1);
+    let map = |shadow: &mut Shadow, number, segment: u32| {
+        let at = u64::from(segment) << 20;
+        assert!(shadow.map(&key(number), at, &NOWHERE_ELSE, 0, Frame(0), false));
+    };
+    map(&mut shadow, 7, 0);
+    let [other, ..] = shadow.enter(1, [key(7); 3]);
+    let [first, ..] = shadow.enter(0, [key(1); 3]);
+    // Though the page table was used last.
+    map(&mut shadow, 7, 0);
+    assert_eq!(segment(other, 0), Some((Frame(0), false)));
+    map(&mut shadow, 1, last + 1);
+    assert_eq!(segment(other, 0), None);
+    assert_eq!(segment(first, last + 1), Some((Frame(0), false)));
+}
+
+#[test]
+fn a_space_is_private_if_the_guest_s_is() {
+    let machine = Machine::new(1, Hinting::None);
+    let _entered = machine.enter();
+    let mut shadow = Shadow::new(GUEST, CPUS, LEAST);
+    for private in [0, walk::PRIVATE_SPACE] {
+        let mut key = key(1);
+        key.space.asce |= private;
+        assert!(shadow.map(&key, 0x7000, &NOWHERE_ELSE, 7, Frame(7), false));
+        let asces = shadow.enter(0, [key; 3]);
+        assert_eq!(asces.map(|asce| asce & walk::PRIVATE_SPACE), [private; 3]);
+        assert_eq!(look(asces[0], 0x7000), Some((Frame(7), false)));
+    }
+}
+
+#[test]
+fn a_space_goes_with_its_last_page_table_unless_a_cpu_runs_by_it() {
+    let machine = Machine::new(1, Hinting::None);
+    let _entered = machine.enter();
+    for is_running in [false, true] {
+        let mut shadow = Shadow::new(GUEST, CPUS, LEAST);
+        assert!(shadow.map(&key(7), 0, &NOWHERE_ELSE, 0, Frame(0), false));
+        if is_running {
+            shadow.enter(1, [key(7); 3]);
+        }
+        fill(&mut shadow, 1);
+        assert_eq!(shadow.recycled, 1);
+        assert_eq!(shadow.find(&key(7)).is_some(), is_running);
+        assert!(shadow.find(&key(1)).is_some());
+    }
+}
+
+#[test]
+fn a_cpu_does_not_get_what_has_come_in_the_place_of_its_space() {
+    let machine = Machine::new(1, Hinting::None);
+    let _entered = machine.enter();
+    let mut shadow = Shadow::new(GUEST, CPUS, LEAST);
+    let own = [key(1); 3];
+    assert!(shadow.map(&key(1), 0, &NOWHERE_ELSE, 1, Frame(1), false));
+    shadow.enter(0, own);
+    shadow.leave(0);
+    shadow.purge(&|_| true);
+    assert!(shadow.map(&key(2), 0, &NOWHERE_ELSE, 2, Frame(2), false));
+    assert_eq!(shadow.enter(0, own), shadow.nothing());
+}

@@ -31,10 +31,6 @@ impl World {
     fn reclaim_all(&mut self) {
         while self.memory.reclaim(&mut self.pool, FRAMES as usize, 64) > 0 {}
     }
-
-    fn refer_to(&self, page: u32) {
-        arch::key::set(self.memory.pages[page as usize].frame, arch::key::REFERENCE);
-    }
 }
 
 #[test]
