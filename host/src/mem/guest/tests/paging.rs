@@ -230,3 +230,22 @@ fn pages_go_to_expanded_storage_and_on_to_the_device() {
         assert_eq!(world.memory.counters.page_writes, 2);
     });
 }
+
+#[test]
+fn a_volatile_page_is_kept_in_expanded_storage_in_the_extended_mode_only() {
+    for (hinting, orc, is_kept) in [
+        (Hinting::Extended, Orc::SetVolatile, true),
+        (Hinting::Extended, Orc::SetUnused, false),
+        (Hinting::Full, Orc::SetVolatile, false),
+    ] {
+        on_a_machine(|world| {
+            let mut world = world.expanded(Personality::new(Hypervisor::Model, hinting));
+            let page = 0x300;
+            let (memory, pool) = (&mut world.memory, &mut world.pool);
+            memory.resolve(pool, 0, page, true).unwrap();
+            memory.essa(pool, page, orc);
+            assert!(memory.evict(pool, page));
+            assert_eq!(memory.counters.expanded_volatile, u64::from(is_kept));
+        });
+    }
+}
