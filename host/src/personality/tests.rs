@@ -8,7 +8,7 @@ use cmm::{Content, Orc, essa};
 use super::*;
 use crate::mem::{AccessError, GuestMemory, PageFlags, Standing};
 use crate::memory::FramePool;
-use crate::paging::{Ledger, PageId};
+use crate::paging::Ledger;
 
 /// Requests that need no facility.
 const REQUESTS: usize = 7;
@@ -68,10 +68,7 @@ impl World {
             memory.release(pool, page..page + 1);
         }
         assert_eq!(self.memory.standing(PAGE), Standing::Changed);
-        let slots = &mut self.pool.ledger.as_mut().unwrap().slots;
-        let slot = slots.take(PageId::new(0, PAGE)).unwrap();
-        assert!(self.memory.begin_page_out(PAGE, slot).is_some());
-        self.memory.end_page_out(PAGE, true);
+        self.memory.write_at_once(&mut self.pool, PAGE);
         assert!(self.memory.page_out(&mut self.pool, PAGE));
     }
 

@@ -123,10 +123,7 @@ fn a_page_that_was_paged_out_comes_back_with_its_key() {
         on_a_machine(|memory, pool| {
             memory.resolve(pool, 0, PAGE, true).unwrap();
             memory.set_key(PAGE, KEY);
-            let slots = &mut pool.ledger.as_mut().unwrap().slots;
-            let slot = slots.take(crate::paging::PageId::new(0, PAGE));
-            memory.begin_page_out(PAGE, slot.unwrap()).unwrap();
-            memory.end_page_out(PAGE, true);
+            memory.write_at_once(pool, PAGE);
             assert!(memory.page_out(pool, PAGE));
             let frame = pool.take().unwrap();
             key::set(frame, old | key::REFERENCE);

@@ -124,6 +124,15 @@ impl GuestMemory {
         Some(entry.frame)
     }
 
+    /// A page is written to a slot of the device, and nothing happens meanwhile.
+    #[cfg(test)]
+    pub fn write_at_once(&mut self, pool: &mut FramePool, page: u32) {
+        let slots = &mut pool.ledger.as_mut().unwrap().slots;
+        let slot = slots.take(PageId::new(self.id, page)).unwrap();
+        assert!(self.begin_page_out(page, slot).is_some());
+        self.end_page_out(page, true);
+    }
+
     /// A page was written, and not stored into meanwhile; if that failed, it has no slot any more.
     pub fn end_page_out(&mut self, page: u32, is_good: bool) {
         let entry = &mut self.pages[page as usize];

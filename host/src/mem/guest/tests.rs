@@ -99,6 +99,11 @@ impl World {
         arch::key::set(self.memory.pages[page as usize].frame, arch::key::REFERENCE);
     }
 
+    fn bring_in(&mut self, page: u32, store: bool) {
+        let found = self.memory.bring_in(&mut self.pool, page, store);
+        assert!(found.is_ok(), "{page:x}");
+    }
+
     fn essa(&mut self, page: u32, orc: Orc) {
         self.memory.essa(&mut self.pool, page, orc);
     }

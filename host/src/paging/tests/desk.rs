@@ -116,13 +116,11 @@ impl Desk {
     }
 
     /// A guest has stored into pages, and all of them have gone to the device.
-    pub(super) fn page_out(&mut self, guest: u16, pages: Range<u32>) {
-        self.store(guest.into(), pages.clone());
+    pub(super) fn page_out(&mut self, guest: usize, pages: Range<u32>) {
+        self.store(guest, pages.clone());
         for page in pages.map(at) {
-            let slot = self.ledger().slots.take(PageId::new(guest, page)).unwrap();
-            let memory = &mut self.memories[usize::from(guest)];
-            assert!(memory.begin_page_out(page, slot).is_some());
-            memory.end_page_out(page, true);
+            let memory = &mut self.memories[guest];
+            memory.write_at_once(&mut self.pool, page);
             assert!(memory.page_out(&mut self.pool, page));
         }
     }

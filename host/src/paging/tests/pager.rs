@@ -66,9 +66,7 @@ fn pages_are_written_in_their_order_and_so_many_at_a_time() {
 fn a_page_with_a_good_copy_goes_at_once() {
     at_a_desk(0, 64, |mut desk| {
         desk.store(0, 0..2);
-        let slot = desk.ledger().slots.take(PageId::new(0, at(0))).unwrap();
-        assert!(desk.memories[0].begin_page_out(at(0), slot).is_some());
-        desk.memories[0].end_page_out(at(0), true);
+        desk.memories[0].write_at_once(&mut desk.pool, at(0));
         desk.leave(GOAL - 1);
         desk.reclaim();
         assert_eq!(desk.standings(), [Standing::Gone, Standing::Changed]);
@@ -417,9 +415,7 @@ fn what_somebody_does_not_give_up_stays_in_the_list() {
         at_a_desk(expanded, 64, |mut desk| {
             desk.store(0, 0..3);
             desk.memories[0].essa(&mut desk.pool, at(0), Orc::SetUnused);
-            let slot = desk.ledger().slots.take(PageId::new(0, at(1))).unwrap();
-            assert!(desk.memories[0].begin_page_out(at(1), slot).is_some());
-            desk.memories[0].end_page_out(at(1), true);
+            desk.memories[0].write_at_once(&mut desk.pool, at(1));
             let stubborn = Arc::new(Stubborn::default());
             let user: Arc<dyn Notifier> = stubborn.clone();
             desk.memories[0].register(&user);

@@ -15,9 +15,11 @@ impl World {
         pages
     }
 
-    fn bring_in(&mut self, page: u32, store: bool) {
-        let found = self.memory.bring_in(&mut self.pool, page, store);
-        assert!(found.is_ok(), "{page:x}");
+    /// As many, of which the guest has said this, in their order.
+    fn hinted(&mut self, count: u32, orc: Orc) -> Vec<u32> {
+        let pages = self.stored(count);
+        pages.iter().for_each(|page| self.essa(*page, orc));
+        pages
     }
 
     /// Which of some pages are resident.
@@ -70,10 +72,7 @@ fn a_page_that_was_passed_over_and_is_spared_does_not_stand_in_the_queue() {
 #[test]
 fn the_queue_gives_the_oldest_page_of_those_that_were_there() {
     on_a_machine(|mut world| {
-        let pages = world.stored(4);
-        pages
-            .iter()
-            .for_each(|page| world.essa(*page, Orc::SetVolatile));
+        let pages = world.hinted(4, Orc::SetVolatile);
         assert_eq!(world.memory.arrived(), 4);
         assert_eq!(world.memory.next_discardable_of(1), Some(pages[0]));
         assert_eq!(world.memory.next_discardable_of(1), None);
@@ -88,10 +87,7 @@ fn the_queue_gives_the_oldest_page_of_those_that_were_there() {
 fn any_number_is_that_of_a_page_of_the_queue() {
     on_a_machine(|mut world| {
         assert_eq!(world.memory.discardable_at(5), None);
-        let pages = world.stored(3);
-        pages
-            .iter()
-            .for_each(|page| world.essa(*page, Orc::SetVolatile));
+        let pages = world.hinted(3, Orc::SetVolatile);
         assert_eq!(world.memory.discardable_at(4), Some(pages[1]));
         world.essa(pages[0], Orc::SetStable);
         assert_eq!(world.memory.discardable_at(0), None, "it is stable again");
@@ -141,10 +137,7 @@ fn a_page_that_went_was_neither_referenced_nor_changed() {
 #[test]
 fn of_a_batch_the_pinned_pages_stay() {
     on_a_machine(|mut world| {
-        let pages = world.stored(6);
-        pages
-            .iter()
-            .for_each(|page| world.essa(*page, Orc::SetUnused));
+        let pages = world.hinted(6, Orc::SetUnused);
         let pins = [pages[1], pages[3]].map(|page| {
             let buffers = Arc::new(Buffers::default());
             let notifier: Arc<dyn Notifier> = buffers.clone();
@@ -185,10 +178,7 @@ fn a_referenced_page_has_a_second_chance_and_is_one_of_those_looked_at() {
 #[test]
 fn no_more_frames_are_made_free_than_are_wanted() {
     on_a_machine(|mut world| {
-        let pages = world.stored(5);
-        pages
-            .iter()
-            .for_each(|page| world.essa(*page, Orc::SetUnused));
+        let pages = world.hinted(5, Orc::SetUnused);
         let goal = world.pool.free() + 2;
         assert_eq!(world.memory.reclaim(&mut world.pool, goal, 64), 2);
         assert_eq!(world.resident(&pages), pages[2..]);

@@ -25,10 +25,7 @@ impl World {
 
     /// A page goes to the device.
     fn page_out(&mut self, page: u32) {
-        let slots = &mut self.pool.ledger.as_mut().unwrap().slots;
-        let slot = slots.take(PageId::new(0, page)).unwrap();
-        assert!(self.memory.begin_page_out(page, slot).is_some());
-        self.memory.end_page_out(page, true);
+        self.memory.write_at_once(&mut self.pool, page);
         assert!(self.memory.page_out(&mut self.pool, page));
     }
 

@@ -68,11 +68,7 @@ fn with_tables(test: impl Fn(World)) {
             world.set_entry(PAGE_TABLE + 8 * page, entry);
         }
         for page in [0x240, 0x241] {
-            world
-                .memory
-                .bring_in(&mut world.pool, page, true)
-                .map(drop)
-                .unwrap();
+            world.bring_in(page, true);
         }
         test(world);
     });
